@@ -1,0 +1,72 @@
+r"""The fully connected GAN on MNIST (Goodfellow et al. 2014).
+
+  python -m jaxgan.main --config=configs/gan_mnist.py --workdir=runs/gan_mnist
+
+One field:    --config.loss=hinge --config.penalties.r1=0
+A variant:    --config=configs/gan_mnist.py:tutorial
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """What an expert would train today at the same cost."""
+
+
+def _tutorial(config):
+  """The network and recipe of the MNIST GAN tutorial."""
+  config.batch_size = 64
+  config.num_steps = 94_637  # 101 passes over 60,000 images
+  config.generator.widths = (128, 256, 512)
+  config.discriminator.widths = (128, 256, 512)
+  config.label_smoothing.real = 0.1
+  config.penalties.r1 = 0.0
+  config.ema_halflife = 0.0
+
+
+VARIANTS = {'': _default, 'tutorial': _tutorial}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.method = 'gan'
+
+  config.latent_size = 100
+  config.latent = 'normal'  # a key of noise.LATENTS
+  config.conditional = False  # both networks take the label
+  adam = dict(
+    name='adam',
+    learning_rate=2e-4,
+    b1=0.5,
+    b2=0.999,
+    schedule='constant',  # a key of optim.SCHEDULES
+    schedule_images=0,
+    warmup_images=0,
+    clip_weights=0.0,
+  )
+  config.generator = dict(
+    name='mlp.Generator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    norm=True,
+    optimizer=adam,
+  )
+  config.discriminator = dict(
+    name='mlp.Discriminator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    spectral_norm=False,
+    optimizer=dict(adam),
+  )
+  config.discriminator_steps = 1
+  config.loss = 'non_saturating'  # a key of losses.PAIRS
+  config.label_smoothing = dict(real=0.0, fake=0.0)
+  config.penalties = config_lib.penalty_weights()
+  config.ema_halflife = 10_000.0  # images
+  config.ema_rampup = 0.05  # of the images seen
+
+  config.num_steps = 20_000
+  config.steps_per_call = 10
+
+  VARIANTS[variant](config)
+  return config

@@ -1,0 +1,175 @@
+"""Fields that every experiment has, what they may be, and what a resume allows.
+
+A file in `configs/` starts from `defaults()` and changes what its experiment
+needs. Config files are Python and are executed: run only those you trust.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import ml_collections
+
+from jaxgan import errors, penalties
+from jaxgan.data import images
+
+# A run may go on with other values of these: they change what is written when,
+# or how fast, and not what the state means.
+HARMLESS = (
+  'num_steps',
+  'log_every',
+  'sample_every',
+  'checkpoint_every',
+  'eval_every',
+  'steps_per_call',
+  'keep',
+  'keep_period',
+  'engine',
+  'init_from',
+  'data.resident_bytes',
+  # The data's own fingerprint is compared instead.
+  'data.path',
+  'data.data_dir',
+  'data.manual_dir',
+  'data.download',
+)
+
+ENGINES = ('auto', 'jit', 'pmap')
+
+
+def defaults() -> ml_collections.ConfigDict:
+  """The fields of the loop, the data and the checkpoints."""
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  config.num_steps = 10_000  # rounds: all updates of both networks
+  config.batch_size = 64  # over all devices
+
+  config.data = ml_collections.ConfigDict()
+  config.data.source = 'auto'  # auto, embedded, tfds, folder or toy
+  config.data.name = 'mnist'  # of a TFDS set or a toy
+  config.data.version = ''  # of a TFDS set; '' is the newest
+  config.data.data_dir = ''  # prepared TFDS data; '' is TFDS' own default
+  config.data.manual_dir = ''  # original files to prepare a TFDS set from
+  config.data.download = False  # whether a TFDS set may be downloaded
+  config.data.path = ''  # of a folder of images
+  config.data.image_size = 0  # side of the square to resize to; 0 leaves as is
+  config.data.resize = 'crop'  # to the square: crop the centre, or stretch
+  config.data.channels = 0  # 1 or 3; 0 leaves as is
+  config.data.max_pixels = 64_000_000  # larger files are refused
+  config.data.on_bad = 'error'  # files that can't be read: error or skip
+  config.data.resident_bytes = 2 * 1024**3  # larger sets are streamed
+
+  config.log_every = 100
+  config.sample_every = 1_000
+  config.checkpoint_every = 1_000
+  config.eval_every = 0  # scores on held-out images; 0 is off
+  config.keep = 3  # newest checkpoints that are kept
+  config.keep_period = 0  # and every checkpoint at a multiple of this; 0: none
+  config.init_from = ''  # workdir to take the first weights from
+
+  config.engine = 'auto'  # jit on one device, pmap on several
+  config.steps_per_call = 1  # rounds per compiled call (a scan)
+  return config
+
+
+def penalty_weights() -> ml_collections.ConfigDict:
+  """All penalties at weight zero, so that each is a field to set."""
+  return ml_collections.ConfigDict(dict.fromkeys(penalties.PENALTIES, 0.0))
+
+
+def flatten(config) -> dict[str, Any]:
+  """The fields of a config by dotted name; sequences become lists."""
+
+  def walk(node, prefix) -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+      if isinstance(value, (dict, ml_collections.ConfigDict)):
+        yield from walk(value, f'{prefix}{name}.')
+      else:
+        is_sequence = isinstance(value, (tuple, list))
+        yield prefix + name, list(value) if is_sequence else value
+
+  return dict(walk(config, ''))
+
+
+def differences(recorded, config) -> list[str]:
+  """'field: recorded -> new' for fields that a resume must not change."""
+  old, new = flatten(recorded), flatten(config)
+  missing = object()
+
+  def show(value):
+    return 'absent' if value is missing else repr(value)
+
+  return [
+    f'{name}: {show(old.get(name, missing))} -> {show(new.get(name, missing))}'
+    for name in sorted(old.keys() | new.keys())
+    if name not in HARMLESS and old.get(name, missing) != new.get(name, missing)
+  ]
+
+
+def from_json(fields) -> ml_collections.ConfigDict:
+  """A recorded config; lists become the tuples that they were."""
+
+  def thaw(value):
+    if isinstance(value, dict):
+      return {k: thaw(v) for k, v in value.items()}
+    if isinstance(value, list):
+      return tuple(map(thaw, value))
+    return value
+
+  return ml_collections.ConfigDict(thaw(fields))
+
+
+def _problems(config) -> Iterator[str]:
+  fields = flatten(config)
+  for name, value in fields.items():
+    if isinstance(value, float) and not math.isfinite(value):
+      yield f'{name}={value} must be finite'
+    elif name.endswith('learning_rate') and value <= 0:
+      yield f'{name}={value} must be positive'
+    elif name.startswith('penalties.') and value < 0:
+      yield f'{name}={value} must not be negative'
+  at_least = {
+    'batch_size': 1,
+    'steps_per_call': 1,
+    'keep': 1,
+    'num_steps': 0,
+    'log_every': 1,
+    'sample_every': 0,
+    'checkpoint_every': 0,
+    'eval_every': 0,
+    'keep_period': 0,
+    'seed': 0,
+    'data.image_size': 0,
+    'data.max_pixels': 1,
+    'data.resident_bytes': 0,
+    'discriminator_steps': 1,
+    'latent_size': 1,
+    'ema_halflife': 0,
+    'ema_rampup': 0,
+  }
+  for name, least in at_least.items():
+    if name in fields and fields[name] < least:
+      yield f'{name}={fields[name]} must be at least {least}'
+  if fields['seed'] >= 2**32:
+    yield f'seed={fields["seed"]} must be below 2**32'
+  if fields['data.image_size'] ** 2 * 3 > fields['data.max_pixels']:
+    yield (
+      f'data.image_size={fields["data.image_size"]} is more than '
+      'data.max_pixels allows'
+    )
+  one_of = {
+    'engine': ENGINES,
+    'data.resize': images.RESIZES,
+    'data.on_bad': ('error', 'skip'),
+    'data.channels': (0, 1, 3),
+  }
+  for name, known in one_of.items():
+    if fields[name] not in known:
+      yield f'{name}={fields[name]!r} must be one of {list(known)}'
+
+
+def validate(config) -> None:
+  """Raises a UserError that lists all values out of range."""
+  problems = list(_problems(config))
+  if problems:
+    raise errors.UserError('; '.join(problems))

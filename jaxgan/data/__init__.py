@@ -1,0 +1,61 @@
+"""Images in: digits that a package ships, TFDS, image folders, toys.
+
+`load` gives a `Dataset`; `sampling` says which of its examples make up the
+batches of a step.
+"""
+
+import logging
+
+from jaxgan import errors
+from jaxgan.data import dataset, embedded, folder, toy
+
+_logger = logging.getLogger(__name__)
+
+Dataset = dataset.Dataset
+Spec = dataset.Spec
+
+
+def _tfds(settings, split):
+  from jaxgan.data import tfds  # Reading TFDS costs a second of imports.
+
+  return tfds.load(settings, split)
+
+
+# name -> (config.data, split) -> Dataset.
+SOURCES = {
+  'embedded': embedded.load,
+  'folder': folder.load,
+  'tfds': _tfds,
+  'toy': toy.load,
+}
+
+
+def resolve(settings) -> str:
+  """The source that `settings.source` stands for; says which, if 'auto'."""
+  if settings.source in SOURCES:
+    return settings.source
+  if settings.source != 'auto':
+    raise errors.unknown('data.source', settings.source, ['auto', *SOURCES])
+  from jaxgan.data import tfds
+
+  found = tfds.find(settings)
+  if found is not None:
+    _logger.info('data.source=auto: tfds, as %s is prepared', found)
+    return 'tfds'
+  if settings.name != 'mnist':
+    raise errors.DataError(
+      f'data.source=auto: {settings.name!r} is not prepared in '
+      f'{tfds.data_dir(settings)} and only mnist is embedded; set '
+      'data.source=tfds with data.manual_dir or data.download=True'
+    )
+  _logger.info(
+    'data.source=auto: the 5,000 embedded digits, as mnist is not prepared '
+    'in %s',
+    tfds.data_dir(settings),
+  )
+  return 'embedded'
+
+
+def load(settings, split: str = 'train') -> Dataset:
+  """The data set that `config.data` describes."""
+  return SOURCES[resolve(settings)](settings, split)

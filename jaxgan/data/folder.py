@@ -1,0 +1,138 @@
+"""A folder of images, or a folder of class folders."""
+
+import hashlib
+import logging
+import pathlib
+
+from jaxgan import errors
+from jaxgan.data import dataset, images
+
+_logger = logging.getLogger(__name__)
+
+SUFFIXES = (
+  *('.bmp', '.gif', '.jpeg', '.jpg', '.pgm', '.png', '.pnm', '.ppm'),
+  *('.tif', '.tiff', '.webp'),
+)
+
+
+def _files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
+  """All pictures below `root`, sorted, and the names of class folders."""
+  if not root.is_dir():
+    raise errors.DataError(
+      f'data.path={str(root)!r} is not a folder; give the folder that holds '
+      'the images or the class folders'
+    )
+
+  def pictures(folder):
+    return sorted(
+      path
+      for path in folder.rglob('*')
+      if path.suffix.lower() in SUFFIXES
+      and path.is_file()
+      and not any(part.startswith('.') for part in path.parts[-2:])
+    )
+
+  below = sorted(path for path in root.iterdir() if path.is_dir())
+  classes = [f.name for f in below if not f.name.startswith('.')]
+  classes = [name for name in classes if pictures(root / name)]
+  files = pictures(root)
+  if not files:
+    raise errors.DataError(
+      f'data.path={str(root)!r} has no images; known endings are '
+      f'{" ".join(SUFFIXES)}'
+    )
+  loose = [path for path in files if path.parent == root]
+  if loose:
+    classes = []
+  return files, classes
+
+
+def _size(settings, sizes: dict[tuple[int, int], pathlib.Path]):
+  if settings.image_size:
+    return (settings.image_size,) * 2
+  if len(sizes) > 1:
+    (a, path_a), (b, path_b) = list(sizes.items())[:2]
+    raise errors.DataError(
+      f'data.path holds images of different sizes ({path_a.name} is '
+      f'{a[0]} x {a[1]}, {path_b.name} is {b[0]} x {b[1]}); set '
+      'data.image_size'
+    )
+  return next(iter(sizes))
+
+
+def load(settings, split: str) -> dataset.Dataset:
+  """Reads headers now, pixels when asked for.
+
+  With data.on_bad='skip' every picture is decoded once at the start, and those
+  that can't be are left out with a count; with 'error' the first one stops the
+  run.
+
+  Args:
+    settings: `config.data`.
+    split: 'train' is the whole folder; there is no other.
+  """
+  if split != 'train':
+    raise errors.DataError("source 'folder' has one split, 'train'")
+  root = pathlib.Path(settings.path).expanduser()
+  if not settings.path:
+    raise errors.DataError("data.source='folder' needs data.path")
+  files, classes = _files(root)
+  skip = settings.on_bad == 'skip'
+  good, sizes, bad, grey = [], {}, [], True
+  for path in files:
+    try:
+      with images.open_header(path, settings.max_pixels) as picture:
+        size = images.upright_size(picture)
+        if skip:
+          picture.load()
+        grey = grey and images.is_grey(picture.mode)
+    except errors.DataError as error:
+      if not skip:
+        raise errors.DataError(f'{error}; or set data.on_bad=skip') from None
+      bad.append(path)
+    except Exception:  # Pillow's decoders raise whatever they like.
+      bad.append(path)
+    else:
+      good.append(path)
+      sizes.setdefault(size, path)
+  for path in bad[:5]:
+    _logger.warning('skipped, unreadable: %s', path)
+  if bad:
+    _logger.warning('skipped %d of %d images', len(bad), len(files))
+  if not good:
+    raise errors.DataError(f'data.path={str(root)!r}: no image is readable')
+
+  size = _size(settings, sizes)
+  channels = settings.channels or (1 if grey else 3)
+  label = {name: place for place, name in enumerate(classes)}
+
+  def read(place):
+    path = good[place]
+    with images.open_header(path, settings.max_pixels) as picture:
+      try:
+        image = images.decode(picture, size, channels, settings.resize)
+      except Exception as error:
+        raise errors.DataError(
+          f'{path}: unreadable ({error}); remove it or set data.on_bad=skip'
+        ) from None
+    example = {'image': image}
+    if classes:
+      name = path.relative_to(root).parts[0]
+      example['label'] = dataset.np.int32(label[name])
+    return example
+
+  listing = hashlib.blake2b(digest_size=16)
+  for path in good:
+    line = f'{path.relative_to(root).as_posix()} {path.stat().st_size}\n'
+    listing.update(line.encode())
+  return dataset.Dataset(
+    source='folder',
+    name=root.name,
+    split=split,
+    spec=dataset.Spec((*size, channels), len(classes), tuple(classes)),
+    size=len(good),
+    read=read,
+    identity={'listing': listing.hexdigest()},
+    detail=f'{len(good):,} images of {root}'
+    + (f', {len(bad)} unreadable ones skipped' if bad else ''),
+  )

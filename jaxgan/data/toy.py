@@ -1,0 +1,78 @@
+"""Small synthetic data: mixtures of 2-D Gaussians, and random images."""
+
+import numpy as np
+
+from jaxgan import errors
+from jaxgan.data import dataset
+
+NUM_POINTS = 20_000
+NUM_IMAGES = 256
+
+
+def ring_centres(modes: int = 8) -> np.ndarray:
+  """Centres [modes, 2] on the unit circle.
+
+  Metz et al. 2017 (https://arxiv.org/abs/1611.02163) put them on radius 2 with
+  deviation 0.02; all is scaled by 1/2 here.
+  """
+  angle = 2.0 * np.pi * np.arange(modes) / modes
+  return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def grid_centres(side: int = 5) -> np.ndarray:
+  """Centres [side ** 2, 2] on a square grid in [-1, 1].
+
+  Lin et al. 2018 (https://arxiv.org/abs/1712.04086) use -4, -2, 0, 2, 4 and
+  deviation 0.05; all is scaled by 1/4 here.
+  """
+  line = np.linspace(-1.0, 1.0, side)
+  return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+
+
+# name -> (centres, deviation).
+MIXTURES = {
+  'ring': (ring_centres(), 0.01),
+  'grid': (grid_centres(), 0.0125),
+}
+
+
+def _points(name, rng):
+  centres, deviation = MIXTURES[name]
+  mode = rng.integers(len(centres), size=NUM_POINTS)
+  noise = deviation * rng.standard_normal((NUM_POINTS, 2))
+  points = (centres[mode] + noise).astype(np.float32)
+  return points, mode, [str(k) for k in range(len(centres))]
+
+
+def _images(settings, rng):
+  """Blobs of random place and brightness, one class for each quarter."""
+  side = settings.image_size or 8
+  channels = settings.channels or 1
+  label = rng.integers(4, size=NUM_IMAGES)
+  shape = (NUM_IMAGES, side, side, channels)
+  image = rng.integers(0, 64, size=shape, dtype=np.uint8)
+  half = -(-side // 2)
+  for one, k in zip(image, label, strict=True):
+    rows = slice(half) if k < 2 else slice(side - half, None)
+    cols = slice(half) if k % 2 == 0 else slice(side - half, None)
+    one[rows, cols] += np.uint8(128)
+  return image, label, ['nw', 'ne', 'sw', 'se']
+
+
+def load(settings, split: str) -> dataset.Dataset:
+  """'ring' and 'grid': points [N, 2]; 'random': images.
+
+  Args:
+    settings: `config.data`; 'name' is one of these, 'image_size' and 'channels'
+      shape the images.
+    split: 'train' or 'test', drawn from different numbers.
+  """
+  rng = np.random.default_rng({'train': 0, 'test': 1}[split])
+  name = settings.name
+  if name in MIXTURES:
+    image, label, classes = _points(name, rng)
+  elif name == 'random':
+    image, label, classes = _images(settings, rng)
+  else:
+    raise errors.unknown('data.name', name, [*MIXTURES, 'random'])
+  return dataset.from_arrays('toy', name, split, image, label, classes)

@@ -1,0 +1,157 @@
+"""Flags, and which job to do.
+
+  python -m jaxgan.main --config=configs/gan_mnist.py --workdir=runs/gan_mnist
+  python -m jaxgan.main --mode=sample --workdir=runs/gan_mnist --num=64
+
+Exit codes: 0 done, and the last checkpoint is verified; 1 a bug; 2 a wrong
+flag, config, workdir or data; 3 a value that is not finite; 4 a checkpoint that
+can't be written or read; 130 after Ctrl-C and 143 after SIGTERM, with the state
+saved.
+"""
+
+import hashlib
+import logging
+import pathlib
+import re
+import sys
+
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from jaxgan import errors
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', None, 'Config file, as configs/gan_mnist.py or with :variant.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', '', 'Folder of the run. Derived from the config if not given.'
+)
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'sample'], 'What to do.')
+_NUM = flags.DEFINE_integer('num', 100, 'Images that --mode=sample draws.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of --mode=sample.')
+
+LONGEST_NAME = 80
+
+
+def derived_workdir(path: str, overrides: dict) -> pathlib.Path:
+  """`runs/<config>-<variant>-<field>=<value>...`, the same for the same run.
+
+  Args:
+    path: value of --config.
+    overrides: dotted fields that were set by flags; those that a run may change
+      when it goes on are left out.
+  """
+  from jaxgan import config as config_lib
+
+  file, _, variant = path.partition(':')
+  parts = [pathlib.Path(file).stem, variant]
+  parts += [
+    f'{name}={value}'
+    for name, value in sorted(overrides.items())
+    if name not in config_lib.HARMLESS
+  ]
+  name = '-'.join(part for part in parts if part)
+  safe = re.sub(r'[^A-Za-z0-9._=,-]+', '_', name)
+  if safe != name or len(safe) > LONGEST_NAME:
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    safe = f'{safe[:LONGEST_NAME]}-{digest}'
+  return pathlib.Path('runs') / safe
+
+
+def _parse_flags(argv):
+  """Absl's parser, with one line for a wrong flag instead of a traceback."""
+  try:
+    return flags.FLAGS(argv)
+  except Exception as error:  # ml_collections raises many kinds.
+    _fail(_flag_problem(argv, error))
+
+
+def _flag_problem(argv, error: Exception) -> errors.UserError:
+  """Says which field is wrong and which there are."""
+  if isinstance(error, errors.UserError):
+    return error
+  reason = ' '.join(str(error).split()) or repr(error)
+  if isinstance(error, FileNotFoundError):
+    return errors.UserError(f'--config: no such file ({reason})')
+  unknown = re.search(r'[Dd]id you mean|has no (?:key|attribute)', reason)
+  if isinstance(error, (AttributeError, KeyError)) or unknown:
+    return errors.UserError(f'--config: {_known_fields(argv) or reason}')
+  return errors.UserError(reason)
+
+
+def _known_fields(argv) -> str | None:
+  """Names the first field that the config lacks, and its neighbours."""
+  files = [a.split('=', 1)[1] for a in argv if re.match(r'--?config=', a)]
+  if not files:
+    return None
+  defaults = config_flags.config_flags._ConfigFileParser('config')  # pylint: disable=protected-access
+  config = defaults.parse(files[-1])
+  for argument in argv:
+    match = re.match(r'--?(?:no)?config\.([^=]+)', argument)
+    if not match:
+      continue
+    node, path = config, match.group(1).split('.')
+    for name in path:
+      if name not in node:
+        known = ', '.join(sorted(map(str, node)))
+        return f'there is no field {match.group(1)!r}; known here: {known}'
+      node = node[name]
+      if not hasattr(node, 'keys'):
+        node = {}
+  return None
+
+
+def _fail(error) -> None:
+  print(f'error: {error}', file=sys.stderr, flush=True)
+  sys.exit(getattr(error, 'exit_code', 1))
+
+
+def main(argv) -> None:
+  if len(argv) > 1:
+    raise errors.UserError(f'unknown argument {argv[1]!r}; flags begin with --')
+  if _MODE.value == 'sample':
+    if not _WORKDIR.value:
+      raise errors.UserError('--mode=sample needs --workdir')
+    from jaxgan import sample
+
+    print(sample.sample(_WORKDIR.value, _NUM.value, _SEED.value))
+    return
+  if _CONFIG.value is None:
+    raise errors.UserError('--config is missing; try configs/gan_mnist.py')
+  flag = flags.FLAGS['config']
+  workdir = _WORKDIR.value
+  if not workdir:
+    workdir = derived_workdir(
+      config_flags.get_config_filename(flag),
+      config_flags.get_override_values(flag),
+    )
+    print(f'workdir: {workdir}')
+  from jaxgan import train
+
+  train.train(_CONFIG.value, workdir)
+
+
+def _run(argv) -> None:
+  # Orbax and JAX say a lot through absl.
+  absl_logging.set_verbosity(absl_logging.ERROR)
+  handler = logging.StreamHandler()
+  handler.setFormatter(logging.Formatter('%(message)s'))
+  logger = logging.getLogger('jaxgan')
+  logger.addHandler(handler)
+  logger.setLevel(logging.INFO)
+  logger.propagate = False
+  try:
+    main(argv)
+  except errors.UserError as error:
+    _fail(error)
+  except OSError as error:
+    _fail(errors.StorageError(error))
+  except Exception as error:
+    if hasattr(error, 'exit_code'):  # Stopped by a signal.
+      _fail(error)
+    raise
+
+
+if __name__ == '__main__':
+  app.run(_run, flags_parser=_parse_flags)

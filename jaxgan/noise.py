@@ -1,0 +1,52 @@
+"""Random numbers that belong to an example's place in the global batch.
+
+Row i of every draw is a function of the key and of i, the index of the example
+in the batch over all devices. So one device and many draw the same numbers,
+whatever part of the batch each of them holds.
+"""
+
+import jax
+import jax.numpy as jnp
+
+UNIT_SPHERE_EPSILON = 1e-12
+
+
+def indices(count: int, axis_name: str | None = None) -> jax.Array:
+  """Places [count] of this device's examples in the global batch."""
+  places = jnp.arange(count)
+  if axis_name is None:
+    return places
+  return places + jax.lax.axis_index(axis_name) * count
+
+
+def _rows(sampler):
+  def draw(key, count, shape=(), axis_name=None):
+    def row(index):
+      return sampler(jax.random.fold_in(key, index), shape)
+
+    return jax.vmap(row)(indices(count, axis_name))
+
+  return draw
+
+
+def _signed_uniform(key, shape):
+  return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+
+
+def _sphere(key, shape):
+  """A point on the sphere of radius sqrt(d), where Gaussian mass sits."""
+  x = jax.random.normal(key, shape)
+  square = jnp.mean(x**2) + UNIT_SPHERE_EPSILON
+  return x * jax.lax.rsqrt(square)
+
+
+# Each is (key, count, shape, axis_name) -> [count, *shape].
+normal = _rows(jax.random.normal)
+uniform = _rows(jax.random.uniform)  # in [0, 1)
+
+# What latents can be drawn from: name -> a sampler as above.
+LATENTS = {
+  'normal': normal,
+  'uniform': _rows(_signed_uniform),  # in [-1, 1)
+  'sphere': _rows(_sphere),
+}

@@ -1,0 +1,169 @@
+"""The state of a training run: arrays only, and what moves them.
+
+Modules, optimizers and losses are parts of a `Method` (see `jaxgan.steps`) and
+never of the state, so that no hyper-parameter can hide in a checkpoint.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+
+@struct.dataclass
+class Network:
+  """The moving part of one network.
+
+  Attributes:
+    params: what the optimizer moves.
+    stats: mutable collections (running statistics and the like), by name.
+    opt_state: the optimizer's state.
+  """
+
+  params: Any
+  stats: Any
+  opt_state: Any
+
+
+@struct.dataclass
+class TrainState:
+  """Everything that a training step changes.
+
+  Attributes:
+    step: int32 scalar, rounds done.
+    networks: the networks by name.
+    ema: averaged parameters, by the name of the network.
+    extra: whatever else an algorithm carries from step to step.
+  """
+
+  step: jax.Array
+  networks: dict[str, Network]
+  ema: dict[str, Any]
+  extra: dict[str, Any]
+
+
+def create(
+  module: nn.Module,
+  optimizer: optax.GradientTransformation,
+  key: jax.Array,
+  *inputs,
+) -> Network:
+  """A network with fresh parameters; `inputs` are examples of its inputs."""
+  stats = module.init({'params': key, 'dropout': key}, *inputs, train=False)
+  params = stats.pop('params')
+  return Network(params, stats, optimizer.init(params))
+
+
+def apply(module: nn.Module, params, stats, *inputs, train: bool, key=None):
+  """Runs a module.
+
+  Args:
+    module: a module with `__call__(*inputs, train)`.
+    params: its parameters.
+    stats: its mutable collections.
+    *inputs: its inputs.
+    train: whether statistics come from the batch and are updated.
+    key: for dropout.
+
+  Returns:
+    The output and the mutable collections after the call.
+  """
+  rngs = None if key is None else {'dropout': key}
+  variables = {'params': params, **stats}
+  if not train:
+    return module.apply(variables, *inputs, train=False, rngs=rngs), stats
+  return module.apply(
+    variables, *inputs, train=True, rngs=rngs, mutable=list(stats)
+  )
+
+
+def global_norm(tree) -> jax.Array:
+  """Euclidean norm of all leaves; dots, as XLA:CPU is slow at reductions."""
+  return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(tree)))
+
+
+def update(
+  network: Network, optimizer: optax.GradientTransformation, grads, stats
+) -> tuple[Network, dict[str, jax.Array]]:
+  """One optimizer update.
+
+  Returns:
+    The network after it, and the norms of gradient, parameters and update.
+  """
+  updates, opt_state = optimizer.update(
+    grads, network.opt_state, network.params
+  )
+  params = optax.apply_updates(network.params, updates)
+  norms = {
+    'grad_norm': global_norm(grads),
+    'param_norm': global_norm(params),
+    'update_norm': global_norm(updates),
+  }
+  return Network(params, stats, opt_state), norms
+
+
+def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
+  """Exponential moving average of parameters, counted in images.
+
+  Args:
+    ema: the average so far.
+    params: the newest parameters.
+    step: rounds done before this one.
+    batch_size: images a round.
+    halflife: images after which a contribution has halved; 0 keeps the newest.
+    rampup: the half-life is at most this share of the images seen, so that the
+      random start is forgotten early (Karras et al. 2020,
+      https://arxiv.org/abs/2006.06676); 0 is off.
+
+  Returns:
+    The average after this round.
+  """
+  if halflife <= 0:
+    return params
+  horizon = jnp.float32(halflife)
+  if rampup > 0:
+    images = (step + 1).astype(jnp.float32) * batch_size
+    horizon = jnp.minimum(horizon, rampup * images)
+  decay = 0.5 ** (batch_size / horizon)
+  return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
+
+
+def standing_stats(module: nn.Module, params, stats, batches):
+  """Normaliser statistics that belong to `params`.
+
+  Running statistics follow the newest parameters; averaged parameters need
+  their own. Running averages are affine in their old value, new = m * old +
+  (1 - m) * batch, so a call from 0 and one from 1 give the batch's own
+  statistics whatever the momentum m is.
+
+  Args:
+    module: the network.
+    params: the parameters to find statistics for.
+    stats: its mutable collections; all but 'batch_stats' are kept.
+    batches: tuple of inputs, each [n, B, ...]: n batches to average over.
+
+  Returns:
+    The collections with 'batch_stats' replaced.
+  """
+  if 'batch_stats' not in stats:
+    return stats
+
+  def one(inputs):
+    def after(value):
+      old = jax.tree.map(
+        lambda s: jnp.full_like(s, value), stats['batch_stats']
+      )
+      new = apply(
+        module, params, {**stats, 'batch_stats': old}, *inputs, train=True
+      )[1]
+      return new['batch_stats']
+
+    return jax.tree.map(
+      lambda zero, one: zero / (1.0 - (one - zero)), after(0.0), after(1.0)
+    )
+
+  found = jax.tree.map(lambda s: s.mean(axis=0), jax.lax.map(one, batches))
+  return {**stats, 'batch_stats': found}

@@ -1,0 +1,32 @@
+"""Training algorithms, one file each.
+
+Every file holds a frozen dataclass of the parts that never change (the method)
+and these functions:
+
+  from_config(config, spec, axis_name=None) -> method
+  init(method, key) -> TrainState
+  train_step(method, state, batch, key) -> (TrainState, metrics)
+  sample(method, state, key, num) -> images, what metrics score
+  preview(method, state, batch, key) -> {name: images}, what a person looks at
+  evaluate(method, state, batch) -> scores of held-out images
+  draws(method) -> batches of `batch_size` examples that a round takes
+  modules(method) -> {name: (module, inputs)}, for the table at the start
+  expected(method) -> {metric: value}, where theory says that metrics end
+
+`key` is the key of the run and never changes: a step folds in `state.step`, so
+a resumed run draws the numbers that it would have drawn. Nothing here knows of
+files, flags or the training loop.
+"""
+
+import importlib
+import pkgutil
+
+from jaxgan import errors
+
+
+def find(name: str):
+  """The module of the algorithm `name`."""
+  known = [info.name for info in pkgutil.iter_modules(__path__)]
+  if name not in known:
+    raise errors.unknown('method', name, known)
+  return importlib.import_module(f'{__name__}.{name}')

@@ -1,0 +1,78 @@
+"""Losses and scores over time."""
+
+import pathlib
+
+import numpy as np
+
+# Title of a panel, and which metrics it shows.
+PANELS = {
+  'losses': lambda name: name.endswith('/loss'),
+  'discriminator output, mean over images': lambda name: name.endswith(
+    ('/real', '/fake', '/held_out')
+  ),
+  'gradient norms': lambda name: name.endswith('/grad_norm'),
+  'others': lambda name: True,
+}
+HIDDEN = ('step', 'images', 'steps_per_second')
+HIDDEN_ENDINGS = ('/param_norm', '/update_norm')
+
+
+def panels(names) -> dict[str, list[str]]:
+  """Metrics by the panel that shows them; each is in one."""
+  left = [
+    name
+    for name in names
+    if name not in HIDDEN and not name.endswith(HIDDEN_ENDINGS)
+  ]
+  found = {}
+  for title, belongs in PANELS.items():
+    members = sorted(name for name in left if belongs(name))
+    left = [name for name in left if name not in members]
+    if members:
+      found[title] = members
+  return found
+
+
+def draw(
+  rows: list[dict[str, float]], expected: dict[str, float], path: pathlib.Path
+) -> None:
+  """Plots metrics against images seen.
+
+  Args:
+    rows: lines of `metrics.jsonl`.
+    expected: metric -> where theory says that it ends; drawn dashed.
+    path: the PNG file.
+  """
+  from matplotlib import figure  # Slow to import, and only needed at the end.
+
+  names = {name: None for row in rows for name in row}
+  shown = panels(names)
+  if not shown:
+    return
+  picture = figure.Figure(figsize=(9.0, 2.6 * len(shown)), layout='constrained')
+  axes = picture.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+  for axis, (title, members) in zip(axes, shown.items(), strict=True):
+    values_at = {}
+    for name in members:
+      points = [(row['images'], row[name]) for row in rows if name in row]
+      images, values = np.array(points).T
+      (line,) = axis.plot(images, values, label=name, linewidth=1.2)
+      if name in expected:
+        values_at.setdefault(expected[name], []).append((name, line))
+    for value, lines in values_at.items():
+      # One line for metrics that should end at the same value.
+      same = len(lines) > 1
+      axis.axhline(
+        value,
+        color='grey' if same else lines[0][1].get_color(),
+        linestyle='--',
+        linewidth=1.0,
+        label=f'at equilibrium: {value:.3f}',
+      )
+    axis.set_title(title, loc='left', fontsize=10)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1.0, 1.0))
+  axes[-1].set_xlabel('images')
+  temporary = path.with_name(f'.{path.name}.tmp')
+  picture.savefig(temporary, format='png', dpi=100)
+  temporary.replace(path)

@@ -1,0 +1,178 @@
+"""Where scalars and images go: the console, JSON lines, TensorBoard.
+
+Every writer has `scalars(step, values)`, `images(step, {name: uint8 array})`
+and `close()`.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+# A line at most this often where the output is no terminal.
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+  """Replaces a file by one with `text`, or leaves it as it is."""
+  temporary = path.with_name(f'.{path.name}.tmp')
+  with open(temporary, 'w', encoding='utf-8') as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  temporary.replace(path)
+
+
+class JsonLines:
+  """One JSON object a line, each on disk before `scalars` returns.
+
+  Args:
+    path: the file.
+    step: where the run goes on; lines after it, of a run that was killed, are
+      dropped, and so is a line that was cut off.
+  """
+
+  def __init__(self, path: pathlib.Path, step: int):
+    if path.exists():
+      text = path.read_text(encoding='utf-8', errors='replace')
+      kept = [
+        line
+        for line in text.splitlines(keepends=True)
+        if line.endswith('\n') and _step(line) <= step
+      ]
+      if ''.join(kept) != text:
+        write_atomically(path, ''.join(kept))
+    self._file = path.open('a', encoding='utf-8')
+
+  def scalars(self, step: int, values: dict[str, float]) -> None:
+    self._file.write(json.dumps({'step': step, **values}) + '\n')
+    self._file.flush()
+    os.fsync(self._file.fileno())
+
+  def images(self, step, images):
+    pass
+
+  def close(self):
+    self._file.close()
+
+
+def _step(line: str) -> float:
+  """The step of a line; infinite if it is damaged."""
+  try:
+    return json.loads(line)['step']
+  except (ValueError, KeyError, TypeError):
+    return float('inf')
+
+
+def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
+  """All lines of a file that `JsonLines` wrote."""
+  text = path.read_text(encoding='utf-8')
+  return [json.loads(line) for line in text.splitlines()]
+
+
+class TensorBoard:
+  """Event files. Later ones hide what an earlier run wrote after `step`."""
+
+  def __init__(self, folder: pathlib.Path, step: int):
+    import tensorboardX
+
+    self._writer = tensorboardX.SummaryWriter(
+      str(folder), purge_step=step + 1 if step else None
+    )
+
+  def scalars(self, step, values):
+    for name, value in values.items():
+      self._writer.add_scalar(name, value, step)
+
+  def images(self, step, images):
+    for name, image in images.items():
+      self._writer.add_image(name, image, step, dataformats='HWC')
+
+  def close(self):
+    self._writer.close()
+
+
+class Console:
+  """A progress bar on a terminal, else lines at a readable rate.
+
+  Args:
+    num_steps: of the whole run.
+    step: where it starts.
+    shown: names of the scalars to show.
+  """
+
+  def __init__(self, num_steps: int, step: int, shown: tuple[str, ...]):
+    self._num_steps = num_steps
+    self._start = step
+    self._shown = shown
+    self._began = time.monotonic()
+    self._printed = float('-inf')
+    self._bar = None
+    if sys.stdout.isatty():
+      import tqdm
+
+      self._bar = tqdm.tqdm(
+        total=num_steps,
+        initial=step,
+        unit='step',
+        file=sys.stdout,
+        dynamic_ncols=True,
+      )
+
+  def scalars(self, step, values):
+    shown = {
+      name.replace('discriminator', 'D').replace('generator', 'G'): values[name]
+      for name in self._shown
+      if name in values
+    }
+    if self._bar is not None:
+      postfix = {name: f'{value:.3f}' for name, value in shown.items()}
+      self._bar.set_postfix(postfix, refresh=False)
+      self._bar.update(step - self._bar.n)
+      return
+    now = time.monotonic()
+    is_last = step == self._num_steps
+    if now - self._printed < SECONDS_BETWEEN_LINES and not is_last:
+      return
+    self._printed = now
+    rate = values.get('steps_per_second', 0.0)
+    left = (self._num_steps - step) / rate if rate else 0.0
+    parts = [f'step {step:,} of {self._num_steps:,}']
+    parts += [f'{name} {value:.3f}' for name, value in shown.items()]
+    parts += [f'{rate:.1f} steps/s', f'{_duration(left)} left']
+    print('  '.join(parts), flush=True)
+
+  def images(self, step, images):
+    pass
+
+  def close(self):
+    if self._bar is not None:
+      self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f'{hours}h {minutes:02d}m'
+  return f'{minutes}m {seconds:02d}s'
+
+
+class All:
+  """Writes to several writers in turn."""
+
+  def __init__(self, *writers):
+    self._writers = writers
+
+  def scalars(self, step, values):
+    for writer in self._writers:
+      writer.scalars(step, values)
+
+  def images(self, step, images):
+    for writer in self._writers:
+      writer.images(step, images)
+
+  def close(self):
+    for writer in self._writers:
+      writer.close()
