@@ -68,5 +68,5 @@ def get_config(variant: str = ''):
   config.num_steps = 20_000
   config.steps_per_call = 10
 
-  VARIANTS[variant](config)
+  config_lib.vary(config, VARIANTS, variant)
   return config

@@ -77,6 +77,17 @@ def penalty_weights() -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(dict.fromkeys(penalties.PENALTIES, 0.0))
 
 
+def vary(config, variants, name: str) -> None:
+  """Applies a config file's variant; '' is the default one.
+
+  Raises:
+    UserError: if there is no such variant.
+  """
+  if name not in variants:
+    raise errors.unknown('variant', name, variants)
+  variants[name](config)
+
+
 def flatten(config) -> dict[str, Any]:
   """The fields of a config by dotted name; sequences become lists."""
 

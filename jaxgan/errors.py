@@ -25,5 +25,5 @@ class StorageError(UserError):
 
 def unknown(field: str, value, known) -> UserError:
   """The error for a name that is not in a table."""
-  names = ', '.join(sorted(map(str, known)))
+  names = ', '.join(sorted(str(name) or "''" for name in known))
   return UserError(f'{field}={value!r} is unknown; known are: {names}')

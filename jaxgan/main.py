@@ -10,6 +10,7 @@ saved.
 """
 
 import hashlib
+import importlib.util
 import logging
 import pathlib
 import re
@@ -69,15 +70,16 @@ def _parse_flags(argv):
 
 def _flag_problem(argv, error: Exception) -> errors.UserError:
   """Says which field is wrong and which there are."""
-  if isinstance(error, errors.UserError):
-    return error
-  reason = ' '.join(str(error).split()) or repr(error)
-  if isinstance(error, FileNotFoundError):
-    return errors.UserError(f'--config: no such file ({reason})')
-  unknown = re.search(r'[Dd]id you mean|has no (?:key|attribute)', reason)
-  if isinstance(error, (AttributeError, KeyError)) or unknown:
-    return errors.UserError(f'--config: {_known_fields(argv) or reason}')
-  return errors.UserError(reason)
+  if isinstance(error, (AttributeError, KeyError)):
+    known = _known_fields(argv)
+    if known:
+      return errors.UserError(known)
+  # Of an error in a config file, ml_collections gives the whole traceback.
+  reason = (str(error).strip().splitlines() or [repr(error)])[-1].strip()
+  reason = reason.removeprefix(f'{errors.__name__}.UserError: ')
+  if isinstance(error, flags.Error):
+    return errors.UserError(reason)
+  return errors.UserError(f'--config: {type(error).__name__}: {reason}')
 
 
 def _known_fields(argv) -> str | None:
@@ -85,20 +87,19 @@ def _known_fields(argv) -> str | None:
   files = [a.split('=', 1)[1] for a in argv if re.match(r'--?config=', a)]
   if not files:
     return None
-  defaults = config_flags.config_flags._ConfigFileParser('config')  # pylint: disable=protected-access
-  config = defaults.parse(files[-1])
+  path, *variant = files[-1].split(':')
+  spec = importlib.util.spec_from_file_location('config', path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  config = module.get_config(*variant)
   for argument in argv:
     match = re.match(r'--?(?:no)?config\.([^=]+)', argument)
-    if not match:
-      continue
-    node, path = config, match.group(1).split('.')
-    for name in path:
-      if name not in node:
-        known = ', '.join(sorted(map(str, node)))
+    node = config
+    for name in match.group(1).split('.') if match else ():
+      if not hasattr(node, 'keys') or name not in node:
+        known = ', '.join(sorted(node)) if hasattr(node, 'keys') else 'none'
         return f'there is no field {match.group(1)!r}; known here: {known}'
       node = node[name]
-      if not hasattr(node, 'keys'):
-        node = {}
   return None
 
 
@@ -117,15 +118,15 @@ def main(argv) -> None:
 
     print(sample.sample(_WORKDIR.value, _NUM.value, _SEED.value))
     return
-  if _CONFIG.value is None:
-    raise errors.UserError('--config is missing; try configs/gan_mnist.py')
   flag = flags.FLAGS['config']
+  if not flag.present:
+    raise errors.UserError('--config is missing; try configs/gan_mnist.py')
+  path = config_flags.get_config_filename(flag)
+  if not pathlib.Path(path.partition(':')[0]).is_file():
+    raise errors.UserError(f'--config={path}: there is no such file')
   workdir = _WORKDIR.value
   if not workdir:
-    workdir = derived_workdir(
-      config_flags.get_config_filename(flag),
-      config_flags.get_override_values(flag),
-    )
+    workdir = derived_workdir(path, config_flags.get_override_values(flag))
     print(f'workdir: {workdir}')
   from jaxgan import train
 

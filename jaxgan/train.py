@@ -261,7 +261,6 @@ class _Run:
   def __init__(self, config, workdir: pathlib.Path):
     self.config = config
     self.workdir = workdir
-    self.name = workdir.name
     self.samples = workdir / 'samples'
 
   def build(self) -> None:
@@ -449,7 +448,7 @@ class _Run:
     """The grids of this step; also written as files."""
     shown = jax.device_get(self.preview(self.state, None, self.preview_key))
     images = self.step * self.config.batch_size
-    caption = f'{self.name}  step {self.step:,}  {images:,} images'
+    caption = f'step {self.step:,}  {images:,} images'
     found = {}
     for place, (name, values) in enumerate(shown.items()):
       found[name] = grid.draw(values, f'{caption}  {name}, averaged weights')
@@ -494,8 +493,6 @@ def train(config, workdir) -> None:
   """
   config_lib.validate(config)
   config = config.copy_and_resolve_references()
-  with config.unlocked():
-    config.lock()
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
   run = _Run(config, workdir)

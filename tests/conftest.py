@@ -1,0 +1,29 @@
+"""A strict session: no silent broadcasting, 8 CPU devices, no shared caches."""
+
+import os
+
+# Before JAX: more threads than cores, or collectives of 8 devices deadlock.
+os.environ.setdefault('NPROC', '16')
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+)
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('TFDS_DATA_DIR', '/nonexistent')
+
+import jax
+import pytest
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+def pytest_configure(config):
+  del config
+  from jaxgan import parallel
+
+  # Programs that were compiled by an earlier session are not compiled again.
+  parallel.use_compilation_cache()
+
+
+@pytest.fixture
+def key():
+  return jax.random.key(0)

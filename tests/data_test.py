@@ -1,0 +1,380 @@
+"""Every source of images, with good and with bad files."""
+
+import gzip
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import config, data, errors
+from jaxgan.data import images, sampling, stream, toy
+
+SHARED = pathlib.Path(
+  os.environ.get('JAXGAN_TEST_DATA')
+  or pathlib.Path(__file__).parents[2] / 'shared' / 'data'
+)
+needs_mnist = pytest.mark.skipif(
+  not (SHARED / 'mnist').is_dir(), reason='needs the official MNIST files'
+)
+
+
+def settings(**fields):
+  found = config.defaults().data
+  found.update(fields)
+  return found
+
+
+def in_folder(path, **fields):
+  return settings(source='folder', path=str(path), **fields)
+
+
+def all_images(dataset):
+  return dataset.arrays()['image']
+
+
+# Embedded digits and toys.
+
+
+@pytest.mark.parametrize(('split', 'each'), [('train', 450), ('test', 50)])
+def test_embedded_digits(split, each):
+  found = data.load(settings(source='embedded'), split)
+  arrays = found.arrays()
+  assert arrays['image'].shape == (10 * each, 28, 28, 1)
+  assert arrays['image'].dtype == np.uint8
+  assert arrays['image'].max() == 255
+  assert np.bincount(arrays['label']).tolist() == [each] * 10
+  assert found.spec.classes == tuple('0123456789')
+
+
+def test_embedded_splits_are_disjoint_and_fixed():
+  train, test = (
+    all_images(data.load(settings(source='embedded'), split))
+    for split in ('train', 'test')
+  )
+  seen = {image.tobytes() for image in train}
+  assert not any(image.tobytes() in seen for image in test)
+  again = data.load(settings(source='embedded'))
+  assert again.identity == data.load(settings(source='embedded')).identity
+
+
+@pytest.mark.parametrize('name', toy.MIXTURES)
+def test_points_lie_around_their_centres(name):
+  found = data.load(settings(source='toy', name=name)).arrays()
+  centres, deviation = toy.MIXTURES[name]
+  shift = found['image'] - centres[found['label']]
+  assert found['image'].dtype == np.float32
+  np.testing.assert_allclose(shift.std(), deviation, rtol=0.05)
+  assert len(np.unique(found['label'])) == len(centres)
+
+
+def test_random_images_have_the_shape_that_is_asked_for():
+  found = data.load(
+    settings(source='toy', name='random', image_size=5, channels=3)
+  )
+  assert found.spec.shape == (5, 5, 3)
+  assert all_images(found).shape[1:] == (5, 5, 3)
+
+
+# Folders.
+
+
+def write(path, array, **options):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.fromarray(np.asarray(array, np.uint8)).save(path, **options)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  rng = np.random.default_rng(0)
+  for name in ('cat', 'dog'):
+    for k in range(3):
+      write(tmp_path / name / f'{k}.png', rng.integers(0, 255, (6, 8, 3)))
+  return tmp_path
+
+
+def test_class_folders_become_labels(folder):
+  (folder / 'empty').mkdir()
+  (folder / 'notes.txt').write_text('not an image')
+  found = data.load(in_folder(folder))
+  assert found.spec == data.Spec((6, 8, 3), 2, ('cat', 'dog'))
+  assert found.arrays()['label'].tolist() == [0, 0, 0, 1, 1, 1]
+  with Image.open(folder / 'dog' / '1.png') as picture:
+    np.testing.assert_array_equal(found.read(4)['image'], np.asarray(picture))
+
+
+def test_loose_images_have_no_labels(tmp_path):
+  write(tmp_path / 'a.png', np.full((4, 4), 7))
+  found = data.load(in_folder(tmp_path))
+  assert found.spec == data.Spec((4, 4, 1), 0, ())
+  assert 'label' not in found.arrays()
+  assert (all_images(found) == 7).all()
+
+
+def test_crop_keeps_the_centre_and_stretch_keeps_all(tmp_path):
+  wide = np.zeros((10, 30))
+  wide[:, 10:20] = 200
+  write(tmp_path / 'wide.png', wide)
+  crop = all_images(data.load(in_folder(tmp_path, image_size=10)))
+  assert (crop == 200).all()
+  stretched = data.load(in_folder(tmp_path, image_size=30, resize='stretch'))
+  assert stretched.spec.shape == (30, 30, 1)
+  row = all_images(stretched)[0, 15, :, 0]
+  assert row[2] == 0
+  assert row[15] == 200
+
+
+def test_different_sizes_need_an_image_size(folder):
+  write(folder / 'cat' / 'large.png', np.zeros((9, 9, 3)))
+  with pytest.raises(errors.DataError, match=r'different sizes.*image_size'):
+    data.load(in_folder(folder))
+  assert data.load(in_folder(folder, image_size=5)).spec.shape == (5, 5, 3)
+
+
+def test_every_mode_comes_out_right(tmp_path):
+  """The same mid-grey picture in all ways that it can be stored."""
+  grey = np.full((4, 4), 100, np.uint8)
+  colour = np.stack([grey] * 3, axis=-1)
+  alpha = np.full((4, 4), 255, np.uint8)
+  modes = {
+    'grey.png': Image.fromarray(grey),
+    'rgb.png': Image.fromarray(colour),
+    'rgba.png': Image.fromarray(np.dstack([colour, alpha])),
+    'la.png': Image.fromarray(np.dstack([grey, alpha])),
+    'palette.png': Image.fromarray(colour).quantize(4),
+    'sixteen.png': Image.fromarray(grey.astype(np.uint16) * 257),
+    'sixteen.tif': Image.fromarray(grey.astype(np.uint16) * 257),
+    'thirtytwo.tif': Image.fromarray(grey.astype(np.int32) * 257),
+    'cmyk.tif': Image.fromarray(colour).convert('CMYK'),
+    'lossy.jpg': Image.fromarray(colour),
+    'web.webp': Image.fromarray(colour),
+  }
+  for name, picture in modes.items():
+    (tmp_path / 'one').mkdir(exist_ok=True)
+    path = tmp_path / 'one' / name
+    picture.save(path)
+    for channels in (1, 3):
+      found = all_images(data.load(in_folder(path.parent, channels=channels)))
+      assert found.shape == (1, 4, 4, channels), name
+      assert np.abs(found.astype(int) - 100).max() <= 2, name
+    path.unlink()
+
+
+def test_transparent_parts_become_white(tmp_path):
+  rgba = np.zeros((4, 4, 4), np.uint8)
+  rgba[:2, :, 3] = 255
+  write(tmp_path / 'half.png', rgba)
+  found = all_images(data.load(in_folder(tmp_path)))[0]
+  assert (found[:2] == 0).all()
+  assert (found[2:] == 255).all()
+
+
+def test_pictures_are_turned_upright(tmp_path):
+  lying = np.zeros((4, 8, 3), np.uint8)
+  lying[:, :4] = 255
+  exif = Image.Exif()
+  exif[0x0112] = 6  # turn by 90 degrees clockwise to view
+  write(tmp_path / 'a.png', lying, exif=exif)
+  found = data.load(in_folder(tmp_path))
+  assert found.spec.shape == (8, 4, 3)
+  image = all_images(found)[0]
+  assert (image[:4] == 255).all()
+  assert (image[4:] == 0).all()
+
+
+def spoil(folder, how):
+  path = folder / 'cat' / '0.png'
+  if how == 'garbage':
+    path.write_bytes(b'not a picture')
+  elif how == 'empty':
+    path.write_bytes(b'')
+  elif how == 'truncated':
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
+    write(path, noise)
+    path.write_bytes(path.read_bytes()[:2000])
+  else:
+    write(path, np.zeros((3000, 3000)))
+  return path
+
+
+@pytest.mark.parametrize('how', ['garbage', 'empty', 'truncated', 'huge'])
+def test_bad_files_are_named_or_skipped(folder, how, caplog):
+  path = spoil(folder, how)
+  fields = {'image_size': 6, 'max_pixels': 1_000_000}
+  with pytest.raises(errors.DataError, match=str(path)) as caught:
+    data.load(in_folder(folder, **fields)).arrays()
+  assert '\n' not in str(caught.value)
+  found = data.load(in_folder(folder, on_bad='skip', **fields))
+  assert found.size == len(found.arrays()['image']) == 5
+  assert 'skipped 1 of 6' in caplog.text
+  assert str(path) in caplog.text
+
+
+def test_decompression_bombs_are_refused(folder):
+  """A header that claims a picture of two gigapixels."""
+  path = folder / 'cat' / '0.png'
+  payload = bytearray(path.read_bytes())
+  payload[16:24] = (50_000).to_bytes(4, 'big') * 2
+  import zlib
+
+  payload[29:33] = zlib.crc32(bytes(payload[12:29])).to_bytes(4, 'big')
+  path.write_bytes(payload)
+  with pytest.raises(errors.DataError, match=r'0\.png'):
+    data.load(in_folder(folder))
+
+
+def test_missing_and_empty_folders(tmp_path):
+  with pytest.raises(errors.DataError, match='is not a folder'):
+    data.load(in_folder(tmp_path / 'none'))
+  with pytest.raises(errors.DataError, match='has no images'):
+    data.load(in_folder(tmp_path))
+  with pytest.raises(errors.DataError, match=r'needs data\.path'):
+    data.load(settings(source='folder'))
+
+
+def test_other_files_give_another_identity(folder):
+  before = data.load(in_folder(folder)).identity
+  write(folder / 'cat' / 'new.png', np.zeros((6, 8, 3)))
+  assert data.load(in_folder(folder)).identity != before
+
+
+def test_streamed_folders_give_the_batches_of_the_sampler(folder):
+  found = data.load(in_folder(folder))
+  everything = found.arrays()
+  rounds = list(stream.rounds(found, 5, 4, 2, 3, 6))
+  assert len(rounds) == 3
+  for k, batch in enumerate(rounds):
+    rows = np.concatenate(
+      [sampling.host_examples(5, 2 * (3 + k) + j, 4, 6) for j in range(2)]
+    )
+    for name in ('image', 'label'):
+      np.testing.assert_array_equal(batch[name], everything[name][rows])
+
+
+def test_a_file_that_breaks_while_streaming_is_named(folder):
+  found = data.load(in_folder(folder))
+  (folder / 'dog' / '0.png').write_bytes(b'gone')
+  with pytest.raises(errors.DataError, match=r'dog/0\.png'):
+    list(stream.rounds(found, 0, 6, 1, 0, 3))
+
+
+@pytest.mark.parametrize(
+  ('mode', 'grey'), [('L', True), ('I;16B', True), ('RGB', False), ('P', False)]
+)
+def test_grey_modes(mode, grey):
+  assert images.is_grey(mode) == grey
+
+
+# TFDS.
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+  """MNIST, prepared once from the four official files."""
+  folder = tmp_path_factory.mktemp('tfds')
+  fields = settings(
+    source='tfds', data_dir=str(folder), manual_dir=str(SHARED / 'mnist')
+  )
+  return fields, data.load(fields)
+
+
+@needs_mnist
+def test_mnist_is_prepared_from_its_files_without_tensorflow(prepared):
+  import sys
+
+  fields, train = prepared
+  assert 'tensorflow' not in sys.modules
+  assert train.size == 60_000
+  test = data.load(fields, 'test')
+  assert test.size == 10_000
+  arrays = test.arrays()
+  assert arrays['image'].shape == (10_000, 28, 28, 1)
+  with gzip.open(SHARED / 'mnist' / 't10k-images-idx3-ubyte.gz') as file:
+    official = np.frombuffer(file.read()[16:], np.uint8)
+  # TFDS shuffles; the images are the same ones.
+  official = {x.tobytes() for x in official.reshape(-1, 28, 28, 1)}
+  assert {x.tobytes() for x in arrays['image']} == official
+  assert np.bincount(arrays['label'])[:3].tolist() == [980, 1135, 1032]
+
+
+@needs_mnist
+def test_stock_tfds_reads_what_we_prepared(prepared):
+  import tensorflow_datasets as tfds
+
+  fields, _ = prepared
+  source = tfds.data_source(
+    'mnist', split='train', data_dir=fields.data_dir, download=False
+  )
+  assert len(source) == 60_000
+
+
+@needs_mnist
+def test_auto_takes_prepared_data(prepared, caplog):
+  fields, _ = prepared
+  with caplog.at_level('INFO', 'jaxgan'):
+    assert data.resolve(settings(data_dir=fields.data_dir)) == 'tfds'
+  assert 'is prepared' in caplog.text
+
+
+@needs_mnist
+def test_prepared_images_are_resized(prepared):
+  fields, _ = prepared
+  small = settings(
+    source='tfds', data_dir=fields.data_dir, image_size=14, channels=3
+  )
+  found = data.load(small)
+  assert found.spec.shape == (14, 14, 3)
+  assert found.read(0)['image'].shape == (14, 14, 3)
+
+
+@needs_mnist
+def test_a_file_with_another_checksum_is_refused(tmp_path):
+  manual = tmp_path / 'manual'
+  shutil.copytree(SHARED / 'mnist', manual)
+  labels = manual / 't10k-labels-idx1-ubyte.gz'
+  labels.chmod(0o600)
+  labels.write_bytes(labels.read_bytes()[:-1] + b'x')
+  fields = settings(
+    source='tfds', data_dir=str(tmp_path), manual_dir=str(manual)
+  )
+  with pytest.raises(errors.DataError, match=r't10k-labels.*checksum'):
+    data.load(fields)
+  with pytest.raises(errors.DataError, match='not prepared'):
+    data.load(settings(source='tfds', data_dir=str(tmp_path)))
+
+
+def test_auto_falls_back_to_the_embedded_digits(tmp_path, caplog):
+  with caplog.at_level('INFO', 'jaxgan'):
+    found = data.resolve(settings(data_dir=str(tmp_path)))
+  assert found == 'embedded'
+  assert 'not prepared' in caplog.text
+
+
+def test_auto_does_not_give_digits_for_another_set(tmp_path):
+  with pytest.raises(errors.DataError, match='cifar10'):
+    data.resolve(settings(name='cifar10', data_dir=str(tmp_path)))
+
+
+def test_what_is_not_prepared_says_how_to(tmp_path):
+  fields = settings(source='tfds', data_dir=str(tmp_path))
+  with pytest.raises(errors.DataError, match=r'manual_dir.*download'):
+    data.load(fields)
+  fields.manual_dir = str(tmp_path)
+  with pytest.raises(errors.DataError, match='lacks t10k-images'):
+    data.load(fields)
+
+
+@pytest.mark.parametrize('name', ['../x', 'a b', '/etc', 'Mnist'])
+def test_names_can_not_leave_the_data_folder(name, tmp_path):
+  fields = settings(source='tfds', name=name, data_dir=str(tmp_path))
+  with pytest.raises(errors.DataError, match='no TFDS name'):
+    data.load(fields)
+
+
+def test_unknown_sources_and_toys_list_the_known_ones():
+  with pytest.raises(errors.UserError, match='embedded, folder, tfds, toy'):
+    data.load(settings(source='web'))
+  with pytest.raises(errors.UserError, match='grid, random, ring'):
+    data.load(settings(source='toy', name='torus'))
