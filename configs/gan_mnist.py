@@ -4,18 +4,23 @@ r"""The fully connected GAN on MNIST (Goodfellow et al. 2014).
 
 One field:    --config.loss=hinge --config.penalties.r1=0
 A variant:    --config=configs/gan_mnist.py:tutorial
+
+(times on two cores: see below)
 """
 
 from jaxgan import config as config_lib
 
 
 def _default(config):
-  """What an expert would train today at the same cost."""
+  """What an expert would train today at the same cost.
+
+  The tutorial's networks with two changes. R1 keeps the discriminator from
+  learning 4,500 digits by heart, and samples come from averaged weights.
+  """
 
 
 def _tutorial(config):
   """The network and recipe of the MNIST GAN tutorial."""
-  config.batch_size = 64
   config.num_steps = 94_637  # 101 passes over 60,000 images
   config.generator.widths = (128, 256, 512)
   config.discriminator.widths = (128, 256, 512)
@@ -37,8 +42,8 @@ def get_config(variant: str = ''):
   adam = dict(
     name='adam',
     learning_rate=2e-4,
-    b1=0.5,
-    b2=0.999,
+    b1=0.5,  # momentum
+    b2=0.999,  # decay of the mean square
     schedule='constant',  # a key of optim.SCHEDULES
     schedule_images=0,
     warmup_images=0,
@@ -62,10 +67,11 @@ def get_config(variant: str = ''):
   config.loss = 'non_saturating'  # a key of losses.PAIRS
   config.label_smoothing = dict(real=0.0, fake=0.0)
   config.penalties = config_lib.penalty_weights()
+  config.penalties.r1 = 1.0  # gamma / 2
   config.ema_halflife = 10_000.0  # images
   config.ema_rampup = 0.05  # of the images seen
 
-  config.num_steps = 20_000
+  config.num_steps = 15_000
   config.steps_per_call = 10
 
   config_lib.vary(config, VARIANTS, variant)

@@ -12,11 +12,14 @@ import optax
 
 from jaxgan import errors, penalties
 
+# name -> (learning rate, b1, b2) -> optimizer. b1 is the momentum, b2 the decay
+# of the mean square, which plain descent does not have.
 OPTIMIZERS = {
-  'adam': optax.adam,
-  'adamw': optax.adamw,
-  'rmsprop': optax.rmsprop,
-  'sgd': optax.sgd,
+  'adam': lambda rate, b1, b2: optax.adam(rate, b1=b1, b2=b2),
+  'rmsprop': lambda rate, b1, b2: optax.rmsprop(
+    rate, decay=b2, momentum=b1 or None
+  ),
+  'sgd': lambda rate, b1, b2: optax.sgd(rate, momentum=b1 or None),
 }
 
 
@@ -67,30 +70,26 @@ def build(
   """The optimizer that `settings` describe.
 
   Args:
-    settings: 'name' (a key of `OPTIMIZERS`), 'learning_rate', optionally
-      'schedule', 'schedule_images', 'warmup_images' (see `learning_rate`) and
-      'clip_weights' (0 is off); all others go to the optax function.
+    settings: 'name' (a key of `OPTIMIZERS`), 'learning_rate', 'b1', 'b2',
+      optionally 'schedule', 'schedule_images', 'warmup_images' (see
+      `learning_rate`) and 'clip_weights' (0 is off).
     images_per_update: images seen between two updates.
   """
   settings = dict(settings)
-  name = settings.pop('name')
+  name, peak, b1, b2 = (
+    settings.pop(field) for field in ('name', 'learning_rate', 'b1', 'b2')
+  )
+  clip = settings.pop('clip_weights', 0.0)
   if name not in OPTIMIZERS:
     raise errors.unknown('optimizer.name', name, OPTIMIZERS)
-  clip = settings.pop('clip_weights', 0.0)
-  rate = learning_rate(
-    settings.pop('learning_rate'),
-    **{
-      field: settings.pop(field)
-      for field in ('schedule', 'schedule_images', 'warmup_images')
-      if field in settings
-    },
+  known = ('schedule', 'schedule_images', 'warmup_images')
+  for field in settings:
+    if field not in known:
+      raise errors.unknown('optimizer', field, known)
+  rate = learning_rate(peak, **settings)
+  optimizer = OPTIMIZERS[name](
+    lambda updates: rate(updates * images_per_update), b1, b2
   )
-  try:
-    optimizer = OPTIMIZERS[name](
-      lambda updates: rate(updates * images_per_update), **settings
-    )
-  except TypeError as error:
-    raise errors.UserError(f'optimizer {name!r}: {error}') from None
   if clip:
     optimizer = optax.chain(optimizer, penalties.clip_weights(clip))
   return optimizer

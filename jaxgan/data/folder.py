@@ -60,6 +60,13 @@ def _size(settings, sizes: dict[tuple[int, int], pathlib.Path]):
   return next(iter(sizes))
 
 
+def _unreadable(path, error: Exception) -> errors.DataError:
+  reason = str(error)
+  if not isinstance(error, errors.DataError):
+    reason = f'{path}: unreadable ({reason})'
+  return errors.DataError(f'{reason}; remove it or set data.on_bad=skip')
+
+
 def load(settings, split: str) -> dataset.Dataset:
   """Reads headers now, pixels when asked for.
 
@@ -86,11 +93,9 @@ def load(settings, split: str) -> dataset.Dataset:
         if skip:
           picture.load()
         grey = grey and images.is_grey(picture.mode)
-    except errors.DataError as error:
+    except Exception as error:  # Pillow's decoders raise whatever they like.
       if not skip:
-        raise errors.DataError(f'{error}; or set data.on_bad=skip') from None
-      bad.append(path)
-    except Exception:  # Pillow's decoders raise whatever they like.
+        raise _unreadable(path, error) from None
       bad.append(path)
     else:
       good.append(path)
@@ -112,9 +117,7 @@ def load(settings, split: str) -> dataset.Dataset:
       try:
         image = images.decode(picture, size, channels, settings.resize)
       except Exception as error:
-        raise errors.DataError(
-          f'{path}: unreadable ({error}); remove it or set data.on_bad=skip'
-        ) from None
+        raise _unreadable(path, error) from None
     example = {'image': image}
     if classes:
       name = path.relative_to(root).parts[0]

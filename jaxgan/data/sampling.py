@@ -107,6 +107,6 @@ def to_float(images):
 
 
 def to_uint8(images) -> np.ndarray:
-  """Images in [-1, 1] to uint8, rounded to the nearest."""
-  images = np.asarray(images, np.float32)
+  """Images in [-1, 1] to uint8, rounded to the nearest; NaN becomes black."""
+  images = np.nan_to_num(np.asarray(images, np.float32), nan=-1.0)
   return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)

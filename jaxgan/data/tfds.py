@@ -104,13 +104,11 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   if not pictures:
     raise errors.DataError(f'data.name={settings.name!r} holds no images')
   key = 'image' if 'image' in pictures else pictures[0]
-  label = features.get('label')
+  # A FeaturesDict has no `get`.
+  label = dict(features.items()).get('label')
   if not isinstance(label, tfds.features.ClassLabel):
     label = None
-  wanted = {key: True} | ({'label': True} if label else {})
-  source = builder.as_data_source(
-    split=split, decoders=tfds.decode.PartialDecoding(wanted)
-  )
+  source = builder.as_data_source(split=split)
   shape = _shape(settings, features[key].shape)
 
   def read(place):

@@ -1,0 +1,260 @@
+"""What is saved comes back, and what is damaged is found."""
+
+import functools
+import shutil
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import checkpoint, errors
+from jaxgan.models import mlp
+from jaxgan.steps import gan
+
+META = {'config': {}, 'data': {}, 'pending': {}}
+
+
+def make(width=8, optimizer=None) -> gan.GAN:
+  return gan.GAN(
+    mlp.Generator((4, 4, 1), (width,)),
+    mlp.Discriminator((width,)),
+    generator_optimizer=optimizer or optax.adam(1e-3),
+  )
+
+
+def state_of(method, step=0):
+  state = jax.jit(functools.partial(gan.init, method))(jax.random.key(step))
+  return state.replace(step=jnp.int32(step))
+
+
+def abstract(method):
+  sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+    jax.eval_shape(functools.partial(gan.init, method), jax.random.key(0)),
+  )
+
+
+def save(workdir, *saved, keep=10, **options):
+  with checkpoint.Checkpoints(workdir, keep, **options) as checkpoints:
+    for step in saved:
+      checkpoints.save(step, state_of(make(), step), META)
+
+
+def restore(workdir, method=None):
+  with checkpoint.Checkpoints(workdir, keep=10) as checkpoints:
+    return checkpoints.restore(abstract(method or make()))
+
+
+def test_a_state_comes_back_bit_for_bit_and_typed(tmp_path):
+  save(tmp_path, 7)
+  state, meta = restore(tmp_path)
+  chex.assert_trees_all_equal(state, state_of(make(), 7))
+  assert jax.tree.structure(state) == jax.tree.structure(state_of(make()))
+  assert meta['step'] == 7
+
+
+def test_nothing_saved_is_nothing_restored(tmp_path):
+  assert restore(tmp_path) is None
+
+
+def test_newest_and_periodic_ones_are_kept(tmp_path):
+  save(tmp_path, *range(1, 10), keep=2, keep_period=4)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [9, 8, 4]
+
+
+def test_saving_a_step_again_does_nothing(tmp_path):
+  save(tmp_path, 3, 3)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [3]
+
+
+def flip_a_bit(folder):
+  """In the largest file: the arrays."""
+  path = max(
+    (p for p in folder.rglob('*') if p.is_file()),
+    key=lambda p: p.stat().st_size,
+  )
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 1
+  path.write_bytes(content)
+
+
+def truncate(folder):
+  for path in folder.rglob('*'):
+    if path.is_file() and path.stat().st_size > 500:
+      path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def remove(*parts):
+  def damage(folder):
+    target = folder.joinpath(*parts)
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+  return damage
+
+
+def garble(*parts):
+  return lambda folder: folder.joinpath(*parts).write_bytes(b'garbage')
+
+
+def empty(folder):
+  shutil.rmtree(folder)
+  folder.mkdir()
+
+
+def link(folder):
+  shutil.move(folder, folder.with_name('elsewhere'))
+  folder.symlink_to(folder.with_name('elsewhere'))
+
+
+DAMAGES = {
+  'bit flip': flip_a_bit,
+  'truncated': truncate,
+  'empty folder': empty,
+  'link': link,
+  'no state': remove('state'),
+  'no arrays': remove('state', 'd'),
+  'no digests': remove('integrity'),
+  'no meta': remove('meta'),
+  'no manifest': remove('state', 'manifest.ocdbt'),
+  'garbled manifest': garble('state', 'manifest.ocdbt'),
+  'garbled metadata': garble('state', '_METADATA'),
+  'garbled digests': garble('integrity', 'metadata'),
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGES)
+def test_damage_is_found_and_saving_goes_on(damage, tmp_path, caplog):
+  save(tmp_path, 1, 2, 3)
+  DAMAGES[damage](tmp_path / 'checkpoints' / '3')
+  with checkpoint.Checkpoints(tmp_path, keep=10) as checkpoints:
+    state, meta = checkpoints.restore(abstract(make()))
+    assert meta['step'] == 2
+    chex.assert_trees_all_equal(state, state_of(make(), 2))
+    assert 'checkpoint 3 is not valid' in caplog.text
+    (moved,) = (tmp_path / 'checkpoints').glob('corrupt-3-*')
+    assert moved.is_dir()
+    for step in (3, 4):
+      checkpoints.save(step, state_of(make(), step), META)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [4, 3, 2, 1]
+  assert restore(tmp_path)[1]['step'] == 4
+
+
+def test_stray_files_do_not_matter(tmp_path):
+  save(tmp_path, 1)
+  folder = tmp_path / 'checkpoints'
+  (folder / '99').touch()
+  (folder / '7.orbax-checkpoint-tmp').mkdir()
+  (folder / 'notes').mkdir()
+  assert restore(tmp_path)[1]['step'] == 1
+
+
+def test_no_valid_checkpoint_is_no_fresh_start(tmp_path):
+  save(tmp_path, 1, 2)
+  for step in (1, 2):
+    flip_a_bit(tmp_path / 'checkpoints' / str(step))
+  for _ in range(2):  # Nor at the second try, when all are renamed.
+    with pytest.raises(errors.StorageError, match=r'no checkpoint in .* valid'):
+      restore(tmp_path)
+
+
+def test_other_shapes_are_refused_and_listed(tmp_path):
+  save(tmp_path, 1)
+  with pytest.raises(errors.UserError, match='Dense_0/kernel') as caught:
+    restore(tmp_path, make(width=9))
+  assert 'float32[100, 8] -> float32[100, 9]' in str(caught.value)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [1]  # Not set aside.
+
+
+def test_another_optimizer_is_refused(tmp_path):
+  save(tmp_path, 1)
+  with pytest.raises(errors.UserError, match='opt_state'):
+    restore(tmp_path, make(optimizer=optax.sgd(1e-3)))
+
+
+def test_other_types_are_refused(tmp_path):
+  """Orbax alone would cast floats to integers without a word."""
+  save(tmp_path, 1)
+  like = abstract(make())
+  like = like.replace(
+    step=jax.ShapeDtypeStruct((), jnp.float32, sharding=like.step.sharding)
+  )
+  with (
+    checkpoint.Checkpoints(tmp_path) as checkpoints,
+    pytest.raises(errors.UserError, match=r'step: int32\[\] -> float32\[\]'),
+  ):
+    checkpoints.restore(like)
+
+
+def test_read_only_renames_nothing(tmp_path):
+  save(tmp_path, 1, 2)
+  flip_a_bit(tmp_path / 'checkpoints' / '2')
+  _, meta = checkpoint.load(tmp_path, abstract(make()))
+  assert meta['step'] == 1
+  assert checkpoint.Checkpoints(tmp_path).steps() == [2, 1]
+
+
+def test_load_says_when_there_is_nothing(tmp_path):
+  with pytest.raises(errors.UserError, match='there is no workdir'):
+    checkpoint.load(tmp_path / 'none', abstract(make()))
+  with pytest.raises(errors.UserError, match='no valid checkpoint'):
+    checkpoint.load(tmp_path, abstract(make()))
+
+
+def test_verify_reads_the_disk(tmp_path):
+  state = state_of(make(), 1)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(1, state, META)
+    checkpoints.verify(1, state)
+    with pytest.raises(errors.StorageError, match='reads back differently'):
+      checkpoints.verify(1, state.replace(step=jnp.int32(2)))
+    flip_a_bit(tmp_path / 'checkpoints' / '1')
+    with pytest.raises(errors.StorageError, match='step 1'):
+      checkpoints.verify(1, state)
+
+
+def test_a_save_that_fails_names_what_is_left(tmp_path, monkeypatch):
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(1, state_of(make(), 1), META)
+    checkpoints.wait()
+
+    def fail(*args, **kwargs):
+      raise OSError('RESOURCE_EXHAUSTED: No space left on device: x')
+
+    monkeypatch.setattr(checkpoints._manager, 'save', fail)
+    with pytest.raises(errors.StorageError) as caught:
+      checkpoints.save(2, state_of(make(), 2), META)
+  assert 'No space left on device' in str(caught.value)
+  assert 'step 1 is intact' in str(caught.value)
+  assert restore(tmp_path)[1]['step'] == 1
+
+
+def test_adopted_weights_start_at_step_zero(tmp_path):
+  save(tmp_path, 5)
+  fresh = state_of(make(optimizer=optax.sgd(1e-3)), 0)
+  found = checkpoint.adopt(tmp_path, fresh)
+  trained = state_of(make(), 5)
+  assert jax.tree.structure(found) == jax.tree.structure(fresh)
+  assert found.step == 0
+  chex.assert_trees_all_equal(found.ema, trained.ema)
+  for name, network in found.networks.items():
+    chex.assert_trees_all_equal(network.params, trained.networks[name].params)
+    chex.assert_trees_all_equal(
+      network.opt_state, fresh.networks[name].opt_state
+    )
+  with pytest.raises(errors.UserError, match='Dense_0/kernel'):
+    checkpoint.adopt(tmp_path, state_of(make(width=9)))
+
+
+def test_digests_see_type_shape_and_bits():
+  a = {'x': np.zeros((2, 3), np.float32)}
+  assert checkpoint.digests(a) == checkpoint.digests({'x': jnp.zeros((2, 3))})
+  for other in (
+    np.zeros((3, 2), np.float32),
+    np.zeros((2, 3), np.int32),
+    -np.zeros((2, 3), np.float32),
+  ):
+    assert checkpoint.digests(a) != checkpoint.digests({'x': other})

@@ -1,0 +1,237 @@
+"""Every config file and variant: it is valid, and its first rounds work."""
+
+import functools
+import importlib.util
+import pathlib
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from jaxgan import config as config_lib
+from jaxgan import data, errors, optim, parallel, steps
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def module(path):
+  spec = importlib.util.spec_from_file_location(path.stem, path)
+  found = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(found)
+  return found
+
+
+FILES = sorted((ROOT / 'configs').glob('*.py'))
+CASES = [(p, v) for p in FILES for v in module(p).VARIANTS]
+
+
+@pytest.mark.parametrize(
+  ('path', 'variant'), CASES, ids=[f'{p.stem}:{v}' for p, v in CASES]
+)
+def test_every_config_trains(path, variant):
+  config = module(path).get_config(variant)
+  config_lib.validate(config)
+  config.batch_size = 8
+  config.data.source = 'embedded'
+  dataset = data.load(config.data)
+  algorithm = steps.find(config.method)
+  method = algorithm.from_config(config, dataset.spec)
+  engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
+  call = parallel.compile_rounds(
+    engine,
+    functools.partial(algorithm.train_step, method),
+    rounds=1,
+    draws=algorithm.draws(method),
+    batch_size=config.batch_size,
+    resident=True,
+  )
+  init = jax.jit(functools.partial(algorithm.init, method))
+  state = engine.replicate(init(jax.random.key(0)))
+  arrays = engine.replicate(dataset.arrays())
+  for _ in range(2):
+    state, metrics = call(state, arrays, engine.replicate(np.uint32(0)))
+  chex.assert_tree_all_finite((state, metrics))
+  assert int(state.step) == 2
+
+
+@pytest.mark.parametrize('path', FILES, ids=[p.stem for p in FILES])
+def test_every_config_says_how_it_is_run_and_what_it_reached(path):
+  text = module(path).__doc__
+  assert f'--config=configs/{path.name}' in text
+  assert 'cores' in text or 'H100' in text
+
+
+@pytest.mark.parametrize('path', FILES, ids=[p.stem for p in FILES])
+def test_unknown_variants_and_fields_are_refused(path):
+  with pytest.raises(errors.UserError, match='variant'):
+    module(path).get_config('nonsense')
+  config = module(path).get_config()
+  config.lock()
+  with pytest.raises(AttributeError, match='nonsense'):
+    config.nonsense = 1
+
+
+@pytest.fixture
+def config():
+  return module(ROOT / 'configs' / 'gan_mnist.py').get_config()
+
+
+SPEC = data.Spec((28, 28, 1), 10, tuple('0123456789'))
+
+
+def build(config):
+  return steps.find(config.method).from_config(config, SPEC)
+
+
+def test_fields_reach_the_method(config):
+  config.update_from_flattened_dict(
+    {
+      'discriminator_steps': 3,
+      'penalties.r2': 2.5,
+      'discriminator.spectral_norm': True,
+      'conditional': True,
+      'latent': 'sphere',
+    }
+  )
+  method = build(config)
+  assert method.discriminator_steps == 3
+  assert {p.__name__: w for p, w in method.penalties}['r2'] == 2.5
+  assert type(method.discriminator).__name__ == 'SpectralNorm'
+  assert method.num_classes == method.generator.num_classes == 10
+
+
+@pytest.mark.parametrize('name', optim.OPTIMIZERS)
+def test_every_optimizer_is_one_flag_away(config, name):
+  config.discriminator.optimizer.name = name
+  config.discriminator.optimizer.clip_weights = 0.01
+  build(config)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'message'),
+  [
+    ('loss', 'hing', 'hinge'),
+    ('latent', 'gauss', 'normal'),
+    ('generator.name', 'mlp.G', r'mlp\.Generator'),
+    ('generator.optimizer.name', 'adan', 'adam'),
+    ('generator.optimizer.schedule', 'step', 'cosine'),
+    ('generator.optimizer.schedule', 'linear', 'schedule_images=0'),
+  ],
+)
+def test_unknown_names_list_the_known_ones(config, field, value, message):
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UserError, match=message):
+    build(config)
+
+
+def test_unknown_penalties_are_refused_at_any_weight(config):
+  with config.unlocked():
+    config.penalties.r3 = 0.0
+  with pytest.raises(errors.UserError, match='dragan, gradient_penalty, r1'):
+    build(config)
+
+
+def test_optimizers_refuse_options_they_do_not_have(config):
+  with config.unlocked():
+    config.generator.optimizer.nesterov = True
+  with pytest.raises(errors.UserError, match=r'nesterov.*warmup_images'):
+    build(config)
+
+
+def test_labels_are_asked_of_data_that_have_them(config):
+  config.conditional = True
+  with pytest.raises(errors.UserError, match='needs labels'):
+    steps.find('gan').from_config(config, data.Spec((28, 28, 1)))
+
+
+def test_a_network_of_another_size_is_refused(config, monkeypatch):
+  from jaxgan.models import mlp
+
+  class Fixed(mlp.Generator):
+    def __post_init__(self):
+      self.shape = (32, 32, 3)
+      super().__post_init__()
+
+  monkeypatch.setattr(mlp, 'Generator', Fixed)
+  Fixed.__module__ = mlp.__name__
+  with pytest.raises(errors.UserError, match=r'32, 32, 3.*28, 28, 1'):
+    build(config)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value'),
+  [
+    ('batch_size', 0),
+    ('num_steps', -1),
+    ('log_every', 0),
+    ('seed', -1),
+    ('seed', 2**32),
+    ('generator.optimizer.learning_rate', 0.0),
+    ('generator.optimizer.learning_rate', float('nan')),
+    ('penalties.r1', -1.0),
+    ('penalties.r1', float('inf')),
+    ('discriminator_steps', 0),
+    ('engine', 'tpu'),
+    ('data.resize', 'zoom'),
+    ('data.on_bad', 'ignore'),
+    ('data.channels', 2),
+    ('data.image_size', 100_000),
+  ],
+)
+def test_values_out_of_range_are_named(config, field, value):
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UserError, match=field.replace('.', r'\.')):
+    config_lib.validate(config)
+
+
+def test_differences_name_what_a_resume_must_not_change(config):
+  other = config.copy_and_resolve_references()
+  other.update_from_flattened_dict(
+    {'num_steps': 5, 'data.path': '/x', 'loss': 'hinge', 'generator.slope': 0.1}
+  )
+  found = config_lib.differences(config, other)
+  assert found == [
+    'generator.slope: 0.2 -> 0.1',
+    "loss: 'non_saturating' -> 'hinge'",
+  ]
+
+
+def test_configs_survive_json(config):
+  import json
+
+  back = config_lib.from_json(json.loads(json.dumps(config.to_dict())))
+  assert back.to_dict() == config.to_dict()
+
+
+def test_every_harmless_field_exists(config):
+  assert set(config_lib.HARMLESS) <= config_lib.flatten(config).keys()
+
+
+def test_schedules_count_images():
+  rate = optim.learning_rate(1.0, 'linear', 1000, warmup_images=100)
+  found = [float(rate(images)) for images in (0, 50, 100, 600, 1100)]
+  np.testing.assert_allclose(found, [0.0, 0.5, 1.0, 0.5, 0.0], atol=1e-6)
+  rate = optim.learning_rate(2.0, 'cosine', 1000)
+  np.testing.assert_allclose(float(rate(500)), 1.0, atol=1e-6)
+
+
+def test_a_schedule_takes_effect_in_updates():
+  """Two updates of 50 images each, on a rate that is zero after 100."""
+  import jax.numpy as jnp
+
+  settings = dict(
+    name='sgd',
+    learning_rate=1.0,
+    b1=0.0,
+    b2=0.0,
+    schedule='linear',
+    schedule_images=100,
+  )
+  optimizer = optim.build(settings, images_per_update=50)
+  params, grads = {'w': jnp.zeros(())}, {'w': jnp.ones(())}
+  state, sizes = optimizer.init(params), []
+  for _ in range(3):
+    updates, state = optimizer.update(grads, state, params)
+    sizes.append(-float(updates['w']))
+  np.testing.assert_allclose(sizes, [1.0, 0.5, 0.0], atol=1e-6)

@@ -1,0 +1,449 @@
+"""The loop: what it writes, and that stopping equals never stopping."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import checkpoint, errors, sample, train, writers
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def small(**fields):
+  """The default experiment on tiny networks and a tiny random image set."""
+  import importlib.util
+
+  spec = importlib.util.spec_from_file_location(
+    'gan_mnist', ROOT / 'configs' / 'gan_mnist.py'
+  )
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  config = module.get_config()
+  config.update_from_flattened_dict(
+    {
+      'data.source': 'toy',
+      'data.name': 'random',
+      'generator.widths': (16,),
+      'discriminator.widths': (16,),
+      'batch_size': 16,
+      'num_steps': 12,
+      'steps_per_call': 2,
+      'log_every': 3,
+      'sample_every': 4,
+      'checkpoint_every': 5,
+      'latent_size': 8,
+    }
+    | fields
+  )
+  return config
+
+
+def lines(workdir):
+  """Metrics without what the clock decides."""
+  rows = writers.read_json_lines(workdir / 'metrics.jsonl')
+  for row in rows:
+    assert row.pop('steps_per_second') > 0
+  return rows
+
+
+def digests(workdir):
+  step = checkpoint.Checkpoints(workdir).steps()[0]
+  item = workdir / 'checkpoints' / str(step) / 'integrity' / 'metadata'
+  return step, json.loads(item.read_text())
+
+
+def pictures(workdir):
+  return {
+    p.name: p.read_bytes() for p in sorted((workdir / 'samples').glob('*'))
+  }
+
+
+def assert_same_run(one, other):
+  assert lines(one) == lines(other)
+  assert digests(one) == digests(other)
+  assert pictures(one) == pictures(other)
+  assert (one / 'samples.gif').read_bytes() == (
+    other / 'samples.gif'
+  ).read_bytes()
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('unbroken') / 'run'
+  train.train(small(), workdir)
+  return workdir
+
+
+def test_a_run_leaves_what_it_promises(unbroken):
+  record = json.loads((unbroken / 'config.json').read_text())
+  assert record['config']['data']['source'] == 'toy'
+  assert record['data']['source'] == 'toy'
+  assert record['versions']['jax'] == jax.__version__
+  assert record['device']['count'] == 8
+  assert [row['step'] for row in lines(unbroken)] == [3, 6, 9, 12]
+  row = lines(unbroken)[-1]
+  assert row['images'] == 12 * 16
+  for player in ('generator', 'discriminator'):
+    for name in ('loss', 'grad_norm', 'param_norm', 'update_norm'):
+      assert np.isfinite(row[f'{player}/{name}'])
+  assert 0 < row['discriminator/real'] < 1
+  assert list(pictures(unbroken)) == [
+    f'step_{step:08d}.png' for step in (0, 4, 8, 12)
+  ]
+  with Image.open(unbroken / 'samples.gif') as gif:
+    assert gif.n_frames == 4
+  with Image.open(unbroken / 'curves.png') as curves:
+    assert min(curves.size) > 200
+  assert checkpoint.Checkpoints(unbroken).steps() == [12, 10, 5]
+  assert list((unbroken / 'tensorboard').glob('events*'))
+
+
+def test_metrics_are_means_over_all_rounds_since_the_last_line(tmp_path):
+  """One line every round, and one every three: the latter are the means."""
+  train.train(small(log_every=1, num_steps=6), tmp_path / 'every')
+  train.train(small(log_every=3, num_steps=6), tmp_path / 'third')
+  every, third = lines(tmp_path / 'every'), lines(tmp_path / 'third')
+  for k, row in enumerate(third):
+    for name, value in row.items():
+      if '/' in name:
+        expected = np.mean([r[name] for r in every[3 * k : 3 * k + 3]])
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-5)
+
+
+class Cut(Exception):
+  pass
+
+
+@pytest.mark.parametrize('at', [1, 3, 5, 8, 9, 10])
+def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
+  """Cut off after any round, also in the middle of a log interval."""
+  workdir = tmp_path / 'run'
+  feed = train._Run.feed
+
+  def cut(run, rounds):
+    if run.step >= at:
+      raise Cut
+    return feed(run, rounds)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train._Run, 'feed', cut)
+    with pytest.raises(Cut):
+      train.train(small(), workdir)
+  train.train(small(), workdir)
+  assert_same_run(workdir, unbroken)
+
+
+def test_what_was_written_after_the_checkpoint_is_written_again(
+  unbroken, tmp_path, monkeypatch
+):
+  """Killed between the log line of a step and its checkpoint, mid-line."""
+  workdir = tmp_path / 'run'
+  save = train._Run.save
+
+  def cut(run, checkpoints):
+    if run.step >= 10:
+      raise Cut
+    save(run, checkpoints)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train._Run, 'save', cut)
+    with pytest.raises(Cut):
+      train.train(small(), workdir)
+  with (workdir / 'metrics.jsonl').open('a') as file:
+    file.write('{"step": 12, "ima')
+  (workdir / 'samples' / '.step_00000012.png.tmp').write_bytes(b'half')
+  train.train(small(), workdir)
+  assert_same_run(workdir, unbroken)
+
+
+def test_more_steps_go_on_from_a_finished_run(unbroken, tmp_path):
+  workdir = tmp_path / 'run'
+  train.train(small(num_steps=6), workdir)
+  train.train(small(), workdir)
+  assert digests(workdir) == digests(unbroken)
+
+
+def test_a_finished_run_is_left_as_it_is(unbroken):
+  before = digests(unbroken), lines(unbroken), pictures(unbroken)
+  train.train(small(), unbroken)
+  assert before == (digests(unbroken), lines(unbroken), pictures(unbroken))
+
+
+def test_a_damaged_newest_checkpoint_costs_time_and_nothing_else(
+  unbroken, tmp_path
+):
+  workdir = tmp_path / 'run'
+  train.train(small(), workdir)
+  for path in (workdir / 'checkpoints' / '12').rglob('*'):
+    if path.is_file():
+      path.write_bytes(path.read_bytes()[:10])
+  train.train(small(), workdir)
+  assert_same_run(workdir, unbroken)
+  assert checkpoint.Checkpoints(workdir).steps() == [12, 10, 5]
+
+
+@pytest.mark.parametrize(
+  ('fields', 'named'),
+  [
+    ({'loss': 'hinge'}, 'loss'),
+    ({'batch_size': 32}, 'batch_size'),
+    ({'seed': 1}, 'seed'),
+    ({'generator.widths': (17,)}, 'generator.widths'),
+    ({'generator.optimizer.learning_rate': 1e-3}, 'learning_rate'),
+    ({'data.name': 'ring'}, 'data.name'),
+  ],
+)
+def test_another_config_is_refused(fields, named, unbroken):
+  before = (unbroken / 'config.json').read_bytes()
+  with pytest.raises(errors.UserError, match='another config') as caught:
+    train.train(small(**fields), unbroken)
+  assert named in str(caught.value)
+  assert (unbroken / 'config.json').read_bytes() == before
+
+
+def test_harmless_changes_are_taken(tmp_path):
+  workdir = tmp_path / 'run'
+  train.train(small(num_steps=4), workdir)
+  fields = {'num_steps': 8, 'log_every': 2, 'sample_every': 0, 'keep': 1}
+  train.train(small(**fields, checkpoint_every=3), workdir)
+  assert checkpoint.Checkpoints(workdir).steps() == [8]
+  assert [row['step'] for row in lines(workdir)] == [3, 4, 6, 8]
+
+
+def test_auto_keeps_the_source_that_the_run_began_with(tmp_path, monkeypatch):
+  workdir = tmp_path / 'run'
+  monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'none'))
+  fields = {'data.source': 'auto', 'data.name': 'mnist', 'num_steps': 2}
+  train.train(small(**fields), workdir)
+  from jaxgan.data import tfds
+
+  monkeypatch.setattr(tfds, 'find', lambda settings: tmp_path)
+  train.train(small(**fields | {'num_steps': 4}), workdir)
+  record = json.loads((workdir / 'config.json').read_text())
+  assert record['config']['data']['source'] == 'embedded'
+
+
+def test_other_data_under_the_same_config_are_refused(tmp_path, monkeypatch):
+  workdir = tmp_path / 'run'
+  train.train(small(num_steps=2), workdir)
+  from jaxgan.data import toy
+
+  monkeypatch.setattr(toy, 'NUM_IMAGES', 255)
+  with pytest.raises(errors.UserError, match=r'data\.size: 256 -> 255'):
+    train.train(small(num_steps=4), workdir)
+
+
+def test_init_from_takes_weights_and_own_checkpoints_come_first(
+  unbroken, tmp_path
+):
+  workdir = tmp_path / 'run'
+  fields = {'init_from': str(unbroken), 'loss': 'hinge', 'num_steps': 0}
+  train.train(small(**fields), workdir)
+  _, theirs = digests(unbroken)
+  _, ours = digests(workdir)
+  same = [name for name, digest in ours.items() if theirs[name] == digest]
+  assert any(name.startswith('networks/generator/params') for name in same)
+  assert 'step' not in same
+  train.train(small(**fields | {'num_steps': 3}), workdir)
+  assert digests(workdir)[0] == 3
+
+
+def test_two_runs_can_not_share_a_workdir(tmp_path):
+  with (
+    train.locked(tmp_path),
+    pytest.raises(errors.UserError, match=f'process {os.getpid()}'),
+  ):
+    train.train(small(), tmp_path)
+
+
+def test_a_run_that_is_not_finite_stops_and_names_the_round(tmp_path):
+  fields = {
+    'generator.optimizer.name': 'sgd',
+    'generator.optimizer.learning_rate': 1e30,
+    'log_every': 6,
+  }
+  config = small()
+  config.update_from_flattened_dict(fields)
+  with pytest.raises(errors.NotFinite, match=r'round \d+: .*not finite'):
+    train.train(config, tmp_path / 'run')
+  assert not checkpoint.Checkpoints(tmp_path / 'run').steps()
+
+
+def test_held_out_images_are_scored(tmp_path):
+  train.train(small(eval_every=4, log_every=6), tmp_path / 'run')
+  rows = lines(tmp_path / 'run')
+  assert [row['step'] for row in rows] == [4, 6, 8, 12]
+  assert 'discriminator/held_out' in rows[0]
+  assert 'generator/loss' not in rows[0]
+  assert {'discriminator/held_out', 'generator/loss'} < rows[-1].keys()
+
+
+def test_points_are_drawn_as_a_cloud(tmp_path):
+  fields = {'data.name': 'ring', 'generator.bounded': False, 'num_steps': 2}
+  config = small()
+  config.generator.bounded = True
+  config.update_from_flattened_dict(fields)
+  train.train(config, tmp_path / 'run')
+  assert len(pictures(tmp_path / 'run')) == 2
+
+
+def test_streaming_gives_the_same_run(unbroken, tmp_path):
+  train.train(small(**{'data.resident_bytes': 0}), tmp_path / 'run')
+  for row, other in zip(lines(tmp_path / 'run'), lines(unbroken), strict=True):
+    for name, value in row.items():
+      np.testing.assert_allclose(value, other[name], rtol=1e-3, atol=1e-5)
+
+
+def test_samples_need_the_workdir_alone(unbroken):
+  first = sample.sample(unbroken, 9, 1)
+  content = first.read_bytes()
+  assert sample.sample(unbroken, 9, 1).read_bytes() == content
+  assert sample.sample(unbroken, 9, 2).read_bytes() != content
+
+
+@pytest.mark.parametrize(
+  ('step', 'rounds'), [(0, 4), (4, 1), (5, 1), (8, 1), (12, 4), (16, 1)]
+)
+def test_calls_begin_at_the_same_rounds_wherever_a_run_began(step, rounds):
+  """Calls of four; something is due at 10 and at 18."""
+  config = small(
+    steps_per_call=4,
+    num_steps=18,
+    log_every=10,
+    sample_every=0,
+    checkpoint_every=0,
+  )
+  if step == 4:
+    rounds = 4  # 4..8 is free of events
+  assert train.rounds_until_due(step, config) == rounds
+
+
+# Signals, in a process of its own.
+
+
+def launch(workdir, **popen):
+  environment = os.environ | {'XLA_FLAGS': '', 'PYTHONUNBUFFERED': '1'}
+  flags = [
+    '--config.generator.widths=(32,)',
+    '--config.discriminator.widths=(32,)',
+    '--config.num_steps=400',
+    '--config.log_every=20',
+    '--config.sample_every=100',
+    '--config.checkpoint_every=30',
+  ]
+  command = [sys.executable, '-m', 'jaxgan.main']
+  command += ['--config=configs/gan_mnist.py', f'--workdir={workdir}', *flags]
+  return subprocess.Popen(
+    command,
+    cwd=ROOT,
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    **popen,
+  )
+
+
+def wait_for(condition, process, seconds=120):
+  until = time.monotonic() + seconds
+  while not condition():
+    assert process.poll() is None, process.stdout.read()
+    assert time.monotonic() < until
+    time.sleep(0.002)
+
+
+def finish(process):
+  output, _ = process.communicate(timeout=240)
+  return process.returncode, output
+
+
+@pytest.fixture(scope='module')
+def unkilled(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('unkilled') / 'run'
+  code, output = finish(launch(workdir))
+  assert code == 0, output
+  assert 'checkpoint verified' in output
+  return workdir
+
+
+def test_killed_in_the_middle_of_saves(unkilled, tmp_path):
+  """SIGKILL while a checkpoint is half written, three times over."""
+  workdir = tmp_path / 'run'
+  saving = workdir / 'checkpoints'
+  for count in (1, 3, 2):
+    process = launch(workdir)
+    seen = set()
+
+    def enough(count=count, seen=seen):
+      seen.update(p.name for p in saving.glob('*.orbax-checkpoint-tmp'))
+      return len(seen) >= count
+
+    wait_for(enough, process)
+    process.send_signal(signal.SIGKILL)
+    assert finish(process)[0] == -signal.SIGKILL
+  code, output = finish(launch(workdir))
+  assert code == 0, output
+  assert 'resumed from the checkpoint of step' in output
+  assert_same_run(workdir, unkilled)
+
+
+@pytest.mark.parametrize(
+  ('number', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_stopped_by_a_signal(number, code, unkilled, tmp_path):
+  workdir = tmp_path / 'run'
+  process = launch(workdir)
+  wait_for(lambda: list(workdir.glob('checkpoints/[0-9]*')), process)
+  process.send_signal(number)
+  found, output = finish(process)
+  assert found == code, output
+  assert 'saved step' in output
+  assert 'Traceback' not in output
+  saved = int(output.split('saved step ')[1].split()[0])
+  assert checkpoint.Checkpoints(workdir).steps()[0] == saved
+  code, output = finish(launch(workdir))
+  assert code == 0, output
+  assert f'resumed from the checkpoint of step {saved}' in output
+  assert_same_run(workdir, unkilled)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
+  """Files can not grow beyond what small ones need."""
+  import resource
+
+  workdir = tmp_path / 'run'
+  train.train(small(num_steps=5), workdir)
+  before = digests(workdir)
+  program = (
+    'import resource, signal, sys; '
+    'signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
+    'sys.path[:0] = ["tests"]; '
+    'import train_test; from jaxgan import main, train; '
+    'resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); '
+    f'main.main = lambda argv: train.train(train_test.small(), {str(workdir)!r}'
+    '); main._run([])'
+  )
+  assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == -1
+  found = subprocess.run(
+    [sys.executable, '-c', program],
+    cwd=ROOT,
+    env=os.environ | {'JAX_ENABLE_COMPILATION_CACHE': '0'},
+    capture_output=True,
+    text=True,
+    timeout=200,
+  )
+  assert found.returncode == 4, found.stderr
+  assert 'error: ' in found.stderr
+  assert 'Traceback' not in found.stderr
+  assert digests(workdir) == before
+  train.train(small(), workdir)
+  assert digests(workdir)[0] == 12

@@ -1,0 +1,94 @@
+"""Pictures hold what they should, pixel for pixel."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.visual import animation, curves, grid
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_tiles_are_in_reading_order(channels):
+  images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1)
+  images = images * np.ones((6, 3, 4, channels), np.uint8)
+  whole = grid.tile(images, columns=3)
+  assert whole.shape == (3 + 2 + 3, 4 * 3 + 2 * 2, channels)
+  for k in range(6):
+    top, left = k // 3 * 5, k % 3 * 6
+    assert (whole[top : top + 3, left : left + 4] == k).all()
+
+
+def test_left_over_cells_are_dark():
+  whole = grid.tile(np.full((5, 2, 2, 1), 255, np.uint8))
+  assert whole.shape == (6, 10, 1)
+  assert (whole[4:, 8:] == grid.DARK).all()
+
+
+@pytest.mark.parametrize('shape', [(4, 4, 1), (5, 7, 3), (64, 64, 3)])
+def test_grids_are_saved_as_they_are_drawn(shape, tmp_path):
+  images = np.random.default_rng(0).uniform(-1, 1, (9, *shape))
+  picture = grid.draw(images, 'step 3')
+  assert picture[: grid.CAPTION].max() > 128  # There is writing.
+  grid.save(tmp_path / 'a.png', picture)
+  with Image.open(tmp_path / 'a.png') as saved:
+    found = np.asarray(saved).reshape(picture.shape)
+  np.testing.assert_array_equal(found, picture)
+  assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+
+
+def test_points_are_where_they_should_be():
+  picture = grid.draw(np.array([[1.0, 1.0]]), 'points')[grid.CAPTION :, :, 0]
+  rows, columns = np.nonzero(picture > 128)
+  assert columns.mean() > 0.8 * grid.CLOUD_SIDE
+  assert rows.mean() < 0.2 * grid.CLOUD_SIDE
+
+
+def test_points_that_are_far_off_are_left_out():
+  picture = grid.draw(np.array([[1e9, 0], [np.nan, np.inf]]), 'points')
+  assert (picture[grid.CAPTION :] == grid.DARK).all()
+
+
+def frames(folder, count):
+  for k in range(count):
+    grid.save(folder / f'{k:03d}.png', np.full((8, 8, 1), k, np.uint8))
+  return sorted(folder.glob('*.png'))
+
+
+def test_a_gif_shows_first_and_last_of_many(tmp_path):
+  (tmp_path / 'frames').mkdir()
+  paths = frames(tmp_path / 'frames', 130)
+  animation.gif(paths, tmp_path / 'a.gif')
+  with Image.open(tmp_path / 'a.gif') as gif:
+    assert gif.n_frames == animation.MOST_FRAMES
+    assert gif.info['loop'] == 0
+    assert np.asarray(gif.convert('L')).max() == 0
+    gif.seek(gif.n_frames - 1)
+    assert np.asarray(gif.convert('L')).min() == 129
+    assert gif.info['duration'] == 2000
+
+
+def test_no_frames_make_no_gif(tmp_path):
+  animation.gif([], tmp_path / 'a.gif')
+  assert not (tmp_path / 'a.gif').exists()
+
+
+def test_every_metric_is_in_one_panel():
+  names = ['images', 'generator/loss', 'discriminator/real', 'x/param_norm']
+  names += ['generator/grad_norm', 'discriminator/r1', 'steps_per_second']
+  found = curves.panels(names)
+  shown = [name for members in found.values() for name in members]
+  assert sorted(shown) == sorted(
+    set(names) - {'images', 'steps_per_second', 'x/param_norm'}
+  )
+
+
+def test_curves_are_drawn(tmp_path):
+  rows = [
+    {'step': k, 'images': 8 * k, 'generator/loss': 1 / k} for k in range(1, 5)
+  ]
+  rows[1]['discriminator/held_out'] = 0.5
+  curves.draw(rows, {'generator/loss': 0.693}, tmp_path / 'c.png')
+  with Image.open(tmp_path / 'c.png') as picture:
+    assert min(picture.size) > 200
+  curves.draw([], {}, tmp_path / 'none.png')
+  assert not (tmp_path / 'none.png').exists()
