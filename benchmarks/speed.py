@@ -28,7 +28,9 @@ from jaxgan.steps import gan
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
 _TURNS = flags.DEFINE_integer('turns', 8, 'Turns of each side.')
 _SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
-_MODES = flags.DEFINE_list('modes', ['eager'], 'Of: eager, compile.')
+_MODES = flags.DEFINE_list(
+  'modes', ['eager', 'tuned'], 'Of PyTorch: eager, tuned, compile.'
+)
 _VARIANT = flags.DEFINE_string('variant', 'tutorial', 'Of gan_mnist.py.')
 
 HERE = pathlib.Path(__file__).parent

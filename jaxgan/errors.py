@@ -1,5 +1,7 @@
 """Errors that a user can cause, each with the exit code that it ends in."""
 
+import signal
+
 
 class UserError(ValueError):
   """A wrong config, flag or workdir: one line saying what, and the way out."""
@@ -21,6 +23,16 @@ class StorageError(UserError):
   """Something could not be written, or no checkpoint is valid."""
 
   exit_code = 4
+
+
+class Stopped(Exception):
+  """A signal asked to stop; whatever there was to save is saved."""
+
+  def __init__(self, number: int, said: str):
+    name = signal.Signals(number).name
+    super().__init__(f'{name}: {said}')
+    # As shells report it: 130 for Ctrl-C, 143 for SIGTERM.
+    self.exit_code = 128 + number
 
 
 def unknown(field: str, value, known) -> UserError:

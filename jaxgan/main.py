@@ -103,9 +103,9 @@ def _known_fields(argv) -> str | None:
   return None
 
 
-def _fail(error) -> None:
+def _fail(error: errors.UserError) -> None:
   print(f'error: {error}', file=sys.stderr, flush=True)
-  sys.exit(getattr(error, 'exit_code', 1))
+  sys.exit(error.exit_code)
 
 
 def main(argv) -> None:
@@ -148,10 +148,9 @@ def _run(argv) -> None:
     _fail(error)
   except OSError as error:
     _fail(errors.StorageError(error))
-  except Exception as error:
-    if hasattr(error, 'exit_code'):  # Stopped by a signal.
-      _fail(error)
-    raise
+  except errors.Stopped as stop:
+    print(stop, flush=True)
+    sys.exit(stop.exit_code)
 
 
 if __name__ == '__main__':

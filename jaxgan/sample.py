@@ -5,8 +5,9 @@ import pathlib
 
 import jax
 
-from jaxgan import checkpoint, errors, steps, train
+from jaxgan import checkpoint, errors, steps
 from jaxgan import config as config_lib
+from jaxgan import record as record_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.visual import grid
 
@@ -23,7 +24,7 @@ def restore(workdir):
     UserError: if there is no run.
   """
   workdir = pathlib.Path(workdir)
-  record = train.read_record(workdir)
+  record = record_lib.read(workdir)
   if record is None:
     raise errors.UserError(
       f'workdir {str(workdir)!r} holds no run; give the --workdir of one'

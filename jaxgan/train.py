@@ -8,81 +8,33 @@ newest checkpoint can be dropped on a restart and is written again the same.
 """
 
 import contextlib
-import fcntl
 import functools
-import json
 import logging
-import os
 import pathlib
-import signal
-import subprocess
 import time
-from importlib import metadata
-from typing import Any
 
 import jax
 import numpy as np
 
-import jaxgan
 from jaxgan import checkpoint, data, errors, parallel, steps, summary, writers
 from jaxgan import config as config_lib
+from jaxgan import record as record_lib
 from jaxgan.data import sampling, stream
+from jaxgan.interrupts import Interrupts
 from jaxgan.visual import animation, curves, grid
+from jaxgan.window import Window
 
 _logger = logging.getLogger(__name__)
 
 # Folded into the run's key for the latents of the grid.
 PREVIEW_STREAM = 2**31 - 1
 HELD_OUT_IMAGES = 1_000
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 SHOWN = (
   'discriminator/loss',
   'generator/loss',
   'discriminator/real',
   'discriminator/fake',
 )
-
-
-class Stopped(Exception):
-  """A signal asked to stop."""
-
-  def __init__(self, number: int, said: str):
-    name = signal.Signals(number).name
-    super().__init__(f'{name}: {said}')
-    # As shells report it: 130 for Ctrl-C, 143 for SIGTERM.
-    self.exit_code = 128 + number
-
-
-class Interrupts:
-  """Turns SIGTERM and Ctrl-C into a flag while `polled`, else into `Stopped`.
-
-  A second signal ends the process at once.
-  """
-
-  NUMBERS = (signal.SIGTERM, signal.SIGINT)
-
-  def __init__(self):
-    self.number = None
-    self.polled = False
-
-  def __enter__(self):
-    # Python allows handlers in the main thread only; elsewhere there are none.
-    with contextlib.suppress(ValueError):
-      self._before = [signal.signal(n, self._handle) for n in self.NUMBERS]
-    return self
-
-  def __exit__(self, *unused):
-    before = getattr(self, '_before', ())
-    for number, handler in zip(self.NUMBERS, before, strict=bool(before)):
-      signal.signal(number, handler)
-
-  def _handle(self, number, frame):
-    del frame
-    if self.number is not None:
-      os._exit(128 + number)
-    self.number = number
-    if not self.polled:
-      raise Stopped(number, 'stopped before the first step; nothing to save')
 
 
 def due(step: int, every: int) -> bool:
@@ -115,146 +67,6 @@ def rounds_until_due(step: int, config) -> int:
   return many if step + many <= stop else 1
 
 
-class Window:
-  """Metrics of the rounds since the last log; on the device until `fetch`.
-
-  Args:
-    step: the round at which the window ends, so far.
-    values: metrics of earlier rounds in it, from a checkpoint.
-  """
-
-  def __init__(self, step: int, values: dict[str, list[float]] | None = None):
-    self._values = {k: np.asarray(v) for k, v in (values or {}).items()}
-    self._waiting = []
-    self._step = step
-
-  def add(self, rounds: int, metrics: dict[str, jax.Array]) -> None:
-    self._waiting.append(metrics)
-    self._step += rounds
-
-  def fetch(self) -> dict[str, np.ndarray]:
-    """All values, one a round.
-
-    Raises:
-      NotFinite: at the first round that has a value that is not finite.
-    """
-    fetched = jax.device_get(self._waiting)
-    self._waiting = []
-    parts = ([self._values] if self._values else []) + fetched
-    if not parts:
-      return {}
-    self._values = {
-      name: np.concatenate([part[name] for part in parts]).astype(np.float64)
-      for name in parts[0]
-    }
-    finite = np.array([np.isfinite(v) for v in self._values.values()])
-    if not finite.all():
-      place = int(np.argmin(finite.all(axis=0)))
-      names = [
-        name
-        for name, fine in zip(self._values, finite[:, place], strict=True)
-        if not fine
-      ]
-      round_number = self._step - finite.shape[1] + place + 1
-      raise errors.NotFinite(f'round {round_number}: {", ".join(names)}')
-    return self._values
-
-  def means(self) -> dict[str, float]:
-    """The mean of each metric; the window is empty afterwards."""
-    means = {name: float(v.mean()) for name, v in self.fetch().items()}
-    self._values = {}
-    return means
-
-  def pending(self) -> dict[str, list[float]]:
-    """What a checkpoint has to keep."""
-    return {name: v.tolist() for name, v in self.fetch().items()}
-
-
-@contextlib.contextmanager
-def locked(workdir: pathlib.Path):
-  """Makes the workdir and holds it for this process alone."""
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    file = (workdir / '.lock').open('a+', encoding='utf-8')
-  except OSError as error:
-    raise errors.UserError(
-      f'workdir {str(workdir)!r} can not be written to ({error.strerror}); '
-      'choose another with --workdir'
-    ) from None
-  with file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      file.seek(0)
-      raise errors.UserError(
-        f'workdir {str(workdir)!r} is in use by process '
-        f'{file.read().strip()}; choose another with --workdir'
-      ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    yield
-
-
-def _git_revision() -> str | None:
-  try:
-    found = subprocess.run(
-      ['git', 'rev-parse', 'HEAD'],
-      cwd=pathlib.Path(__file__).parent,
-      capture_output=True,
-      text=True,
-      timeout=10,
-      check=True,
-    )
-  except (OSError, subprocess.SubprocessError):
-    return None
-  return found.stdout.strip()
-
-
-def _data_record(dataset: data.Dataset) -> dict[str, Any]:
-  """What identifies the data and shapes the networks, as JSON."""
-  return {
-    'source': dataset.source,
-    'name': dataset.name,
-    'split': dataset.split,
-    'size': dataset.size,
-    'shape': list(dataset.spec.shape),
-    'num_classes': dataset.spec.num_classes,
-    'classes': list(dataset.spec.classes),
-    **dataset.identity,
-  }
-
-
-def read_record(workdir: pathlib.Path) -> dict[str, Any] | None:
-  """The `config.json` of a workdir, if it has one."""
-  path = workdir / 'config.json'
-  if not path.exists():
-    return None
-  try:
-    record = json.loads(path.read_text(encoding='utf-8'))
-    if not isinstance(record['config'], dict) or 'shape' not in record['data']:
-      raise ValueError('fields are missing')
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise errors.UserError(f'{path} is damaged ({error})') from None
-  return record
-
-
-def _refuse_changes(workdir, record, config, dataset=None) -> None:
-  """Raises if the workdir's state would mean something else under `config`."""
-  changed = config_lib.differences(record['config'], config)
-  if dataset is not None and not changed:
-    changed = config_lib.differences(
-      {'data': record['data']}, {'data': _data_record(dataset)}
-    )
-  if changed:
-    raise errors.UserError(
-      f'workdir {str(workdir)!r} belongs to another config: '
-      + '; '.join(changed)
-      + '. Set these back, choose another --workdir, or take its weights '
-      f'into a new one with --config.init_from={workdir}'
-    )
-
-
 class _Run:
   """What one call of `train` holds; see there."""
 
@@ -269,17 +81,17 @@ class _Run:
     # First: it needs neither data nor compilation.
     self.engine = parallel.make(config.engine, config.batch_size)
     self.algorithm = steps.find(config.method)
-    record = read_record(self.workdir)
+    record = record_lib.read(self.workdir)
     if record is not None:
       recorded = record['config']['data']['source']
       if config.data.source == 'auto':
         config.data.source = recorded
         _logger.info('data.source=%s, as when this run was begun', recorded)
-      _refuse_changes(self.workdir, record, config)
+      record_lib.refuse_changes(self.workdir, record, config)
     config.data.source = data.resolve(config.data)
     self.dataset = data.load(config.data)
     if record is not None:
-      _refuse_changes(self.workdir, record, config, self.dataset)
+      record_lib.refuse_changes(self.workdir, record, config, self.dataset)
     spec = self.dataset.spec
     # Outside of the mapped step there is no axis to take means over.
     self.method = self.algorithm.from_config(config, spec)
@@ -310,24 +122,6 @@ class _Run:
     for name, (module, inputs) in self.algorithm.modules(self.method).items():
       print(summary.network(name, module, *inputs), end='\n\n', flush=True)
 
-  def record(self) -> None:
-    """Writes `config.json`."""
-    devices = self.engine.mesh.devices.flat
-    record = {
-      'config': self.config.to_dict(),
-      'data': _data_record(self.dataset),
-      'device': {
-        'kind': devices[0].device_kind,
-        'platform': devices[0].platform,
-        'count': len(devices),
-      },
-      'versions': {'jaxgan': jaxgan.__version__}
-      | {name: metadata.version(name) for name in PACKAGES},
-      'git': _git_revision(),
-    }
-    text = json.dumps(record, indent=2) + '\n'
-    writers.write_atomically(self.workdir / 'config.json', text)
-
   def start(self, checkpoints) -> None:
     """The first state, by the precedence of `jaxgan.checkpoint`."""
     init = jax.jit(
@@ -345,7 +139,7 @@ class _Run:
     pending = {}
     if restored is not None:
       self.state, meta = restored
-      _refuse_changes(self.workdir, meta, self.config, self.dataset)
+      record_lib.refuse_changes(self.workdir, meta, self.config, self.dataset)
       pending = meta['pending']
       print(f'resumed from the checkpoint of step {meta["step"]}')
     else:
@@ -358,17 +152,6 @@ class _Run:
     self.step = int(jax.device_get(self.state.step))
     self.started_at = self.step if restored is not None else None
     self.window = Window(self.step, pending)
-
-  def clean(self) -> None:
-    """Drops what a killed run wrote after the checkpoint that is used."""
-    self.samples.mkdir(exist_ok=True)
-    for path in (*self.workdir.glob('.*.tmp'), *self.samples.glob('.*.tmp')):
-      path.unlink()
-    for path in self.samples.glob('step_*.png'):
-      number = path.stem.split('_')[1]
-      is_later = self.started_at is None or int(number) > self.started_at
-      if number.isdecimal() and is_later:
-        path.unlink()
 
   def open_writers(self) -> writers.All:
     step = -1 if self.started_at is None else self.started_at
@@ -462,7 +245,7 @@ class _Run:
       self.state,
       {
         'config': self.config.to_dict(),
-        'data': _data_record(self.dataset),
+        'data': record_lib.of_data(self.dataset),
         'pending': self.window.pending(),
       },
     )
@@ -498,15 +281,15 @@ def train(config, workdir) -> None:
   run = _Run(config, workdir)
   with contextlib.ExitStack() as stack:
     interrupts = stack.enter_context(Interrupts())
-    stack.enter_context(locked(workdir))
+    stack.enter_context(record_lib.locked(workdir))
     run.build()
     run.describe()
     checkpoints = stack.enter_context(
       checkpoint.Checkpoints(workdir, config.keep, config.keep_period)
     )
     run.start(checkpoints)
-    run.record()
-    run.clean()
+    record_lib.write(workdir, config, run.dataset, run.engine.mesh.devices.flat)
+    record_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))
     interrupts.polled = True
@@ -558,7 +341,7 @@ def _loop(run: _Run, interrupts, checkpoints, writer) -> None:
     if interrupts.number is not None:
       run.save(checkpoints)
       checkpoints.wait()
-      raise Stopped(
+      raise errors.Stopped(
         interrupts.number,
         f'saved step {step} in {run.workdir}; start again to go on',
       )

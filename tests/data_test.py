@@ -113,6 +113,22 @@ def test_loose_images_have_no_labels(tmp_path):
   assert (all_images(found) == 7).all()
 
 
+def test_one_class_folder_is_no_label(folder):
+  shutil.rmtree(folder / 'dog')
+  found = data.load(in_folder(folder))
+  assert found.spec == data.Spec((6, 8, 3), 0, ())
+  assert found.size == 3
+
+
+def test_images_beside_class_folders_have_no_labels(folder, caplog):
+  write(folder / 'loose.png', np.zeros((6, 8, 3)))
+  write(folder / '.hidden' / 'deep' / 'a.png', np.zeros((6, 8, 3)))
+  found = data.load(in_folder(folder))
+  assert found.spec.num_classes == 0
+  assert found.size == 7
+  assert 'no labels' in caplog.text
+
+
 def test_crop_keeps_the_centre_and_stretch_keeps_all(tmp_path):
   wide = np.zeros((10, 30))
   wide[:, 10:20] = 200

@@ -29,7 +29,7 @@ def _files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
       for path in folder.rglob('*')
       if path.suffix.lower() in SUFFIXES
       and path.is_file()
-      and not any(part.startswith('.') for part in path.parts[-2:])
+      and not any(part.startswith('.') for part in path.relative_to(root).parts)
     )
 
   below = sorted(path for path in root.iterdir() if path.is_dir())
@@ -42,8 +42,10 @@ def _files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
       f'{" ".join(SUFFIXES)}'
     )
   loose = [path for path in files if path.parent == root]
-  if loose:
-    classes = []
+  if loose and classes:
+    _logger.warning('no labels: %s holds images beside folders of images', root)
+  if loose or len(classes) == 1:
+    classes = []  # One label says nothing.
   return files, classes
 
 
@@ -79,7 +81,9 @@ def load(settings, split: str) -> dataset.Dataset:
     split: 'train' is the whole folder; there is no other.
   """
   if split != 'train':
-    raise errors.DataError("source 'folder' has one split, 'train'")
+    raise errors.DataError(
+      "data.source='folder' has no images to hold out; set eval_every=0"
+    )
   root = pathlib.Path(settings.path).expanduser()
   if not settings.path:
     raise errors.DataError("data.source='folder' needs data.path")

@@ -10,29 +10,29 @@ NUM_IMAGES = 256
 
 
 def ring_centres(modes: int = 8) -> np.ndarray:
-  """Centres [modes, 2] on the unit circle.
+  """Centres [modes, 2] on a circle.
 
   Metz et al. 2017 (https://arxiv.org/abs/1611.02163) put them on radius 2 with
-  deviation 0.02; all is scaled by 1/2 here.
+  deviation 0.02. All is scaled by 0.4 here, into the range of a tanh.
   """
   angle = 2.0 * np.pi * np.arange(modes) / modes
-  return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+  return 0.8 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def grid_centres(side: int = 5) -> np.ndarray:
-  """Centres [side ** 2, 2] on a square grid in [-1, 1].
+  """Centres [side ** 2, 2] on a square grid.
 
   Lin et al. 2018 (https://arxiv.org/abs/1712.04086) use -4, -2, 0, 2, 4 and
-  deviation 0.05; all is scaled by 1/4 here.
+  deviation 0.05. All is scaled by 0.2 here.
   """
-  line = np.linspace(-1.0, 1.0, side)
+  line = np.linspace(-0.8, 0.8, side)
   return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
 
 
 # name -> (centres, deviation).
 MIXTURES = {
-  'ring': (ring_centres(), 0.01),
-  'grid': (grid_centres(), 0.0125),
+  'ring': (ring_centres(), 0.008),
+  'grid': (grid_centres(), 0.01),
 }
 
 

@@ -1,0 +1,131 @@
+"""The folder of a run: who may write to it, and what it was begun with."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import subprocess
+from importlib import metadata
+from typing import Any
+
+import jaxgan
+from jaxgan import config as config_lib
+from jaxgan import data, errors, writers
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path):
+  """Makes the workdir and holds it for this process alone."""
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    file = (workdir / '.lock').open('a+', encoding='utf-8')
+  except OSError as error:
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} can not be written to ({error.strerror}); '
+      'choose another with --workdir'
+    ) from None
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      file.seek(0)
+      raise errors.UserError(
+        f'workdir {str(workdir)!r} is in use by process '
+        f'{file.read().strip()}; choose another with --workdir'
+      ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    yield
+
+
+def _git_revision() -> str | None:
+  try:
+    found = subprocess.run(
+      ['git', 'rev-parse', 'HEAD'],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      timeout=10,
+      check=True,
+    )
+  except (OSError, subprocess.SubprocessError):
+    return None
+  return found.stdout.strip()
+
+
+def of_data(dataset: data.Dataset) -> dict[str, Any]:
+  """What identifies the data and shapes the networks, as JSON."""
+  return {
+    'source': dataset.source,
+    'name': dataset.name,
+    'split': dataset.split,
+    'size': dataset.size,
+    'shape': list(dataset.spec.shape),
+    'num_classes': dataset.spec.num_classes,
+    'classes': list(dataset.spec.classes),
+    **dataset.identity,
+  }
+
+
+def read(workdir: pathlib.Path) -> dict[str, Any] | None:
+  """The `config.json` of a workdir, if it has one."""
+  path = workdir / 'config.json'
+  if not path.exists():
+    return None
+  try:
+    record = json.loads(path.read_text(encoding='utf-8'))
+    if not isinstance(record['config'], dict) or 'shape' not in record['data']:
+      raise ValueError('fields are missing')
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise errors.UserError(f'{path} is damaged ({error})') from None
+  return record
+
+
+def refuse_changes(workdir, record, config, dataset=None) -> None:
+  """Raises if the workdir's state would mean something else under `config`."""
+  changed = config_lib.differences(record['config'], config)
+  if dataset is not None and not changed:
+    changed = config_lib.differences(
+      {'data': record['data']}, {'data': of_data(dataset)}
+    )
+  if changed:
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} belongs to another config: '
+      + '; '.join(changed)
+      + '. Set these back, choose another --workdir, or take its weights '
+      f'into a new one with --config.init_from={workdir}'
+    )
+
+
+def write(workdir: pathlib.Path, config, dataset, devices) -> None:
+  """Writes `config.json`."""
+  record = {
+    'config': config.to_dict(),
+    'data': of_data(dataset),
+    'device': {
+      'kind': devices[0].device_kind,
+      'platform': devices[0].platform,
+      'count': len(devices),
+    },
+    'versions': {'jaxgan': jaxgan.__version__}
+    | {name: metadata.version(name) for name in PACKAGES},
+    'git': _git_revision(),
+  }
+  text = json.dumps(record, indent=2) + '\n'
+  writers.write_atomically(workdir / 'config.json', text)
+
+
+def drop_after(workdir: pathlib.Path, step: int | None) -> None:
+  """Removes grids that a killed run drew after `step`; all if it is None."""
+  samples = workdir / 'samples'
+  samples.mkdir(exist_ok=True)
+  for path in (*workdir.glob('.*.tmp'), *samples.glob('.*.tmp')):
+    path.unlink()
+  for path in samples.glob('step_*.png'):
+    number = path.stem.split('_')[1]
+    if number.isdecimal() and (step is None or int(number) > step):
+      path.unlink()
