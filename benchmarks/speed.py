@@ -1,6 +1,6 @@
 """Rounds per second of jaxgan and of PyTorch on the same networks.
 
-  python benchmarks/speed.py --torch_python=/path/to/python
+  python -m benchmarks.speed --torch_python=/path/to/python
 
 The Python given needs torch; it runs `benchmarks/peers/torch_gan.py`. Both
 sides keep their data and state, and take turns, so that a change in the

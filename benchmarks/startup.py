@@ -1,6 +1,6 @@
 """Seconds from the command to the first logged step, cold and from the cache.
 
-  python benchmarks/startup.py
+  python -m benchmarks.startup
 
 Cold means an empty compilation cache. The first line of the log comes after ten
 rounds of the default experiment; imports, data, the first grid of samples and

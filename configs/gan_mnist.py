@@ -5,28 +5,30 @@ r"""The fully connected GAN on MNIST (Goodfellow et al. 2014).
 One field:    --config.loss=hinge --config.penalties.r1=0
 A variant:    --config=configs/gan_mnist.py:tutorial
 
-(times on two cores: see below)
+The default trained on the embedded digits in 3 min 36 s on two CPU cores, cold
+start included, to the grid that the README shows: all ten digits, most of them
+clean, some with speckle; D(real) 0.54 and D(fake) 0.46 at the end. The tutorial's
+variant has not been run to its end here.
 """
 
 from jaxgan import config as config_lib
 
 
 def _default(config):
-  """What an expert would train today at the same cost.
+  """The tutorial's networks, as an expert would train them at the same cost.
 
-  The tutorial's networks with two changes. R1 keeps the discriminator from
-  learning 4,500 digits by heart, and samples come from averaged weights.
+  R1 keeps the discriminator from learning 4,500 digits by heart, and samples
+  come from averaged weights.
   """
+  config.num_steps = 15_000
+  config.penalties.r1 = 1.0  # gamma / 2
+  config.ema_halflife = 10_000.0
 
 
 def _tutorial(config):
-  """The network and recipe of the MNIST GAN tutorial."""
+  """The recipe of the MNIST GAN tutorial, on batches that are shuffled."""
   config.num_steps = 94_637  # 101 passes over 60,000 images
-  config.generator.widths = (128, 256, 512)
-  config.discriminator.widths = (128, 256, 512)
   config.label_smoothing.real = 0.1
-  config.penalties.r1 = 0.0
-  config.ema_halflife = 0.0
 
 
 VARIANTS = {'': _default, 'tutorial': _tutorial}
@@ -67,11 +69,11 @@ def get_config(variant: str = ''):
   config.loss = 'non_saturating'  # a key of losses.PAIRS
   config.label_smoothing = dict(real=0.0, fake=0.0)
   config.penalties = config_lib.penalty_weights()
-  config.penalties.r1 = 1.0  # gamma / 2
-  config.ema_halflife = 10_000.0  # images
+  config.ema_halflife = 0.0  # images; 0 is no average
   config.ema_rampup = 0.05  # of the images seen
 
-  config.num_steps = 15_000
+  # In one scan. Medians of five turns on two cores: 97 rounds/s so, 81 one by
+  # one, 99 in calls of 50.
   config.steps_per_call = 10
 
   config_lib.vary(config, VARIANTS, variant)
