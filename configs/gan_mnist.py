@@ -7,8 +7,8 @@ A variant:    --config=configs/gan_mnist.py:tutorial
 
 The default trained on the embedded digits in 3 min 36 s on two CPU cores, cold
 start included, to the grid that the README shows: all ten digits, most of them
-clean, some with speckle; D(real) 0.54 and D(fake) 0.46 at the end. The tutorial's
-variant has not been run to its end here.
+clean, some with speckle; D(real) 0.54 and D(fake) 0.46 at the end. The variant
+`tutorial` has not been run to its end here.
 """
 
 from jaxgan import config as config_lib

@@ -97,6 +97,7 @@ class Checkpoints:
     self._keep_period = keep_period
     self._read_only = read_only
     self._manager = None
+    self._writing = None  # the step that is being written
 
   def __enter__(self):
     return self
@@ -106,8 +107,8 @@ class Checkpoints:
       self.close()
     except Exception as error:
       if kind is None:
-        raise self._failed(None, error) from error
-      _logger.warning('%s', self._failed(None, error))
+        raise self._failed(self._writing, error) from error
+      _logger.warning('%s', self._failed(self._writing, error))
 
   def close(self):
     if self._manager is not None:
@@ -145,11 +146,12 @@ class Checkpoints:
     """
     host = jax.tree.map(np.array, jax.device_get(state))  # not a view
     meta = {'schema': SCHEMA, 'step': step, **meta}
+    self.wait()
     try:
       manager = self._open()
-      manager.wait_until_finished()
       if manager.latest_step() == step:
         return
+      self._writing = step
       saved = manager.save(
         step,
         args=ocp.args.Composite(
@@ -170,7 +172,7 @@ class Checkpoints:
     try:
       self._manager.wait_until_finished()
     except Exception as error:
-      raise self._failed(None, error) from error
+      raise self._failed(self._writing, error) from error
 
   def _failed(self, step, error) -> errors.StorageError:
     reason = str(error).strip().splitlines() or [repr(error)]
@@ -178,10 +180,9 @@ class Checkpoints:
     reason = full if full in str(error) else reason[0][:200]
     kept = [s for s in self.steps() if s != step]
     intact = f'step {kept[0]} is intact' if kept else 'there is none before it'
-    name = 'a checkpoint' if step is None else f'the checkpoint of step {step}'
     return errors.StorageError(
-      f'{name} could not be written to {self.folder} ({reason}); {intact}; '
-      'make room and start again to go on'
+      f'the checkpoint of step {step} could not be written to {self.folder} '
+      f'({reason}); {intact}; make room and start again to go on'
     )
 
   def read(self, step: int, like):

@@ -134,8 +134,10 @@ def main(argv) -> None:
 
 
 def _run(argv) -> None:
-  # Orbax and JAX say a lot through absl.
-  absl_logging.set_verbosity(absl_logging.ERROR)
+  # Orbax and JAX say a lot through absl, and orbax' threads print tracebacks of
+  # what fails. It reaches us as an exception all the same.
+  absl_logging.set_verbosity(absl_logging.FATAL)
+  sys.unraisablehook = lambda unraisable: None
   handler = logging.StreamHandler()
   handler.setFormatter(logging.Formatter('%(message)s'))
   logger = logging.getLogger('jaxgan')
@@ -147,7 +149,7 @@ def _run(argv) -> None:
   except errors.UserError as error:
     _fail(error)
   except OSError as error:
-    _fail(errors.StorageError(error))
+    _fail(errors.StorageError(f'{error}; mend that and start again to go on'))
   except errors.Stopped as stop:
     print(stop, flush=True)
     sys.exit(stop.exit_code)

@@ -305,7 +305,10 @@ def train(config, workdir) -> None:
         'learning rates or change the penalties in a new workdir'
       ) from None
     finally:
-      run.finish()
+      try:
+        run.finish()
+      except OSError as error:  # Whatever else went wrong matters more.
+        _logger.warning('no curves and no GIF: %s', error)
     checkpoints.verify(run.step, run.state)
   print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
 
