@@ -137,6 +137,8 @@ def _problems(config) -> Iterator[str]:
       yield f'{name}={value} must be finite'
     elif name.endswith('learning_rate') and value <= 0:
       yield f'{name}={value} must be positive'
+    elif name.endswith('widths') and min(value, default=1) < 1:
+      yield f'{name}={value} must hold positive numbers'
     elif name.startswith('penalties.') and value < 0:
       yield f'{name}={value} must not be negative'
   at_least = {

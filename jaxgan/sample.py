@@ -63,7 +63,7 @@ def sample(workdir, num: int, seed: int) -> pathlib.Path:
   draw = jax.jit(algorithm.sample, static_argnums=(0, 3))
   images = jax.device_get(draw(method, state, jax.random.key(seed), num))
   step = int(state.step)
-  caption = f'step {step:,}  seed {seed}  samples, averaged weights'
+  caption = f'step {step:,}  seed {seed}  samples'
   path = workdir / f'sample_step{step}_num{num}_seed{seed}.png'
   grid.save(path, grid.draw(images, caption))
   return path

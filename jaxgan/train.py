@@ -232,9 +232,10 @@ class _Run:
     shown = jax.device_get(self.preview(self.state, None, self.preview_key))
     images = self.step * self.config.batch_size
     caption = f'step {self.step:,}  {images:,} images'
+    average = ', averaged weights' if self.config.get('ema_halflife') else ''
     found = {}
     for place, (name, values) in enumerate(shown.items()):
-      found[name] = grid.draw(values, f'{caption}  {name}, averaged weights')
+      found[name] = grid.draw(values, f'{caption}  {name}{average}')
       suffix = f'_{name}' if place else ''
       grid.save(self.samples / f'step_{self.step:08d}{suffix}.png', found[name])
     return found

@@ -77,9 +77,10 @@ class TensorBoard:
   def __init__(self, folder: pathlib.Path, step: int):
     import tensorboardX
 
-    self._writer = tensorboardX.SummaryWriter(
-      str(folder), purge_step=step + 1 if step else None
-    )
+    purge = None
+    if folder.exists():
+      purge = step + 1 if step else 0
+    self._writer = tensorboardX.SummaryWriter(str(folder), purge_step=purge)
 
   def scalars(self, step, values):
     for name, value in values.items():

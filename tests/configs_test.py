@@ -113,6 +113,7 @@ def test_every_optimizer_is_one_flag_away(config, name):
   [
     ('loss', 'hing', 'hinge'),
     ('latent', 'gauss', 'normal'),
+    ('label_smoothing.real', 0.7, 'label_smoothing'),
     ('generator.name', 'mlp.G', r'mlp\.Generator'),
     ('generator.optimizer.name', 'adan', 'adam'),
     ('generator.optimizer.schedule', 'step', 'cosine'),
@@ -170,6 +171,7 @@ def test_a_network_of_another_size_is_refused(config, monkeypatch):
     ('generator.optimizer.learning_rate', 0.0),
     ('generator.optimizer.learning_rate', float('nan')),
     ('penalties.r1', -1.0),
+    ('generator.widths', (0,)),
     ('penalties.r1', float('inf')),
     ('discriminator_steps', 0),
     ('engine', 'tpu'),

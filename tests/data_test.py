@@ -49,6 +49,14 @@ def test_embedded_digits(split, each):
   assert found.spec.classes == tuple('0123456789')
 
 
+def test_embedded_digits_are_resized():
+  fields = {'image_size': 14, 'channels': 3, 'source': 'embedded'}
+  found = data.load(settings(**fields), 'test')
+  assert found.spec.shape == all_images(found).shape[1:] == (14, 14, 3)
+  with pytest.raises(errors.DataError, match='mnist alone'):
+    data.load(settings(source='embedded', name='kmnist'))
+
+
 def test_embedded_splits_are_disjoint_and_fixed():
   train, test = (
     all_images(data.load(settings(source='embedded'), split))

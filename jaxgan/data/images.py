@@ -77,6 +77,16 @@ def fit(picture: Image.Image, size: tuple[int, int], resize: str):
   return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
 
 
+def conform(
+  pixels: np.ndarray, shape: tuple[int, int, int], resize: str
+) -> np.ndarray:
+  """uint8 [H, W, 1 or 3] to `shape`, as `decode` does with files."""
+  if pixels.shape == shape:
+    return pixels
+  squeezed = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+  return decode(Image.fromarray(squeezed), shape[:2], shape[2], resize)
+
+
 def decode(
   picture: Image.Image, size: tuple[int, int], channels: int, resize: str
 ) -> np.ndarray:

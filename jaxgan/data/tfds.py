@@ -114,12 +114,7 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   def read(place):
     example = source[place]
     pixels = np.asarray(example[key])
-    if pixels.shape != shape:
-      squeezed = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-      pixels = images.decode(
-        Image.fromarray(squeezed), shape[:2], shape[2], settings.resize
-      )
-    found = {'image': pixels}
+    found = {'image': images.conform(pixels, shape, settings.resize)}
     if label:
       found['label'] = np.int32(example['label'])
     return found

@@ -96,10 +96,14 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
     networks[player] = models.build(player, settings, **derived)
     if spectral:
       networks[player] = penalties.SpectralNorm(networks[player])
+  try:
+    loss = losses.smooth(losses.PAIRS[config.loss], **config.label_smoothing)
+  except ValueError as error:
+    raise errors.UserError(f'label_smoothing: {error}') from None
   method = GAN(
     **networks,
     **{f'{player}_optimizer': o for player, o in optimizers.items()},
-    loss=losses.smooth(losses.PAIRS[config.loss], **config.label_smoothing),
+    loss=loss,
     penalties=tuple(
       (penalties.PENALTIES[name], weight)
       for name, weight in sorted(config.penalties.items())
