@@ -7,6 +7,7 @@ KMNIST are also prepared without TensorFlow; any other set needs the extra
 """
 
 import gzip
+import importlib.util
 import logging
 import os
 import pathlib
@@ -212,15 +213,13 @@ def _reach(urls) -> None:
 
 def _stock(settings):
   """Any other builder; its preparation imports TensorFlow."""
-  try:
-    import tensorflow  # noqa: F401, only to fail early
-  except ImportError:
+  if importlib.util.find_spec('tensorflow') is None:
     raise errors.DataError(
       f'data.name={settings.name!r}: only {", ".join(TENSORFLOW_FREE)} are '
       'prepared without TensorFlow; pip install "jaxgan[tfds]" for the '
       'others, or prepare it elsewhere with '
       "file_format='array_record' and set data.data_dir"
-    ) from None
+    )
   import tensorflow_datasets as tfds
 
   name = settings.name + (f':{settings.version}' if settings.version else '')
