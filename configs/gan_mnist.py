@@ -73,7 +73,7 @@ def get_config(variant: str = ''):
   config.ema_rampup = 0.05  # of the images seen
 
   # In one scan. Medians of five turns on two cores: 97 rounds/s so, 81 one by
-  # one, 99 in calls of 50.
+  # one, 85 in calls of 50.
   config.steps_per_call = 10
 
   config_lib.vary(config, VARIANTS, variant)

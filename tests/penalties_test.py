@@ -56,7 +56,7 @@ def test_gradients_exist_for_a_constant_critic(name, images, key):
 
 
 def test_gradient_penalty_looks_between_reals_and_fakes(key):
-  """The critic is flat but for a wall beyond the fakes."""
+  """Each image has one place of its own on the line between the two."""
   real, fake = jnp.zeros(SHAPE), jnp.ones(SHAPE)
   seen = []
 

@@ -4,6 +4,8 @@ import hashlib
 import logging
 import pathlib
 
+import numpy as np
+
 from jaxgan import errors
 from jaxgan.data import dataset, images
 
@@ -125,7 +127,7 @@ def load(settings, split: str) -> dataset.Dataset:
     example = {'image': image}
     if classes:
       name = path.relative_to(root).parts[0]
-      example['label'] = dataset.np.int32(label[name])
+      example['label'] = np.int32(label[name])
     return example
 
   listing = hashlib.blake2b(digest_size=16)
