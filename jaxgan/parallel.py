@@ -188,6 +188,7 @@ def compile_rounds(
       functools.partial(call, 0),
       donate_argnums=0,
       out_shardings=engine.replicated,
+      compiler_options=_compiler_options(),
     )
     return _bounded(engine, compiled)
 
@@ -204,6 +205,13 @@ def compile_rounds(
     NamedSharding(engine.mesh, PartitionSpec(AXIS)),
   )
   return _bounded(engine, functools.partial(mapped, shard))
+
+
+def _compiler_options() -> dict[str, bool] | None:
+  """Fewer copies of the parameters in a scan on CPUs (5 % of a round)."""
+  if jax.default_backend() != 'cpu':
+    return None
+  return {'xla_cpu_copy_insertion_use_region_analysis': True}
 
 
 def _bounded(engine: Engine, call: Callable) -> Callable:

@@ -96,6 +96,9 @@ def update(
   updates, opt_state = optimizer.update(
     grads, network.opt_state, network.params
   )
+  # The norms are of arrays that exist: XLA:CPU would compute the squares again
+  # out of whatever made them.
+  grads, updates = jax.lax.optimization_barrier((grads, updates))
   params = optax.apply_updates(network.params, updates)
   norms = {
     'grad_norm': global_norm(grads),

@@ -231,11 +231,12 @@ def _mean(method: GAN, tree):
   return jax.lax.pmean(tree, method.axis_name)
 
 
-def _logits(method: GAN, params, stats, real, fake, label, key):
+def _logits(method: GAN, params, stats, real, fake, label, key, joint=True):
   """Logits of reals and of fakes.
 
   Both go through the network together, unless it has batch statistics: those
-  belong to one kind of image.
+  belong to one kind of image. Apart (`joint=False`), logits that a loss does
+  not look at are not computed, and those that a penalty needs too, only once.
   """
 
   def critic(x, label, stats):
@@ -248,7 +249,7 @@ def _logits(method: GAN, params, stats, real, fake, label, key):
       key=key,
     )
 
-  if 'batch_stats' in stats:
+  if 'batch_stats' in stats or not joint:
     real_logits, stats = critic(real, label, stats)
     fake_logits, stats = critic(fake, label, stats)
   else:
@@ -287,7 +288,14 @@ def discriminator_step(method: GAN, state: TrainState, batch, key):
 
   def loss_fn(params):
     real_logits, fake_logits, stats = _logits(
-      method, params, discriminator.stats, real, fake, label, dropout_key
+      method,
+      params,
+      discriminator.stats,
+      real,
+      fake,
+      label,
+      dropout_key,
+      joint=not method.penalties,
     )
     total = _losses(method, method.loss.discriminator, real_logits, fake_logits)
     metrics = {
@@ -344,6 +352,7 @@ def generator_step(method: GAN, state: TrainState, batch, key):
       fake,
       label,
       dropout_key,
+      joint=False,
     )
     loss = _losses(method, method.loss.generator, real_logits, fake_logits)
     return loss, (stats, {'loss': loss})
