@@ -55,7 +55,9 @@ def get_config(variant: str = ''):
     name='mlp.Generator',
     widths=(128, 256, 512),
     slope=0.2,
-    norm=True,
+    norm='batch',
+    virtual_batch=0,  # size of a reference batch; 0 is off
+    spectral_norm=False,
     optimizer=adam,
   )
   config.discriminator = dict(

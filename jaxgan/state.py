@@ -108,6 +108,41 @@ def update(
   return Network(params, stats, opt_state), norms
 
 
+def move(
+  state: TrainState,
+  name: str,
+  optimizer: optax.GradientTransformation,
+  grads,
+  stats,
+  metrics,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+  """The state after an update of one network, and its metrics by full name.
+
+  Args:
+    state: the state before.
+    name: of the network.
+    optimizer: what moves it.
+    grads: over the global batch.
+    stats: the network's mutable collections after its forward pass.
+    metrics: scalars by short name; norms are added.
+  """
+  network, norms = update(state.networks[name], optimizer, grads, stats)
+  metrics = {f'{name}/{k}': v for k, v in (metrics | norms).items()}
+  return state.replace(networks=state.networks | {name: network}), metrics
+
+
+def mean(tree, axis_name: str | None):
+  """Mean over the parts of the global batch that devices hold."""
+  if axis_name is None:
+    return tree
+  return jax.lax.pmean(tree, axis_name)
+
+
+def global_size(local: int, axis_name: str | None) -> int:
+  """Examples in the global batch, of which this device holds `local`."""
+  return local * (1 if axis_name is None else jax.lax.axis_size(axis_name))
+
+
 def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
   """Exponential moving average of parameters, counted in images.
 

@@ -5,6 +5,9 @@ import jax
 
 from jaxgan.data.dataset import Dataset
 
+# Vectors of the power iteration and inputs of a reference batch.
+NOT_COUNTED = ('spectral', 'reference')
+
 
 def _count(tree) -> int:
   return sum(leaf.size for leaf in jax.tree.leaves(tree))
@@ -15,8 +18,7 @@ def parameter_counts(module: nn.Module, *inputs) -> tuple[int, int]:
   variables = jax.eval_shape(
     lambda key: module.init(key, *inputs, train=False), jax.random.key(0)
   )
-  # Vectors of the power iteration can be found again from the weights.
-  held = {k: v for k, v in variables.items() if k != 'spectral'}
+  held = {k: v for k, v in variables.items() if k not in NOT_COUNTED}
   return _count(held), _count(variables['params'])
 
 
@@ -36,7 +38,7 @@ def network(name: str, module: nn.Module, *inputs) -> str:
       return module.init(key, *inputs, train=False)
 
   variables = jax.eval_shape(run, jax.random.key(0))
-  held = [v for k, v in variables.items() if k != 'spectral']
+  held = [v for k, v in variables.items() if k not in NOT_COUNTED]
 
   rows = []
   for path, shape, has_inner in calls:

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
+import optax
 
-from jaxgan import errors
+from jaxgan import errors, layers, noise, optim, penalties
 
 
 def _classes(family: str) -> dict[str, type[nn.Module]]:
@@ -56,3 +57,36 @@ def build(field: str, settings: Mapping[str, Any], **derived) -> nn.Module:
       raise errors.unknown(f'{field} ({name})', setting, fields - set(derived))
   derived = {k: v for k, v in derived.items() if k in fields}
   return table[name](**settings, **derived)
+
+
+def trained(
+  config, player: str, images_per_update: float, **derived
+) -> tuple[nn.Module, optax.GradientTransformation]:
+  """The network `config[player]` and what moves it.
+
+  Args:
+    config: of the run.
+    player: 'generator', 'encoder' and so on. Beside the network's own fields
+      `config[player]` may hold 'optimizer', 'spectral_norm' (Miyato et al.
+      2018) and 'virtual_batch', the size of a reference batch (0 is off).
+    images_per_update: images seen between two updates of this network.
+    **derived: fields that follow from the data or the devices.
+  """
+  settings = dict(config[player])
+  optimizer = optim.build(settings.pop('optimizer'), images_per_update)
+  spectral = settings.pop('spectral_norm', False)
+  reference = settings.pop('virtual_batch', 0)
+  if reference:
+    settings['norm'] = 'virtual'
+    derived['reference_size'] = reference
+  module = build(player, settings, **derived)
+  if reference:
+    module = layers.VirtualBatch(
+      module,
+      reference,
+      noise.LATENTS[config.latent],
+      derived.get('num_classes', 0),
+    )
+  if spectral:
+    module = penalties.SpectralNorm(module)
+  return module, optimizer

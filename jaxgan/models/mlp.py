@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan import layers
+
 
 def _with_label(x, label, num_classes):
   """Appends one-hot labels (Mirza and Osindero 2014, arxiv.org/abs/1411.1784).
@@ -27,34 +29,36 @@ class Generator(nn.Module):
     shape: shape of one image, or of one point.
     widths: units of the hidden layers.
     slope: negative slope of the leaky rectifiers.
-    norm: batch normalisation after each hidden layer.
-    momentum: of the running statistics.
+    norm: after each hidden layer, one of `layers.NORMS`.
+    momentum: of running statistics.
     bounded: ends in tanh; without, outputs are any real numbers.
     num_classes: classes to condition on; 0 ignores labels.
     axis_name: mapped axis over which batch statistics are taken.
+    reference_size: rows in front that are a reference, see `layers`.
   """
 
   shape: tuple[int, ...]
   widths: tuple[int, ...] = (128, 256, 512)
   slope: float = 0.2
-  norm: bool = True
+  norm: str = 'batch'
   momentum: float = 0.8
   bounded: bool = True
   num_classes: int = 0
   axis_name: str | None = None
+  reference_size: int = 0
 
   @nn.compact
   def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
     x = _with_label(z, label, self.num_classes)
     for width in self.widths:
       x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
-      if self.norm:
-        x = nn.BatchNorm(
-          use_running_average=not train,
-          momentum=self.momentum,
-          epsilon=1e-3,
-          axis_name=self.axis_name,
-        )(x)
+      x = layers.norm(
+        self.norm,
+        train=train,
+        momentum=self.momentum,
+        axis_name=self.axis_name,
+        reference_size=self.reference_size,
+      )(x)
     x = nn.Dense(math.prod(self.shape))(x)
     if self.bounded:
       x = jnp.tanh(x)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors, losses, models, noise, optim, penalties
+from jaxgan import errors, losses, models, noise, penalties
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.state import TrainState
@@ -90,12 +90,9 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
     'discriminator': config.batch_size / config.discriminator_steps,
   }
   for player, images in images_per_update.items():
-    settings = dict(config[player])
-    optimizers[player] = optim.build(settings.pop('optimizer'), images)
-    spectral = settings.pop('spectral_norm', False)
-    networks[player] = models.build(player, settings, **derived)
-    if spectral:
-      networks[player] = penalties.SpectralNorm(networks[player])
+    networks[player], optimizers[player] = models.trained(
+      config, player, images, **derived
+    )
   try:
     loss = losses.smooth(losses.PAIRS[config.loss], **config.label_smoothing)
   except ValueError as error:
@@ -224,13 +221,6 @@ def _latents(method: GAN, key, count):
   return method.latent(key, count, (method.latent_size,), method.axis_name)
 
 
-def _mean(method: GAN, tree):
-  """Mean over the parts of the batch that other devices hold."""
-  if method.axis_name is None:
-    return tree
-  return jax.lax.pmean(tree, method.axis_name)
-
-
 def _logits(method: GAN, params, stats, real, fake, label, key, joint=True):
   """Logits of reals and of fakes.
 
@@ -323,8 +313,15 @@ def discriminator_step(method: GAN, state: TrainState, batch, key):
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(
     discriminator.params
   )
-  grads, metrics = _mean(method, (grads, metrics))
-  return _moved(method, state, 'discriminator', grads, stats, metrics)
+  grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
+  return state_lib.move(
+    state,
+    'discriminator',
+    method.discriminator_optimizer,
+    grads,
+    stats,
+    metrics,
+  )
 
 
 def generator_step(method: GAN, state: TrainState, batch, key):
@@ -358,35 +355,19 @@ def generator_step(method: GAN, state: TrainState, batch, key):
     return loss, (stats, {'loss': loss})
 
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(generator.params)
-  grads, metrics = _mean(method, (grads, metrics))
-  state, metrics = _moved(method, state, 'generator', grads, stats, metrics)
+  grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
+  state, metrics = state_lib.move(
+    state, 'generator', method.generator_optimizer, grads, stats, metrics
+  )
   average = state_lib.average(
     state.ema['generator'],
     state.networks['generator'].params,
     state.step,
-    len(real) * _num_parts(method),
+    state_lib.global_size(len(real), method.axis_name),
     method.ema_halflife,
     method.ema_rampup,
   )
   return state.replace(ema={'generator': average}), metrics
-
-
-def _num_parts(method: GAN) -> int:
-  if method.axis_name is None:
-    return 1
-  return jax.lax.axis_size(method.axis_name)
-
-
-def _moved(method: GAN, state, player, grads, stats, metrics):
-  """The state after one player's update, and its metrics by full name."""
-  network, norms = state_lib.update(
-    state.networks[player],
-    getattr(method, f'{player}_optimizer'),
-    grads,
-    stats,
-  )
-  metrics = {f'{player}/{k}': v for k, v in (metrics | norms).items()}
-  return state.replace(networks=state.networks | {player: network}), metrics
 
 
 def sample(method: GAN, state: TrainState, key, num: int, label=None):
