@@ -52,6 +52,9 @@ def defaults() -> ml_collections.ConfigDict:
   config.data.manual_dir = ''  # original files to prepare a TFDS set from
   config.data.download = False  # whether a TFDS set may be downloaded
   config.data.path = ''  # of a folder of images
+  config.data.classes = ()  # names of the classes to use; () is all
+  config.data.limit = 0  # the first so many examples; 0 is all
+  config.data.shuffle = True  # an order of its own for every epoch
   config.data.image_size = 0  # side of the square to resize to; 0 leaves as is
   config.data.resize = 'crop'  # to the square: crop the centre, or stretch
   config.data.channels = 0  # 1 or 3; 0 leaves as is
@@ -75,6 +78,75 @@ def defaults() -> ml_collections.ConfigDict:
 def penalty_weights() -> ml_collections.ConfigDict:
   """All penalties at weight zero, so that each is a field to set."""
   return ml_collections.ConfigDict(dict.fromkeys(penalties.PENALTIES, 0.0))
+
+
+def game() -> ml_collections.ConfigDict:
+  """The fields of `steps/gan.py`, every trick off.
+
+  Networks ('generator', 'discriminator') are the experiment's own.
+  """
+  config = ml_collections.ConfigDict()
+  config.method = 'gan'
+  config.latent_size = 100
+  config.latent = 'normal'  # a key of noise.LATENTS
+  config.latent_reuse = False  # G's update takes the latents of D's last
+  config.conditional = False  # both networks take the label
+  config.loss = 'non_saturating'  # a key of losses.PAIRS
+  config.penalties = penalty_weights()
+  config.discriminator_steps = 1
+  config.discriminator_batches = 'separate'  # or joint, or apart
+  config.real_reuse = False  # all updates of D in a round see the same reals
+  config.fakes = 'batch'  # statistics of D's fakes: batch or running
+  config.label_smoothing = dict(real=0.0, fake=0.0)
+  config.label_noise = 0.0  # largest random share taken from D's labels
+  config.label_flip = 0.0  # probability of a swapped label of D
+  config.adversarial = 1.0  # weights of the generator's losses
+  config.feature_matching = 0.0
+  config.auxiliary = 0.0  # classification, of both
+  config.augment = ()  # keys of augment.AUGMENTATIONS
+  config.instance_noise = 0.0  # deviation of noise on what D sees
+  config.instance_noise_images = 0  # gone after so many images; 0: never
+  config.pack = 1  # examples that D sees as one
+  config.top_k = 1.0  # share of fakes that G learns from, in the end
+  config.top_k_images = 0  # reached after so many images
+  config.replay_size = 0  # earlier fakes that are kept
+  config.replay_share = 0.5  # of D's fakes that are earlier ones
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  return config
+
+
+def optimizer(**changed) -> ml_collections.ConfigDict:
+  """The fields of an optimizer; Adam as GANs are trained since DCGAN."""
+  fields = dict(
+    name='adam',  # a key of optim.OPTIMIZERS
+    learning_rate=2e-4,
+    b1=0.5,  # momentum
+    b2=0.999,  # decay of the mean square
+    eps=1e-8,
+    schedule='constant',  # a key of optim.SCHEDULES
+    schedule_images=0,
+    warmup_images=0,
+    clip_weights=0.0,
+    historical_averaging=0.0,
+  )
+  return ml_collections.ConfigDict(fields | changed)
+
+
+def as_tutorial(config) -> None:
+  """What the Keras tutorials have in common and modern recipes do not.
+
+  Labels of reals are 0.9; the discriminator takes one optimizer step on reals
+  and one on fakes, which come from running statistics; no order is drawn for an
+  epoch; Adam's eps is Keras'. Not copied: the two players share one counter of
+  Adam steps there, and both draw labels of their own.
+  """
+  config.label_smoothing.real = 0.1
+  config.discriminator_batches = 'apart'
+  config.fakes = 'running'
+  config.data.shuffle = False
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer.eps = 1e-7
 
 
 def vary(config, variants, name: str) -> None:
@@ -153,16 +225,33 @@ def _problems(config) -> Iterator[str]:
     'keep_period': 0,
     'seed': 0,
     'data.image_size': 0,
+    'data.limit': 0,
+    'data.labelled': 1,
     'data.max_pixels': 1,
     'data.resident_bytes': 0,
     'discriminator_steps': 1,
     'latent_size': 1,
     'ema_halflife': 0,
     'ema_rampup': 0,
+    'label_noise': 0,
+    'label_flip': 0,
+    'instance_noise': 0,
+    'instance_noise_images': 0,
+    'pack': 1,
+    'top_k': 0,
+    'top_k_images': 0,
+    'replay_size': 0,
+    'replay_share': 0,
+    'adversarial': 0,
+    'feature_matching': 0,
+    'auxiliary': 0,
   }
   for name, least in at_least.items():
     if name in fields and fields[name] < least:
       yield f'{name}={fields[name]} must be at least {least}'
+  for name in ('label_noise', 'label_flip', 'top_k', 'replay_share'):
+    if fields.get(name, 0.0) > 1.0:
+      yield f'{name}={fields[name]} must be at most 1'
   if fields['seed'] >= 2**32:
     yield f'seed={fields["seed"]} must be below 2**32'
   if fields['data.image_size'] ** 2 * 3 > fields['data.max_pixels']:

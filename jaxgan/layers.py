@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, noise
+from jaxgan import conv, errors, noise
 
 NORMS = ('none', 'batch', 'layer', 'instance', 'virtual')
 
@@ -53,6 +53,53 @@ def norm(
   if kind == 'none':
     return lambda x: x
   raise errors.unknown('norm', kind, NORMS)
+
+
+class Conv(nn.Module):
+  """A convolution, see `conv.conv`: [B, H, W, C] to [B, H', W', features].
+
+  Attributes:
+    features: channels of the output.
+    kernel: side of the kernel.
+    stride: in both directions.
+    padding: 'SAME' or 'VALID'.
+    use_bias: whether there is a bias.
+  """
+
+  features: int
+  kernel: int
+  stride: int = 1
+  padding: str = 'SAME'
+  use_bias: bool = True
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+    w = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    x = conv.conv(x, w, self.stride, self.padding)
+    if self.use_bias:
+      bias = self.param('bias', nn.initializers.zeros, (self.features,))
+      x += bias.reshape(1, 1, 1, -1)
+    return x
+
+
+class ConvTranspose(nn.Module):
+  """A transposed convolution, see `conv.conv_transpose`; as `Conv`."""
+
+  features: int
+  kernel: int
+  stride: int = 1
+  use_bias: bool = True
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+    w = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    x = conv.conv_transpose(x, w, self.stride)
+    if self.use_bias:
+      bias = self.param('bias', nn.initializers.zeros, (self.features,))
+      x += bias.reshape(1, 1, 1, -1)
+    return x
 
 
 class Dropout(nn.Module):

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan import noise
+
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 softplus = jax.nn.softplus
 relu = jax.nn.relu
@@ -139,6 +141,14 @@ def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
       'label smoothing needs a loss with one term for reals and one for '
       'fakes; relativistic losses compare the two'
     )
+  return soften(pair, real, fake)
+
+
+def soften(pair: Pair, real, fake) -> Pair:
+  """`smooth` with shares of any size in [0, 1], numbers or arrays [B].
+
+  A share of 1 is a flipped label.
+  """
   as_real, as_fake = pair.as_real, pair.as_fake
 
   def soft_real(logits):
@@ -152,6 +162,33 @@ def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
     as_real=soft_real,
     as_fake=soft_fake,
   )
+
+
+def label_shares(key, count: int, noise_share: float, flip: float, axis_name):
+  """Random shares [count] of the other class, for reals and for fakes.
+
+  Noisy labels take a uniform share in [0, noise_share); a share `flip` of all
+  labels is swapped (https://github.com/soumith/ganhacks, tricks 6).
+  """
+  u = noise.uniform(key, count, (2, 2), axis_name)
+  shares = noise_share * u[:, 0]
+  shares = jnp.where(u[:, 1] < flip, 1.0 - shares, shares)
+  return shares[:, 0], shares[:, 1]
+
+
+def top_share(logits, share, axis_name: str | None = None):
+  """Weights [B] of mean 1 that keep the highest `share` of logits [B].
+
+  Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: the generator
+  learns from the fakes that look most real. At least one is kept.
+  """
+  logits = jax.lax.stop_gradient(logits)
+  every = logits
+  if axis_name is not None:
+    every = jax.lax.all_gather(logits, axis_name, tiled=True)
+  kept = jnp.maximum(jnp.round(share * len(every)).astype(int), 1)
+  threshold = jnp.sort(every)[len(every) - kept]
+  return (logits >= threshold) / jnp.mean(every >= threshold)
 
 
 def equilibrium(pair: Pair) -> dict[str, float]:

@@ -29,8 +29,37 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
 _MODE = flags.DEFINE_enum('mode', 'train', ['train', 'sample'], 'What to do.')
-_NUM = flags.DEFINE_integer('num', 100, 'Images that --mode=sample draws.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of --mode=sample.')
+# Of --mode=sample; see `jaxgan.sample.Request`.
+_SAMPLE = [
+  flags.DEFINE_integer(
+    'num',
+    None,
+    'Images (100); rows of --walk (10); latents on a path of an animation (8).',
+  ),
+  flags.DEFINE_integer('seed', 0, 'Seed of the latents.'),
+  flags.DEFINE_enum(
+    'format',
+    'grid',
+    ['grid', 'images', 'gif', 'mp4'],
+    'One PNG; a PNG for each image; or an animation through latents.',
+  ),
+  flags.DEFINE_string(
+    'labels',
+    None,
+    'Of a conditional run: classes by name or number, as 3,3,7: an image, row '
+    'or path for each; or all, in columns.',
+  ),
+  flags.DEFINE_integer(
+    'walk', None, 'Dimension of latents that changes along the rows of a grid.'
+  ),
+  flags.DEFINE_integer(
+    'paths', None, 'Paths that an animation shows side by side (1).'
+  ),
+  flags.DEFINE_float('frames_per_second', None, 'Of an animation (20).'),
+  flags.DEFINE_float(
+    'seconds', None, 'Length of an animation (one for each latent).'
+  ),
+]
 
 LONGEST_NAME = 80
 
@@ -116,7 +145,8 @@ def main(argv) -> None:
       raise errors.UserError('--mode=sample needs --workdir')
     from jaxgan import sample
 
-    print(sample.sample(_WORKDIR.value, _NUM.value, _SEED.value))
+    request = {flag.name: flag.value for flag in _SAMPLE}
+    print(sample.sample(_WORKDIR.value, **request))
     return
   flag = flags.FLAGS['config']
   if not flag.present:

@@ -6,7 +6,7 @@ number of updates.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,15 +51,48 @@ def adam(
   return optax.GradientTransformation(init, update)
 
 
-# name -> (learning rate, b1, b2) -> optimizer. b1 is the momentum, b2 the decay
-# of the mean square, which plain descent does not have.
+# name -> (learning rate, b1, b2, eps) -> optimizer. b1 is the momentum; b2, the
+# decay of the mean square, and eps, added to its root, plain descent lacks.
 OPTIMIZERS = {
   'adam': adam,
-  'rmsprop': lambda rate, b1, b2: optax.rmsprop(
-    rate, decay=b2, momentum=b1 or None
+  'rmsprop': lambda rate, b1, b2, eps: optax.rmsprop(
+    rate, decay=b2, eps=eps, momentum=b1 or None
   ),
-  'sgd': lambda rate, b1, b2: optax.sgd(rate, momentum=b1 or None),
+  'sgd': lambda rate, b1, b2, eps: optax.sgd(rate, momentum=b1 or None),
+  'nesterov': lambda rate, b1, b2, eps: optax.sgd(
+    rate, momentum=b1, nesterov=True
+  ),
 }
+
+
+class HistoricalAveraging(NamedTuple):
+  """Updates done, and the mean of all parameters before them."""
+
+  count: jax.Array
+  mean: optax.Params
+
+
+def historical_averaging(weight: float) -> optax.GradientTransformation:
+  """Pulls parameters to their own mean over the past; goes first in a chain.
+
+  Adds the gradient of weight * |theta - mean of theta_1..t|^2 (Salimans et al.
+  2016, https://arxiv.org/abs/1606.03498, section 3.3).
+  """
+
+  def init(params):
+    return HistoricalAveraging(
+      jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params)
+    )
+
+  def update(grads, state, params):
+    count = state.count + 1
+    mean = jax.tree.map(lambda m, p: m + (p - m) / count, state.mean, params)
+    grads = jax.tree.map(
+      lambda g, p, m: g + 2.0 * weight * (p - m), grads, params, mean
+    )
+    return grads, HistoricalAveraging(count, mean)
+
+  return optax.GradientTransformation(init, update)
 
 
 def constant(peak: float, images: int) -> optax.Schedule:
@@ -110,15 +143,17 @@ def build(
 
   Args:
     settings: 'name' (a key of `OPTIMIZERS`), 'learning_rate', 'b1', 'b2',
-      optionally 'schedule', 'schedule_images', 'warmup_images' (see
-      `learning_rate`) and 'clip_weights' (0 is off).
+      'eps', optionally 'schedule', 'schedule_images', 'warmup_images' (see
+      `learning_rate`), 'clip_weights' and 'historical_averaging' (0 is off).
     images_per_update: images seen between two updates.
   """
   settings = dict(settings)
-  name, peak, b1, b2 = (
-    settings.pop(field) for field in ('name', 'learning_rate', 'b1', 'b2')
+  name, peak, b1, b2, eps = (
+    settings.pop(field)
+    for field in ('name', 'learning_rate', 'b1', 'b2', 'eps')
   )
   clip = settings.pop('clip_weights', 0.0)
+  history = settings.pop('historical_averaging', 0.0)
   if name not in OPTIMIZERS:
     raise errors.unknown('optimizer.name', name, OPTIMIZERS)
   known = ('schedule', 'schedule_images', 'warmup_images')
@@ -127,8 +162,10 @@ def build(
       raise errors.unknown('optimizer', field, known)
   rate = learning_rate(peak, **settings)
   optimizer = OPTIMIZERS[name](
-    lambda updates: rate(updates * images_per_update), b1, b2
+    lambda updates: rate(updates * images_per_update), b1, b2, eps
   )
   if clip:
     optimizer = optax.chain(optimizer, penalties.clip_weights(clip))
+  if history:
+    optimizer = optax.chain(historical_averaging(history), optimizer)
   return optimizer

@@ -115,7 +115,7 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
   return Engine(name, mesh)
 
 
-def _draw(arrays, seed, step, draws, batch_size, shard, shards):
+def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
   """One device's part of a round's batches, [draws * B / shards, ...] each."""
   local = batch_size // shards
   places = jnp.arange(local, dtype=jnp.uint32)
@@ -128,6 +128,7 @@ def _draw(arrays, seed, step, draws, batch_size, shard, shards):
       batch_size,
       size,
       places,
+      shuffle,
     )
     for draw in range(draws)
   ]
@@ -143,6 +144,7 @@ def compile_rounds(
   draws: int,
   batch_size: int,
   resident: bool,
+  shuffle: bool = True,
 ) -> Callable:
   """Compiles `rounds` rounds into one call.
 
@@ -152,6 +154,7 @@ def compile_rounds(
     rounds: rounds per call.
     draws: batches per round.
     batch_size: global batch size.
+    shuffle: see `sampling.examples`; for resident data.
     resident: whether data are the whole set, on every device; or else the
       batches of the call.
 
@@ -168,7 +171,9 @@ def compile_rounds(
 
     def one(state, batch):
       if resident:
-        batch = _draw(data, seed, state.step, draws, batch_size, shard, shards)
+        batch = _draw(
+          data, seed, state.step, draws, batch_size, shard, shards, shuffle
+        )
       else:
         batch = {name: x.reshape(-1, *x.shape[2:]) for name, x in batch.items()}
       if engine.name == 'jit' and engine.num_devices > 1:

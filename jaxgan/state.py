@@ -6,6 +6,7 @@ never of the state, so that no hyper-parameter can hide in a checkpoint.
 
 from typing import Any
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -78,6 +79,32 @@ def apply(module: nn.Module, params, stats, *inputs, train: bool, key=None):
   return module.apply(
     variables, *inputs, train=True, rngs=rngs, mutable=list(stats)
   )
+
+
+def apply_and_look(module: nn.Module, params, stats, *inputs, key=None):
+  """Runs a module in training, and looks at what it sows.
+
+  Args:
+    module: a module with `__call__(*inputs, train)`.
+    params: its parameters.
+    stats: its mutable collections.
+    *inputs: its inputs.
+    key: for dropout.
+
+  Returns:
+    The output; what it sowed into 'intermediates', by name; and the mutable
+    collections after the call.
+  """
+  output, stats = module.apply(
+    {'params': params, **stats},
+    *inputs,
+    train=True,
+    rngs=None if key is None else {'dropout': key},
+    mutable=[*stats, 'intermediates'],
+  )
+  stats = dict(stats)
+  flat = flax.traverse_util.flatten_dict(stats.pop('intermediates', {}))
+  return output, {path[-1]: values[-1] for path, values in flat.items()}, stats
 
 
 def global_norm(tree) -> jax.Array:
@@ -167,6 +194,23 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
     horizon = jnp.minimum(horizon, rampup * images)
   decay = 0.5 ** (batch_size / horizon)
   return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
+
+
+def averaged(module: nn.Module, state: TrainState, name: str, batches):
+  """Averaged parameters of a network, and statistics that belong to them.
+
+  Args:
+    module: the network.
+    state: a state that holds an average of it.
+    name: of the network.
+    batches: see `standing_stats`.
+
+  Returns:
+    Parameters and mutable collections.
+  """
+  params = state.ema[name]
+  stats = state.networks[name].stats
+  return params, standing_stats(module, params, stats, batches)
 
 
 def standing_stats(module: nn.Module, params, stats, batches):

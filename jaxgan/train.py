@@ -67,6 +67,16 @@ def rounds_until_due(step: int, config) -> int:
   return many if step + many <= stop else 1
 
 
+def _spread(dataset, most: int) -> dict[str, np.ndarray]:
+  """At most so many examples, evenly over the whole set, whatever its order."""
+  count = min(most, dataset.size)
+  places = np.arange(count) * dataset.size // count
+  if dataset.columns is not None:
+    return {k: v[places] for k, v in dataset.columns.items()}
+  rows = [dataset.read(int(place)) for place in places]
+  return {k: np.stack([row[k] for row in rows]) for k in rows[0]}
+
+
 class _Run:
   """What one call of `train` holds; see there."""
 
@@ -99,16 +109,16 @@ class _Run:
       config, spec, self.engine.axis_name
     )
     self.resident = self.dataset.num_bytes <= config.data.resident_bytes
-    self.held_out = None
+    self.held_out = self.shown = None
     if config.eval_every:
-      self.held_out = self._first(data.load(config.data, 'test'))
-
-  def _first(self, dataset):
-    count = min(HELD_OUT_IMAGES, dataset.size)
-    if dataset.columns is not None:
-      return {k: v[:count] for k, v in dataset.columns.items()}
-    rows = [dataset.read(place) for place in range(count)]
-    return {k: np.stack([row[k] for row in rows]) for k in rows[0]}
+      test = data.load(config.data, 'test')
+      self.held_out = _spread(test, HELD_OUT_IMAGES)
+    if self.algorithm.SHOWN_IMAGES and config.sample_every:
+      try:
+        test = data.load(config.data, 'test')
+      except errors.DataError:
+        test = self.dataset  # A folder holds nothing back.
+      self.shown = _spread(test, self.algorithm.SHOWN_IMAGES)
 
   def describe(self) -> None:
     """Prints tables of networks and data."""
@@ -174,6 +184,7 @@ class _Run:
         draws=algorithm.draws(self.mapped_method),
         batch_size=config.batch_size,
         resident=self.resident,
+        shuffle=config.data.shuffle,
       )
 
     self.call = call
@@ -185,9 +196,8 @@ class _Run:
     self.preview_key = replicate(preview_key)
     self.preview = jax.jit(functools.partial(algorithm.preview, self.method))
     self.evaluate = jax.jit(functools.partial(algorithm.evaluate, self.method))
-    if self.held_out is not None:
-      images = sampling.to_float(self.held_out['image'])
-      self.held_out = replicate(self.held_out | {'image': images})
+    self.held_out = self._placed(self.held_out)
+    self.shown = self._placed(self.shown)
     if self.resident:
       self.data = replicate(self.dataset.arrays())
     elif self.step < config.num_steps:
@@ -198,7 +208,16 @@ class _Run:
         algorithm.draws(self.method),
         self.step,
         config.num_steps,
+        config.data.shuffle,
       )
+
+  def _placed(self, batch):
+    """Examples as the algorithms take them, on the devices."""
+    if batch is None:
+      return None
+    return self.engine.replicate(
+      batch | {'image': sampling.to_float(batch['image'])}
+    )
 
   def feed(self, rounds: int):
     """The data argument of the next call."""
@@ -229,7 +248,9 @@ class _Run:
 
   def pictures(self) -> dict[str, np.ndarray]:
     """The grids of this step; also written as files."""
-    shown = jax.device_get(self.preview(self.state, None, self.preview_key))
+    shown = jax.device_get(
+      self.preview(self.state, self.shown, self.preview_key)
+    )
     images = self.step * self.config.batch_size
     caption = f'step {self.step:,}  {images:,} images'
     average = ', averaged weights' if self.config.get('ema_halflife') else ''

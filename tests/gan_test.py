@@ -17,6 +17,8 @@ from jaxgan.steps import gan
 
 SHAPE = (6, 5, 1)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
+BATCH = {'image': IMAGES}
+Z = jax.random.normal(jax.random.key(2), (8, 4))
 
 
 def make(**fields) -> gan.GAN:
@@ -55,7 +57,7 @@ def test_every_penalty_trains(name, key):
 
 @pytest.mark.parametrize('name', noise.LATENTS)
 def test_every_latent_trains(name, key):
-  state, _ = run(make(latent=noise.LATENTS[name]), 1, key)
+  state, _ = run(make(latent=name), 1, key)
   chex.assert_tree_all_finite(state)
 
 
@@ -68,7 +70,7 @@ def test_a_penalty_moves_the_discriminator_by_its_weight(key):
       penalties=((penalties.r1, weight),),
     )
     state = gan.init(method, key)
-    state, _ = gan.discriminator_step(method, state, {'image': IMAGES}, key)
+    state, _ = gan.discriminator_step(method, state, BATCH, Z, key)
     moved.append(state.networks['discriminator'].params)
   once = jax.tree.map(lambda a, b: b - a, moved[0], moved[1])
   twice = jax.tree.map(lambda a, b: b - a, moved[0], moved[2])
@@ -81,12 +83,12 @@ def test_a_penalty_moves_the_discriminator_by_its_weight(key):
 def test_each_player_moves_alone(key):
   method = make()
   state = gan.init(method, key)
-  after, _ = gan.discriminator_step(method, state, {'image': IMAGES}, key)
+  after, _ = gan.discriminator_step(method, state, BATCH, Z, key)
   chex.assert_trees_all_equal(
     after.networks['generator'], state.networks['generator']
   )
   assert _distance(after, state, 'discriminator') > 0
-  after, _ = gan.generator_step(method, state, {'image': IMAGES}, key)
+  after, _ = gan.generator_step(method, state, BATCH, Z, key)
   chex.assert_trees_all_equal(
     after.networks['discriminator'], state.networks['discriminator']
   )
@@ -109,8 +111,8 @@ def test_both_players_improve_their_own_loss(key):
   ):
     method = make(**{f'{player}_optimizer': optax.sgd(1e-2)})
     state = gan.init(method, key)
-    after, before = step(method, state, {'image': IMAGES}, key)
-    _, later = step(method, after, {'image': IMAGES}, key)
+    after, before = step(method, state, BATCH, Z, key)
+    _, later = step(method, after, BATCH, Z, key)
     name = f'{player}/loss'
     assert later[name] < before[name]
 
@@ -123,8 +125,11 @@ def test_a_round_is_its_parts(key):
   folded = jax.random.fold_in(key, 0)
   generator_key, *keys = jax.random.split(folded, 3)
   for half, part_key in zip(jnp.split(IMAGES, 2), keys, strict=True):
-    state, _ = gan.discriminator_step(method, state, {'image': half}, part_key)
-  state, _ = gan.generator_step(method, state, {'image': half}, generator_key)
+    z = gan._latents(method, part_key, 4)
+    part = {'image': half}
+    state, _ = gan.discriminator_step(method, state, part, z, part_key)
+  z = gan._latents(method, generator_key, 4)
+  state, _ = gan.generator_step(method, state, part, z, generator_key)
   chex.assert_trees_all_equal(after.networks, state.networks)
   assert int(after.step) == 1
 
@@ -259,15 +264,28 @@ def test_batch_norm_in_the_discriminator_keeps_kinds_apart(key):
   method = make(discriminator=Normed())
   state = gan.init(method, key)
   real, fake = IMAGES, 0.1 * IMAGES - 0.5
+  z = jax.random.normal(key, (8, method.latent_size))
+  _, metrics = gan.discriminator_step(method, state, BATCH, z, key)
   network = state.networks['discriminator']
-  real_logits, fake_logits, _ = gan._logits(
-    method, network.params, network.stats, real, fake, None, key
+  fake, _ = state_lib.apply(
+    method.generator,
+    state.networks['generator'].params,
+    state.networks['generator'].stats,
+    z,
+    train=True,
   )
-  alone, _ = state_lib.apply(
-    method.discriminator, network.params, network.stats, fake, train=True
-  )
-  chex.assert_trees_all_close(fake_logits, alone, atol=1e-6)
-  assert real_logits.shape == (8,)
+  for kind, images in {'real': IMAGES, 'fake': fake}.items():
+    alone, _ = state_lib.apply(
+      method.discriminator, network.params, network.stats, images, train=True
+    )
+    expected = jnp.mean(jax.nn.sigmoid(alone))
+    np.testing.assert_allclose(
+      metrics[f'discriminator/{kind}'], expected, atol=1e-6
+    )
+  joint = dataclasses.replace(method, discriminator_batches='joint')
+  _, other = gan.discriminator_step(joint, state, BATCH, z, key)
+  gap = other['discriminator/real'] - metrics['discriminator/real']
+  assert abs(float(gap)) > 1e-3
   state, metrics = run(method, 2, key)
   chex.assert_tree_all_finite((state, metrics))
 

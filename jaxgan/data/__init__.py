@@ -58,4 +58,9 @@ def resolve(settings) -> str:
 
 def load(settings, split: str = 'train') -> Dataset:
   """The data set that `config.data` describes."""
-  return SOURCES[resolve(settings)](settings, split)
+  found = SOURCES[resolve(settings)](settings, split)
+  if settings.classes:
+    found = dataset.of_classes(found, settings.classes)
+  if settings.limit and split == 'train':
+    found = dataset.first(found, settings.limit)
+  return found

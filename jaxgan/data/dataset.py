@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from jaxgan import errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Dataset:
     identity: what must be equal for the data to be the same.
     detail: where it lies and the like, for people.
     columns: all examples as arrays, where they are in memory already.
+    labels: all labels [N], where they are known without reading images.
   """
 
   source: str
@@ -53,6 +56,7 @@ class Dataset:
   identity: Mapping[str, Any]
   detail: str = ''
   columns: Mapping[str, np.ndarray] | None = None
+  labels: np.ndarray | None = None
 
   @property
   def num_bytes(self) -> int:
@@ -72,6 +76,55 @@ class Dataset:
       for name, value in self.read(place).items():
         columns[name][place] = value
     return columns
+
+
+def _subset(found: Dataset, rows: np.ndarray, **changed) -> Dataset:
+  """The examples `rows` of a data set, in that order."""
+  columns = found.columns
+  if columns is not None:
+    columns = {name: column[rows] for name, column in columns.items()}
+  changed = {
+    'size': len(rows),
+    'read': lambda place: found.read(int(rows[place])),
+    'columns': columns,
+    'labels': None if found.labels is None else found.labels[rows],
+    'identity': {**found.identity, 'rows': digest(rows)},
+  } | changed
+  return dataclasses.replace(found, **changed)
+
+
+def first(found: Dataset, limit: int) -> Dataset:
+  """The first `limit` examples."""
+  if limit >= found.size:
+    return found
+  return _subset(found, np.arange(limit))
+
+
+def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
+  """The examples of some classes, with labels 0, 1, ... in the order given."""
+  known = found.spec.classes
+  for name in names:
+    if name not in known:
+      raise errors.unknown('data.classes', name, known or ['none'])
+  labels = found.labels
+  if labels is None:
+    labels = [found.read(place)['label'] for place in range(found.size)]
+  renamed = np.full(len(known), -1, np.int32)
+  renamed[[known.index(name) for name in names]] = np.arange(len(names))
+  labels = renamed[np.asarray(labels)]
+  rows = np.flatnonzero(labels >= 0)
+  spec = dataclasses.replace(
+    found.spec, num_classes=len(names), classes=tuple(names)
+  )
+  part = _subset(found, rows, spec=spec, labels=labels[rows])
+  read, columns = part.read, part.columns
+  if columns is not None:
+    columns = {**columns, 'label': labels[rows]}
+  return dataclasses.replace(
+    part,
+    columns=columns,
+    read=lambda place: {**read(place), 'label': labels[rows[place]]},
+  )
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -100,4 +153,5 @@ def from_arrays(
     identity={'digest': digest(*columns.values())},
     detail=detail,
     columns=columns,
+    labels=columns.get('label'),
   )

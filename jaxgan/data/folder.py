@@ -142,6 +142,9 @@ def load(settings, split: str) -> dataset.Dataset:
     size=len(good),
     read=read,
     identity={'listing': listing.hexdigest()},
+    labels=np.array([label[path.relative_to(root).parts[0]] for path in good])
+    if classes
+    else None,
     detail=f'{len(good):,} images of {root}'
     + (f', {len(bad)} unreadable ones skipped' if bad else ''),
   )

@@ -64,7 +64,9 @@ def permute(place, size: int, key):
   return x
 
 
-def examples(seed, draw, batch_size: int, size: int, places=None):
+def examples(
+  seed, draw, batch_size: int, size: int, places=None, shuffle: bool = True
+):
   """Indices of the examples of one batch.
 
   An epoch has size // batch_size whole batches; which examples are left over
@@ -76,6 +78,8 @@ def examples(seed, draw, batch_size: int, size: int, places=None):
     batch_size: examples in a global batch.
     size: examples in the data set.
     places: places in the global batch that are wanted; by default all.
+    shuffle: every epoch has an order of its own; without, all have that of the
+      data.
 
   Returns:
     uint32 [batch_size], or as many as `places`.
@@ -90,13 +94,23 @@ def examples(seed, draw, batch_size: int, size: int, places=None):
     epochs = np.uint32(-(-batch_size // size))
     epoch = draw * epochs + places // np.uint32(size)
     place = places % np.uint32(size)
+  if not shuffle:
+    return place
   return permute(place, size, _mix(_mix(seed + np.uint32(_GOLDEN)) + epoch))
 
 
-def host_examples(seed: int, draw: int, batch_size: int, size: int):
+def host_examples(
+  seed: int, draw: int, batch_size: int, size: int, shuffle: bool = True
+):
   """`examples` in numpy, from Python numbers."""
   with np.errstate(over='ignore'):
-    return examples(np.uint32(seed % 2**32), np.uint32(draw), batch_size, size)
+    return examples(
+      np.uint32(seed % 2**32),
+      np.uint32(draw),
+      batch_size,
+      size,
+      shuffle=shuffle,
+    )
 
 
 def to_float(images):

@@ -18,8 +18,11 @@ ROUNDS_AHEAD = 16
 class _Rounds:
   """Random access to the examples of round after round, one at a time."""
 
-  def __init__(self, dataset: Dataset, seed, batch_size, draws, start, rounds):
+  def __init__(
+    self, dataset: Dataset, seed, batch_size, draws, start, rounds, shuffle
+  ):
     self._dataset = dataset
+    self._shuffle = shuffle
     self._seed = seed
     self._batch_size = batch_size
     self._draws = draws
@@ -36,7 +39,9 @@ class _Rounds:
     drawn, rows = self._drawn
     if drawn != draw:
       size = self._dataset.size
-      rows = sampling.host_examples(self._seed, draw, self._batch_size, size)
+      rows = sampling.host_examples(
+        self._seed, draw, self._batch_size, size, self._shuffle
+      )
       self._drawn = (draw, rows)  # one assignment: threads see old or new
     return self._dataset.read(int(rows[row]))
 
@@ -48,6 +53,7 @@ def rounds(
   draws: int,
   start: int,
   stop: int,
+  shuffle: bool = True,
 ) -> Iterator[dict[str, np.ndarray]]:
   """Yields the batches of rounds start, ..., stop - 1.
 
@@ -58,13 +64,16 @@ def rounds(
     draws: batches per round.
     start: the first round.
     stop: the round after the last.
+    shuffle: see `sampling.examples`.
 
   Yields:
     {'image': [draws * batch_size, ...], 'label': ...} as stored.
   """
   import grain  # A slow import, and only large data need it.
 
-  source = _Rounds(dataset, seed, batch_size, draws, start, stop - start)
+  source = _Rounds(
+    dataset, seed, batch_size, draws, start, stop - start, shuffle
+  )
   pipeline = (
     grain.MapDataset.source(source)
     .to_iter_dataset(

@@ -59,6 +59,15 @@ def build(field: str, settings: Mapping[str, Any], **derived) -> nn.Module:
   return table[name](**settings, **derived)
 
 
+def refuse_missing_labels(conditional: bool, spec) -> None:
+  """Raises a UserError if labels are wanted of data that have none."""
+  if conditional and not spec.num_classes:
+    raise errors.UserError(
+      'conditional=True needs labels and the data have none; set '
+      'conditional=False or give a folder of class folders'
+    )
+
+
 def trained(
   config, player: str, images_per_update: float, **derived
 ) -> tuple[nn.Module, optax.GradientTransformation]:

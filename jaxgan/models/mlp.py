@@ -6,17 +6,32 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import layers
+from jaxgan import errors, layers
+
+CONDITIONINGS = ('concat', 'multiply')
 
 
-def _with_label(x, label, num_classes):
-  """Appends one-hot labels (Mirza and Osindero 2014, arxiv.org/abs/1411.1784).
+def _with_label(x, label, num_classes, conditioning):
+  """[B, D] and labels [B] to [B, D']; or [B, D] as it is, without classes.
 
-  x: [B, D]; label: [B] or None. Returns [B, D] or [B, D + num_classes].
+  'concat' appends one-hot labels (Mirza and Osindero 2014,
+  https://arxiv.org/abs/1411.1784); 'multiply' takes the product with an
+  embedding of the label, as the MNIST CGAN tutorial does.
   """
   if not num_classes:
     return x
-  return jnp.concatenate([x, jax.nn.one_hot(label, num_classes)], axis=-1)
+  if conditioning == 'multiply':
+    return x * nn.Embed(num_classes, x.shape[-1], embedding_init=_embedding)(
+      label
+    )
+  if conditioning == 'concat':
+    return jnp.concatenate([x, jax.nn.one_hot(label, num_classes)], axis=-1)
+  raise errors.unknown('conditioning', conditioning, CONDITIONINGS)
+
+
+def _embedding(key, shape, dtype=jnp.float32):
+  """Uniform in [-0.05, 0.05), as in Keras."""
+  return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
 
 
 class Generator(nn.Module):
@@ -33,6 +48,7 @@ class Generator(nn.Module):
     momentum: of running statistics.
     bounded: ends in tanh; without, outputs are any real numbers.
     num_classes: classes to condition on; 0 ignores labels.
+    conditioning: one of `CONDITIONINGS`.
     axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
   """
@@ -44,12 +60,13 @@ class Generator(nn.Module):
   momentum: float = 0.8
   bounded: bool = True
   num_classes: int = 0
+  conditioning: str = 'concat'
   axis_name: str | None = None
   reference_size: int = 0
 
   @nn.compact
   def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
-    x = _with_label(z, label, self.num_classes)
+    x = _with_label(z, label, self.num_classes, self.conditioning)
     for width in self.widths:
       x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
       x = layers.norm(
@@ -70,22 +87,37 @@ class Discriminator(nn.Module):
 
   The defaults are the network of the MNIST GAN tutorial (265,601 parameters for
   784 pixels). There is no normalisation: penalties need logits that depend on
-  their own image alone.
+  their own image alone. Sows 'features' [B, D], what the last layer sees, into
+  'intermediates'.
 
   Attributes:
     widths: units of the hidden layers.
     slope: negative slope of the leaky rectifiers.
+    dropout: rate after every hidden layer.
+    minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     num_classes: classes to condition on; 0 ignores labels.
+    conditioning: one of `CONDITIONINGS`.
+    axis_name: mapped axis that splits the batch.
   """
 
   widths: tuple[int, ...] = (128, 256, 512)
   slope: float = 0.2
+  dropout: float = 0.0
+  minibatch_kernels: int = 0
   num_classes: int = 0
+  conditioning: str = 'concat'
+  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
-    del train
-    x = _with_label(x.reshape(len(x), -1), label, self.num_classes)
+    x = x.reshape(len(x), -1)
+    x = _with_label(x, label, self.num_classes, self.conditioning)
     for width in self.widths:
       x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
+      x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+    if self.minibatch_kernels:
+      x = layers.MinibatchDiscrimination(
+        self.minibatch_kernels, axis_name=self.axis_name
+      )(x)
+    self.sow('intermediates', 'features', x)
     return nn.Dense(1)(x)[:, 0]

@@ -7,11 +7,19 @@ and these functions:
   init(method, key) -> TrainState
   train_step(method, state, batch, key) -> (TrainState, metrics)
   sample(method, state, key, num) -> images, what metrics score
-  preview(method, state, batch, key) -> {name: images}, what a person looks at
+  preview(method, state, batch, key) -> {name: images}, what a person looks at:
+    images [N, H, W, C], or [rows, columns, H, W, C] where the layout matters
   evaluate(method, state, batch) -> scores of held-out images
   draws(method) -> batches of `batch_size` examples that a round takes
   modules(method) -> {name: (module, inputs)}, for the table at the start
   expected(method) -> {metric: value}, where theory says that metrics end
+  SHOWN_IMAGES: examples that `preview` wants in its batch, always the same
+
+Where images come from latents, there are also
+
+  latent_space(method) -> (a key of noise.LATENTS, size)
+  latents(method, key, num) -> [num, size]
+  decode(method, state, latents, label=None) -> images
 
 `key` is the key of the run and never changes: a step folds in `state.step`, so
 a resumed run draws the numbers that it would have drawn. Nothing here knows of

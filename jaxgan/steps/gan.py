@@ -1,4 +1,4 @@
-"""Two players, one image batch: GAN, LSGAN, WGAN, WGAN-GP, R3GAN and others.
+"""Two players: GAN, LSGAN, WGAN, conditional GANs, ACGAN, R3GAN and others.
 
 A round is `discriminator_steps` updates of the discriminator, each on images of
 its own, then one update of the generator (Goodfellow et al. 2014,
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors, losses, models, noise, penalties
+from jaxgan import augment, errors, losses, models, noise, penalties, replay
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.state import TrainState
@@ -26,6 +26,7 @@ from jaxgan.state import TrainState
 # Latents that averaged weights are run on for their batch statistics.
 STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 128
 PREVIEW_SIZE = 100
+SHOWN_IMAGES = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +41,29 @@ class GAN:
     loss: a row of `losses.PAIRS`.
     penalties: pairs of a row of `penalties.PENALTIES` and its weight.
     latent_size: Z.
-    latent: sampler of latents, a row of `noise.LATENTS`.
+    latent: name of what latents are drawn from, a key of `noise.LATENTS`.
+    latent_reuse: the generator's update takes the latents of the
+      discriminator's last one.
     discriminator_steps: discriminator updates per round.
+    discriminator_batches: 'separate' calls on reals and on fakes; 'joint', one
+      call on both, so that batch statistics are of both; 'apart', an update on
+      reals, then one on fakes.
+    real_reuse: all discriminator updates of a round see the same reals.
+    fakes: whether fakes for the discriminator have 'batch' or 'running'
+      statistics.
+    label_noise: largest random share taken from the discriminator's labels.
+    label_flip: probability with which its labels are swapped.
+    adversarial: weight of the generator's adversarial loss.
+    feature_matching: weight of its distance between mean features.
+    auxiliary: weight of both players' classification loss.
+    augment: rows of `augment.AUGMENTATIONS`.
+    instance_noise: deviation of the noise on what the discriminator sees.
+    instance_noise_images: images after which that noise is gone; 0 is never.
+    pack: examples that the discriminator sees as one.
+    top_k: share of fakes that the generator learns from, in the end.
+    top_k_images: images after which it is reached; 0 is from the start.
+    replay_size: earlier fakes that are kept; 0 is none.
+    replay_share: share of fakes that are replaced by earlier ones.
     num_classes: number of labels that both networks take; 0 for none.
     ema_halflife: of the generator's average, in images; 0 for no average.
     ema_rampup: cap of the half-life, as a share of the images seen.
@@ -57,28 +79,60 @@ class GAN:
   loss: losses.Pair = losses.PAIRS['non_saturating']
   penalties: tuple[tuple[Callable, float], ...] = ()
   latent_size: int = 100
-  latent: Callable = noise.normal
+  latent: str = 'normal'
+  latent_reuse: bool = False
   discriminator_steps: int = 1
+  discriminator_batches: str = 'separate'
+  real_reuse: bool = False
+  fakes: str = 'batch'
+  label_noise: float = 0.0
+  label_flip: float = 0.0
+  adversarial: float = 1.0
+  feature_matching: float = 0.0
+  auxiliary: float = 0.0
+  augment: tuple[Callable, ...] = ()
+  instance_noise: float = 0.0
+  instance_noise_images: int = 0
+  pack: int = 1
+  top_k: float = 1.0
+  top_k_images: int = 0
+  replay_size: int = 0
+  replay_share: float = 0.0
   num_classes: int = 0
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
   axis_name: str | None = None
 
 
+# Fields of the config that are fields of the method.
+_COPIED = tuple(
+  field.name
+  for field in dataclasses.fields(GAN)
+  if field.name
+  not in {
+    *('generator', 'discriminator', 'generator_optimizer', 'loss'),
+    *('discriminator_optimizer', 'penalties', 'augment', 'num_classes'),
+    'axis_name',
+  }
+)
+_ONE_OF = {
+  'latent': tuple(noise.LATENTS),
+  'discriminator_batches': ('separate', 'joint', 'apart'),
+  'fakes': ('batch', 'running'),
+}
+
+
 def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
   """Builds the method; the only reader of the config for this algorithm."""
   if config.loss not in losses.PAIRS:
     raise errors.unknown('loss', config.loss, losses.PAIRS)
-  if config.latent not in noise.LATENTS:
-    raise errors.unknown('latent', config.latent, noise.LATENTS)
+  for name, known in _ONE_OF.items():
+    if config[name] not in known:
+      raise errors.unknown(name, config[name], known)
   for name in config.penalties:
     if name not in penalties.PENALTIES:
       raise errors.unknown('penalties', name, penalties.PENALTIES)
-  if config.conditional and not spec.num_classes:
-    raise errors.UserError(
-      'conditional=True needs labels and the data have none; set '
-      'conditional=False or give a folder of class folders'
-    )
+  models.refuse_missing_labels(config.conditional, spec)
   derived = {
     'shape': spec.shape,
     'num_classes': spec.num_classes if config.conditional else 0,
@@ -90,7 +144,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
     'discriminator': config.batch_size / config.discriminator_steps,
   }
   for player, images in images_per_update.items():
-    networks[player], optimizers[player] = models.trained(
+    networks[player], optimizers[f'{player}_optimizer'] = models.trained(
       config, player, images, **derived
     )
   try:
@@ -99,21 +153,19 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
     raise errors.UserError(f'label_smoothing: {error}') from None
   method = GAN(
     **networks,
-    **{f'{player}_optimizer': o for player, o in optimizers.items()},
+    **optimizers,
     loss=loss,
     penalties=tuple(
       (penalties.PENALTIES[name], weight)
       for name, weight in sorted(config.penalties.items())
       if weight
     ),
-    latent_size=config.latent_size,
-    latent=noise.LATENTS[config.latent],
-    discriminator_steps=config.discriminator_steps,
+    augment=augment.find(config.augment, spec.is_image),
     num_classes=derived['num_classes'],
-    ema_halflife=config.ema_halflife,
-    ema_rampup=config.ema_rampup,
     axis_name=axis_name,
+    **{name: config[name] for name in _COPIED},
   )
+  _refuse(method)
   shape = jax.eval_shape(lambda: _example(method)).shape[1:]
   if shape != spec.shape:
     raise errors.UserError(
@@ -122,6 +174,34 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
       'data.channels to what the network makes, or choose another network'
     )
   return method
+
+
+def _refuse(method: GAN) -> None:
+  """Raises a UserError for tricks that exclude each other."""
+  labels = bool(method.label_noise or method.label_flip)
+  apart = method.discriminator_batches == 'apart'
+  for field, is_set in {
+    'label_noise/label_flip': labels,
+    'apart': apart,
+  }.items():
+    if is_set and method.loss.as_real is None:
+      raise errors.UserError(
+        f'{field} needs a loss with one term for reals and one for fakes; '
+        'relativistic losses compare the two'
+      )
+  if method.num_classes and method.pack > 1:
+    raise errors.UserError(
+      f'pack={method.pack} shows several images as one, which has no label; '
+      'set pack=1 or conditional=False'
+    )
+  if method.auxiliary and not (
+    method.num_classes
+    and getattr(method.discriminator, 'conditioning', '') == 'auxiliary'
+  ):
+    raise errors.UserError(
+      f'auxiliary={method.auxiliary} needs conditional=True and '
+      "discriminator.conditioning='auxiliary'"
+    )
 
 
 def _example(method: GAN):
@@ -142,10 +222,15 @@ def modules(method: GAN):
   z = jnp.zeros((1, method.latent_size))
   label = jnp.zeros(1, int)
   image = jax.eval_shape(lambda: _example(method))
-  image = jnp.zeros(image.shape, image.dtype)
+  shown = jax.eval_shape(
+    lambda: augment.pack(
+      jnp.zeros((method.pack, *image.shape[1:])), method.pack
+    )
+  )
+  shown = jnp.zeros(shown.shape, shown.dtype)
   return {
     'generator': (method.generator, _inputs(method, z, label)),
-    'discriminator': (method.discriminator, _inputs(method, image, label)),
+    'discriminator': (method.discriminator, _inputs(method, shown, label)),
   }
 
 
@@ -163,7 +248,7 @@ def expected(method: GAN) -> dict[str, float]:
 
 def draws(method: GAN) -> int:
   """Batches of real images that a round takes."""
-  return method.discriminator_steps
+  return 1 if method.real_reuse else method.discriminator_steps
 
 
 def init(method: GAN, key: jax.Array) -> TrainState:
@@ -180,11 +265,15 @@ def init(method: GAN, key: jax.Array) -> TrainState:
   }
   # A copy: the state is donated, and a buffer can be given away only once.
   average = jax.tree.map(jnp.copy, networks['generator'].params)
+  extra = {}
+  if method.replay_size:
+    shape = jax.eval_shape(lambda: _example(method)).shape[1:]
+    extra['replay'] = replay.create(method.replay_size, shape)
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     networks=networks,
     ema={'generator': average},
-    extra={},
+    extra=extra,
   )
 
 
@@ -204,115 +293,215 @@ def train_step(method: GAN, state: TrainState, batch, key):
   """
   key = jax.random.fold_in(key, state.step)
   generator_key, *keys = jax.random.split(key, method.discriminator_steps + 1)
-  parts = jax.tree.map(
-    lambda x: jnp.split(x, method.discriminator_steps), batch
-  )
+  parts = jax.tree.map(lambda x: jnp.split(x, draws(method)), batch)
   found = []
   for place, part_key in enumerate(keys):
+    place = min(place, draws(method) - 1)
     part = {name: split[place] for name, split in parts.items()}
-    state, metrics = discriminator_step(method, state, part, part_key)
+    z = _latents(method, part_key, len(part['image']))
+    state, metrics = discriminator_step(method, state, part, z, part_key)
     found.append(metrics)
   metrics = jax.tree.map(lambda *values: sum(values) / len(values), *found)
-  state, generator_metrics = generator_step(method, state, part, generator_key)
+  if not method.latent_reuse:
+    z = _latents(method, generator_key, len(part['image']))
+  state, generator_metrics = generator_step(
+    method, state, part, z, generator_key
+  )
   return state.replace(step=state.step + 1), metrics | generator_metrics
 
 
 def _latents(method: GAN, key, count):
-  return method.latent(key, count, (method.latent_size,), method.axis_name)
+  key = jax.random.fold_in(key, 0)
+  draw = noise.LATENTS[method.latent]
+  return draw(key, count, (method.latent_size,), method.axis_name)
 
 
-def _logits(method: GAN, params, stats, real, fake, label, key, joint=True):
-  """Logits of reals and of fakes.
-
-  Both go through the network together, unless it has batch statistics: those
-  belong to one kind of image. Apart (`joint=False`), logits that a loss does
-  not look at are not computed, and those that a penalty needs too, only once.
-  """
-
-  def critic(x, label, stats):
-    return state_lib.apply(
-      method.discriminator,
-      params,
-      stats,
-      *_inputs(method, x, label),
-      train=True,
-      key=key,
-    )
-
-  if 'batch_stats' in stats or not joint:
-    real_logits, stats = critic(real, label, stats)
-    fake_logits, stats = critic(fake, label, stats)
-  else:
-    both = jnp.concatenate([real, fake])
-    labels = None if label is None else jnp.concatenate([label, label])
-    logits, stats = critic(both, labels, stats)
-    real_logits, fake_logits = jnp.split(logits, 2)  # [B], [B]
-  return real_logits, fake_logits, stats
-
-
-def _losses(method: GAN, loss, real_logits, fake_logits):
-  """Mean loss over the global batch."""
-  if method.axis_name is not None and method.loss.across_batch:
-    # The transpose sums over devices, and the mean of gradients divides again.
-    real_logits, fake_logits = jax.lax.all_gather(
-      (real_logits, fake_logits), method.axis_name, tiled=True
-    )
-  return jnp.mean(loss(real_logits, fake_logits))
-
-
-def discriminator_step(method: GAN, state: TrainState, batch, key):
-  """Updates the discriminator alone. batch: 'image' [B, ...], 'label' [B]."""
-  real, label = batch['image'], batch.get('label')
-  latent_key, penalty_key, dropout_key = jax.random.split(key, 3)
-  generator = state.networks['generator']
-  discriminator = state.networks['discriminator']
-  z = _latents(method, latent_key, len(real))
-  fake, _ = state_lib.apply(
+def _generate(method: GAN, params, stats, z, label, key, train=True):
+  """Images [B, ...] and the generator's mutable collections."""
+  return state_lib.apply(
     method.generator,
+    params,
+    stats,
+    *_inputs(method, z, label),
+    train=train,
+    key=key,
+  )
+
+
+def _seen(method: GAN, state: TrainState, local: int):
+  """Images that the run has seen before this round."""
+  return state.step * state_lib.global_size(local, method.axis_name)
+
+
+def _show(method: GAN, state: TrainState, x, key):
+  """Images [B, ...] as the discriminator sees them: [B / pack, ...]."""
+  keys = jax.random.split(key, len(method.augment) + 1)
+  for place, change in enumerate(method.augment):
+    x = change(x, keys[place], method.axis_name)
+  if method.instance_noise:
+    deviation = augment.fading(
+      method.instance_noise,
+      method.instance_noise_images,
+      _seen(method, state, len(x)),
+    )
+    x = augment.instance_noise(x, keys[-1], deviation, method.axis_name)
+  return augment.pack(x, method.pack)
+
+
+def _judge(method: GAN, params, stats, x, label, key):
+  """What the discriminator says of shown images.
+
+  Returns:
+    'logits' [B], 'features' [B, D] and 'classes' [B, num_classes] where the
+    network has them; and its mutable collections.
+  """
+  logits, sown, stats = state_lib.apply_and_look(
+    method.discriminator,
+    params,
+    stats,
+    *_inputs(method, x, label),
+    key=key,
+  )
+  return {'logits': logits, **sown}, stats
+
+
+def _classification(outputs, label):
+  """Cross-entropy [B] of the predicted classes."""
+  return optax.softmax_cross_entropy_with_integer_labels(
+    outputs['classes'], label
+  )
+
+
+def _gathered(method: GAN, *values):
+  """Values [B] of the whole batch where a loss looks across it."""
+  if method.axis_name is None or not method.loss.across_batch:
+    return values
+  # The transpose sums over devices, and the mean of gradients divides again.
+  return jax.lax.all_gather(values, method.axis_name, tiled=True)
+
+
+def discriminator_step(method: GAN, state: TrainState, batch, z, key):
+  """Updates the discriminator alone.
+
+  Args:
+    method: the parts that never change.
+    state: a state.
+    batch: 'image' [B, ...], and 'label' [B] if the networks take labels.
+    z: latents [B, Z] of the fakes, which have the labels of the reals.
+    key: for this update.
+  """
+  names = ('dropout', 'replay', 'real', 'fake')
+  keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+  generator = state.networks['generator']
+  fake, _ = _generate(
+    method,
     generator.params,
     generator.stats,
-    *_inputs(method, z, label),
-    train=True,
-    key=dropout_key,
+    z,
+    batch.get('label'),
+    keys['dropout'],
+    train=method.fakes == 'batch',
   )
+  if method.replay_size:
+    fake, pool = replay.mix(
+      state.extra['replay'],
+      fake,
+      keys['replay'],
+      method.replay_share,
+      method.axis_name,
+    )
+    state = state.replace(extra=state.extra | {'replay': pool})
+  shown = {
+    'real': _show(method, state, batch['image'], keys['real']),
+    'fake': _show(method, state, fake, keys['fake']),
+  }
+  if method.discriminator_batches != 'apart':
+    return _discriminator_update(
+      method, state, shown, tuple(shown), batch.get('label'), key
+    )
+  metrics = {}
+  for kind in shown:
+    state, found = _discriminator_update(
+      method, state, shown, (kind,), batch.get('label'), key
+    )
+    found['discriminator/loss'] += metrics.get('discriminator/loss', 0.0)
+    metrics |= found
+  return state, metrics
+
+
+def _discriminator_update(method, state, shown, kinds, label, key):
+  """One optimizer update on reals, on fakes, or on both ('kinds')."""
+  names = ('labels', 'penalty', 'real', 'fake')
+  keys = jax.random.split(jax.random.fold_in(key, 1), len(names))
+  keys = dict(zip(names, keys, strict=True))
+  network = state.networks['discriminator']
+  pair = method.loss
+  if method.label_noise or method.label_flip:
+    shares = losses.label_shares(
+      keys['labels'],
+      len(shown['real']),
+      method.label_noise,
+      method.label_flip,
+      method.axis_name,
+    )
+    pair = losses.soften(pair, *shares)
+
+  def judge_all(params):
+    if method.discriminator_batches == 'joint':
+      both = jnp.concatenate([shown[kind] for kind in kinds])
+      labels = None if label is None else jnp.tile(label, len(kinds))
+      outputs, stats = _judge(
+        method, params, network.stats, both, labels, keys['real']
+      )
+      parts = jax.tree.map(lambda x: jnp.split(x, len(kinds)), outputs)
+      split = {
+        kind: {name: part[place] for name, part in parts.items()}
+        for place, kind in enumerate(kinds)
+      }
+      return split, stats
+    found, stats = {}, network.stats
+    for kind in kinds:
+      found[kind], stats = _judge(
+        method, params, stats, shown[kind], label, keys[kind]
+      )
+    return found, stats
 
   def loss_fn(params):
-    real_logits, fake_logits, stats = _logits(
-      method,
-      params,
-      discriminator.stats,
-      real,
-      fake,
-      label,
-      dropout_key,
-      joint=not method.penalties,
-    )
-    total = _losses(method, method.loss.discriminator, real_logits, fake_logits)
+    outputs, stats = judge_all(params)
+    logits = {kind: outputs[kind]['logits'] for kind in kinds}
+    if len(kinds) == 2:
+      each = pair.discriminator(*_gathered(method, *logits.values()))
+    else:
+      each = getattr(pair, f'as_{kinds[0]}')(*logits.values())
+    total = jnp.mean(each)
     metrics = {
-      'loss': total,
-      'real': jnp.mean(method.loss.output(real_logits)),
-      'fake': jnp.mean(method.loss.output(fake_logits)),
+      kind: jnp.mean(method.loss.output(logits[kind])) for kind in kinds
     }
+    metrics['loss'] = total
+    if method.auxiliary:
+      for kind in kinds:
+        value = jnp.mean(_classification(outputs[kind], label))
+        metrics[f'{kind}_class_loss'] = value
+        total += method.auxiliary * value
 
     def critic(x):
-      return state_lib.apply(
-        method.discriminator,
-        params,
-        discriminator.stats,
-        *_inputs(method, x, label),
-        train=True,
-        key=dropout_key,
-      )[0]
+      found = _judge(method, params, network.stats, x, label, keys['real'])
+      return found[0]['logits']
 
-    for penalty, weight in method.penalties:
-      values = penalty(critic, real, fake, penalty_key, method.axis_name)
-      metrics[penalty.__name__] = jnp.mean(values)
-      total += weight * metrics[penalty.__name__]
+    if 'real' in kinds:  # Penalties once, where updates are apart.
+      for penalty, weight in method.penalties:
+        values = penalty(
+          critic,
+          shown['real'],
+          shown['fake'],
+          keys['penalty'],
+          method.axis_name,
+        )
+        metrics[penalty.__name__] = jnp.mean(values)
+        total += weight * metrics[penalty.__name__]
     return total, (stats, metrics)
 
-  grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(
-    discriminator.params
-  )
+  grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(network.params)
   grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
   return state_lib.move(
     state,
@@ -324,35 +513,48 @@ def discriminator_step(method: GAN, state: TrainState, batch, key):
   )
 
 
-def generator_step(method: GAN, state: TrainState, batch, key):
-  """Updates the generator alone, and its average."""
+def generator_step(method: GAN, state: TrainState, batch, z, key):
+  """Updates the generator alone, and its average; see `discriminator_step`."""
+  names = ('dropout', 'real_show', 'fake_show', 'real', 'fake')
+  keys = jax.random.split(jax.random.fold_in(key, 1), len(names))
+  keys = dict(zip(names, keys, strict=True))
   real, label = batch['image'], batch.get('label')
-  latent_key, dropout_key = jax.random.split(key)
   generator = state.networks['generator']
   discriminator = state.networks['discriminator']
-  z = _latents(method, latent_key, len(real))
+
+  def judge(x, kind):
+    shown = _show(method, state, x, keys[f'{kind}_show'])
+    network = discriminator
+    return _judge(
+      method, network.params, network.stats, shown, label, keys[kind]
+    )[0]
 
   def loss_fn(params):
-    fake, stats = state_lib.apply(
-      method.generator,
-      params,
-      generator.stats,
-      *_inputs(method, z, label),
-      train=True,
-      key=dropout_key,
+    fake, stats = _generate(
+      method, params, generator.stats, z, label, keys['dropout']
     )
-    real_logits, fake_logits, _ = _logits(
-      method,
-      discriminator.params,
-      discriminator.stats,
-      real,
-      fake,
-      label,
-      dropout_key,
-      joint=False,
-    )
-    loss = _losses(method, method.loss.generator, real_logits, fake_logits)
-    return loss, (stats, {'loss': loss})
+    # Compiled, what a loss does not look at is not computed.
+    on_real, on_fake = judge(real, 'real'), judge(fake, 'fake')
+    logits = on_fake['logits']
+    each = method.loss.generator(*_gathered(method, on_real['logits'], logits))
+    if method.top_k < 1.0:
+      share = method.top_k
+      if method.top_k_images:
+        seen = _seen(method, state, len(real))
+        share += augment.fading(1.0 - share, method.top_k_images, seen)
+      each *= losses.top_share(logits, share, method.axis_name)
+    metrics = {'loss': jnp.mean(each)}
+    total = method.adversarial * metrics['loss']
+    if method.feature_matching:
+      # Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.1.
+      means = [jnp.mean(x['features'], axis=0) for x in (on_real, on_fake)]
+      real_mean, fake_mean = state_lib.mean(means, method.axis_name)
+      metrics['feature_matching'] = jnp.mean((real_mean - fake_mean) ** 2)
+      total += method.feature_matching * metrics['feature_matching']
+    if method.auxiliary:
+      metrics['class_loss'] = jnp.mean(_classification(on_fake, label))
+      total += method.auxiliary * metrics['class_loss']
+    return total, (stats, metrics)
 
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(generator.params)
   grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
@@ -370,35 +572,44 @@ def generator_step(method: GAN, state: TrainState, batch, key):
   return state.replace(ema={'generator': average}), metrics
 
 
-def sample(method: GAN, state: TrainState, key, num: int, label=None):
-  """Images [num, ...] in [-1, 1] from averaged weights.
+def latent_space(method: GAN) -> tuple[str, int]:
+  """What latents are drawn from, a key of `noise.LATENTS`, and their size."""
+  return method.latent, method.latent_size
+
+
+def latents(method: GAN, key, num: int):
+  """Latents [num, Z]; row i depends on the key and on i alone."""
+  return noise.LATENTS[method.latent](key, num, (method.latent_size,))
+
+
+def decode(method: GAN, state: TrainState, z, label=None):
+  """Images [N, ...] in [-1, 1] of latents [N, Z], from averaged weights.
 
   Args:
     method: the parts that never change.
     state: a state.
-    key: any key; image i depends on it and on i alone.
-    num: how many.
-    label: classes [num] for conditional networks; by default all in turn.
+    z: latents.
+    label: classes [N] for conditional networks; by default all in turn.
   """
   if label is None:
-    label = jnp.arange(num) % max(method.num_classes, 1)
-  params = state.ema['generator']
+    label = jnp.arange(len(z)) % max(method.num_classes, 1)
   # The same statistics for every sample of a state, hence a key of their own.
   count = STANDING_BATCHES * STANDING_BATCH_SIZE
-  z = method.latent(jax.random.key(0), count, (method.latent_size,))
   labels = jnp.arange(count) % max(method.num_classes, 1)
   batches = jax.tree.map(
     lambda x: x.reshape(STANDING_BATCHES, STANDING_BATCH_SIZE, *x.shape[1:]),
-    _inputs(method, z, labels),
+    _inputs(method, latents(method, jax.random.key(0), count), labels),
   )
-  stats = state_lib.standing_stats(
-    method.generator, params, state.networks['generator'].stats, batches
+  params, stats = state_lib.averaged(
+    method.generator, state, 'generator', batches
   )
-  z = method.latent(key, num, (method.latent_size,))
-  inputs = _inputs(method, z, label)
-  return state_lib.apply(method.generator, params, stats, *inputs, train=False)[
-    0
-  ]
+  key = jax.random.key(0)  # Of dropout, where it stays on.
+  return _generate(method, params, stats, z, label, key, train=False)[0]
+
+
+def sample(method: GAN, state: TrainState, key, num: int, label=None):
+  """Images [num, ...] in [-1, 1]; image i depends on `key` and on i alone."""
+  return decode(method, state, latents(method, key, num), label)
 
 
 def evaluate(method: GAN, state: TrainState, batch):
@@ -413,11 +624,13 @@ def evaluate(method: GAN, state: TrainState, batch):
     batch: 'image' [N, ...] in [-1, 1], and 'label' [N] if there are classes.
   """
   network = state.networks['discriminator']
+  whole = len(batch['image']) // method.pack * method.pack
+  image = augment.pack(batch['image'][:whole], method.pack)
   logits, _ = state_lib.apply(
     method.discriminator,
     network.params,
     network.stats,
-    *_inputs(method, batch['image'], batch.get('label')),
+    *_inputs(method, image, batch.get('label')),
     train=False,
   )
   return {'discriminator/held_out': jnp.mean(method.loss.output(logits))}

@@ -53,11 +53,15 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
   """A picture uint8 [height, width, 1 or 3] with a line of text above.
 
   Args:
-    images: [N, H, W, C] in [-1, 1], or points [N, 2].
+    images: [N, H, W, C] in [-1, 1]; or [rows, columns, H, W, C], laid out; or
+      points [N, 2].
     caption: the line.
     columns: images in a row.
   """
   images = np.asarray(images)
+  if images.ndim == 5:
+    columns = images.shape[1]
+    images = images.reshape(-1, *images.shape[2:])
   if images.ndim == 2:
     picture = cloud(images)
   else:

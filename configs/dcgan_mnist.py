@@ -1,0 +1,85 @@
+r"""DCGAN on MNIST (Radford et al. 2015, https://arxiv.org/abs/1511.06434).
+
+  python -m jaxgan.main --config=configs/dcgan_mnist.py --workdir=runs/dcgan
+
+Variants: `tutorial`; `resize`, the default with resize-convolutions; `64`, the
+default at 64 x 64 pixels.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """Small 4 x 4 kernels, R1, and samples from averaged weights."""
+  config.num_steps = 3_000
+  config.generator.update(kernel=4, slope=0.2, flat_norm=False, momentum=0.9)
+  config.generator.update(widths=(128, 64), strides=(2, 2))
+  config.discriminator.update(kernel=4, slope=0.2, dropout=0.0)
+  config.penalties.r1 = 1.0
+  config.ema_halflife = 10_000.0
+
+
+def _resize(config):
+  """Nearest pixels, then a convolution (https://doi.org/10.23915/distill.00003).
+
+  Kernels of 3, as enlarged images have no finer detail.
+  """
+  _default(config)
+  config.generator.update(upsampling='resize', kernel=3)
+
+
+def _64(config):
+  _default(config)
+  config.data.image_size = 64
+  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (32, 64, 128, 256)
+
+
+def _tutorial(config):
+  """The recipe of the MNIST DCGAN tutorial."""
+  config.num_steps = 94_637  # 101 passes over 60,000 images
+  config_lib.as_tutorial(config)
+
+
+VARIANTS = {
+  '': _default,
+  'tutorial': _tutorial,
+  'resize': _resize,
+  '64': _64,
+}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(256, 128, 64),
+    strides=(1, 2, 2),
+    kernel=5,
+    slope=0.3,
+    upsampling='transposed',  # or resize
+    norm='batch',
+    flat_norm=True,
+    momentum=0.99,
+    dropout=0.0,
+    dropout_at_test=False,
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(64, 128),
+    kernel=5,
+    slope=0.3,
+    norm='none',
+    dropout=0.3,
+    minibatch_stddev=False,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.sample_every = config.checkpoint_every = 500
+  config_lib.vary(config, VARIANTS, variant)
+  return config

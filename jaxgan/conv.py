@@ -1,0 +1,240 @@
+"""Convolutions whose gradients are fast on CPUs as well.
+
+XLA's CPU backend computes plain convolutions well; their transposes and kernel
+gradients it computes up to a hundred times slower, above all inside loops. A
+strided convolution y = F(x, w) is bilinear, and so are its two adjoints,
+
+  T(y, w) = dF/dx^T y, the transposed convolution, and
+  W(x, y) = dF/dw^T y, the kernel gradient;
+
+each is the derivative of the others, which closes the set for derivatives of
+any order (reverse mode). Here T is, on CPUs, one plain convolution that gives
+the stride x stride pixels of every place as channels (Shi et al. 2016,
+https://arxiv.org/abs/1609.05158), and W is a matrix product for each row of the
+kernel, or for each of its entries. Elsewhere all are XLA's own.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
+# Rows of the products of W; below this, entries of w are joined to rows.
+NARROW = 64
+
+
+class Geometry(NamedTuple):
+  """Of F: what does not depend on values.
+
+  Attributes:
+    size: (height, width) of x.
+    kernel: (height, width) of w.
+    stride: in both directions.
+    pads: ((before, after), (before, after)).
+  """
+
+  size: tuple[int, int]
+  kernel: tuple[int, int]
+  stride: int
+  pads: tuple[tuple[int, int], tuple[int, int]]
+
+  @property
+  def output(self) -> tuple[int, int]:
+    return tuple(
+      (n + sum(pad) - k) // self.stride + 1
+      for n, k, pad in zip(self.size, self.kernel, self.pads, strict=True)
+    )
+
+
+def _geometry(size, kernel, stride, padding) -> Geometry:
+  if padding == 'VALID':
+    pads = ((0, 0), (0, 0))
+  else:
+    pads = tuple(
+      (total // 2, total - total // 2)
+      for n, k in zip(size, kernel, strict=True)
+      for total in [max((-(-n // stride) - 1) * stride + k - n, 0)]
+    )
+  return Geometry(tuple(size), tuple(kernel), stride, pads)
+
+
+def conv(x, w, stride: int = 1, padding: str = 'SAME'):
+  """`lax.conv`: x [B, H, W, I], w [h, w, I, O] -> [B, H', W', O]."""
+  return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
+
+
+def conv_transpose(x, w, stride: int = 1):
+  """`lax.conv_transpose`, 'SAME': [B, H, W, I] -> [B, H * stride, ..., O].
+
+  Args:
+    x: images.
+    w: kernel [h, w, I, O].
+    stride: factor by which the image grows.
+  """
+  size = tuple(n * stride for n in x.shape[1:3])
+  w = jnp.swapaxes(w[::-1, ::-1], 2, 3)
+  # lax puts more of the padding in front of x; F has the rest of it.
+  pads = []
+  for n, k in zip(size, w.shape[:2], strict=True):
+    total = k + stride - 2
+    ahead = k - 1 if stride > k - 1 else -(-total // 2)
+    before = k - 1 - ahead
+    pads.append((before, (n // stride - 1) * stride + k - n - before))
+  pads = tuple(pads)
+  return _transposed(x, w, Geometry(size, w.shape[:2], stride, pads))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _forward(x, w, geometry: Geometry):
+  """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
+  return _plain(x, w, geometry)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _transposed(y, w, geometry: Geometry):
+  """T: [B, H', W', O] and [h, w, I, O] to [B, H, W, I]."""
+  return lax.platform_dependent(
+    y,
+    w,
+    cpu=functools.partial(_as_pixels, geometry=geometry),
+    default=functools.partial(_plain_transposed, geometry=geometry),
+  )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _kernel(x, y, geometry: Geometry):
+  """W: [B, H, W, I] and [B, H', W', O] to [h, w, I, O]."""
+  return lax.platform_dependent(
+    x,
+    y,
+    cpu=functools.partial(_as_products, geometry=geometry),
+    default=functools.partial(_plain_kernel, geometry=geometry),
+  )
+
+
+def _saving(function):
+  return lambda a, b, geometry: (function(a, b, geometry), (a, b))
+
+
+_forward.defvjp(
+  _saving(_forward),
+  lambda geometry, saved, y: (
+    _transposed(y, saved[1], geometry),
+    _kernel(saved[0], y, geometry),
+  ),
+)
+_transposed.defvjp(
+  _saving(_transposed),
+  lambda geometry, saved, x: (
+    _forward(x, saved[1], geometry),
+    _kernel(x, saved[0], geometry),
+  ),
+)
+_kernel.defvjp(
+  _saving(_kernel),
+  lambda geometry, saved, w: (
+    _transposed(saved[1], w, geometry),
+    _forward(saved[0], w, geometry),
+  ),
+)
+
+
+def _plain(x, w, geometry):
+  return lax.conv_general_dilated(
+    x,
+    w,
+    (geometry.stride,) * 2,
+    geometry.pads,
+    dimension_numbers=DIMENSIONS,
+  )
+
+
+def _plain_transposed(y, w, geometry):
+  shape = (len(y), *geometry.size, w.shape[2])
+  like = jax.ShapeDtypeStruct(shape, y.dtype)
+  return jax.linear_transpose(lambda x: _plain(x, w, geometry), like)(y)[0]
+
+
+def _plain_kernel(x, y, geometry):
+  shape = (*geometry.kernel, x.shape[-1], y.shape[-1])
+  like = jax.ShapeDtypeStruct(shape, x.dtype)
+  return jax.linear_transpose(lambda w: _plain(x, w, geometry), like)(y)[0]
+
+
+def _as_pixels(y, w, geometry):
+  """T as a plain convolution of y followed by depth to space.
+
+  Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
+  i - before = s * (q - o) + r: entry i has offset d = o - q and phase r.
+  """
+  s = geometry.stride
+  height, width, inner, outer = w.shape
+  offsets, phases, low, high = [], [], [], []
+  for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True):
+    place = np.arange(k) - before
+    offsets.append(-(place // s))
+    phases.append(place % s)
+    low.append(int(offsets[-1].min()))
+    high.append(int(offsets[-1].max()))
+  extent = tuple(b - a + 1 for a, b in zip(low, high, strict=True))
+  # Which entry of w goes where; the one past the last is zero.
+  index = np.full((*extent, s, s), height * width)
+  for i in range(height):
+    for j in range(width):
+      row, col = offsets[0][i] - low[0], offsets[1][j] - low[1]
+      index[row, col, phases[0][i], phases[1][j]] = i * width + j
+  entries = w.reshape(height * width, inner, outer)
+  entries = jnp.concatenate([entries, jnp.zeros_like(entries[:1])])
+  kernel = entries[index.reshape(-1)].reshape(*extent, s, s, inner, outer)
+  kernel = kernel.transpose(0, 1, 5, 2, 3, 4).reshape(*extent, outer, -1)
+  blocks = tuple(-(-n // s) for n in geometry.size)
+  pads = tuple(
+    (-a, b + count - n)
+    for a, b, count, n in zip(low, high, blocks, y.shape[1:3], strict=True)
+  )
+  x = lax.conv_general_dilated(
+    y, kernel, (1, 1), pads, dimension_numbers=DIMENSIONS
+  )
+  x = x.reshape(len(y), *blocks, s, s, inner).transpose(0, 1, 3, 2, 4, 5)
+  x = x.reshape(len(y), blocks[0] * s, blocks[1] * s, inner)
+  return x[:, : geometry.size[0], : geometry.size[1]]
+
+
+def _as_products(x, y, geometry):
+  """W as products of shifted images with y, summed over batch and places."""
+  s, inner, outer = geometry.stride, x.shape[-1], y.shape[-1]
+  height, width = geometry.kernel
+  rows, cols = y.shape[1:3]
+  # Padded (or cut) to whole blocks of s x s pixels, so that slices are dense.
+  reach = [-(-k // s) - 1 for k in geometry.kernel]
+  config = [(0, 0, 0)]
+  for n, (before, _), count, more in zip(
+    geometry.size, geometry.pads, (rows, cols), reach, strict=True
+  ):
+    config.append((before, (count + more) * s - n - before, 0))
+  x = lax.pad(x, jnp.zeros((), x.dtype), [*config, (0, 0, 0)])
+  x = x.reshape(len(x), rows + reach[0], s, cols + reach[1], s, inner)
+  y = y.reshape(-1, outer)
+
+  def shifted(i, j):
+    a, b = i // s, j // s
+    part = x[:, a : a + rows, i % s, b : b + cols, j % s]
+    return part.reshape(-1, inner)
+
+  def product(part):
+    return lax.dot_general(part, y, (((0,), (0,)), ((), ())))
+
+  if inner < NARROW:
+    found = [
+      product(jnp.concatenate([shifted(i, j) for j in range(width)], axis=-1))
+      for i in range(height)
+    ]
+  else:
+    found = [
+      product(shifted(i, j)) for i in range(height) for j in range(width)
+    ]
+  return jnp.stack(found).reshape(height, width, inner, outer)

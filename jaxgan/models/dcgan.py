@@ -1,0 +1,205 @@
+"""Convolutional networks for images of any size.
+
+Radford et al. 2015, https://arxiv.org/abs/1511.06434.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan import errors, layers
+
+UPSAMPLINGS = ('transposed', 'resize')
+CONDITIONINGS = ('concat', 'projection', 'auxiliary')
+
+
+def _one_hot(x, label, num_classes):
+  """[B, D] and labels [B] to [B, D + num_classes]."""
+  return jnp.concatenate([x, jax.nn.one_hot(label, num_classes)], axis=-1)
+
+
+class Generator(nn.Module):
+  """Latents [B, Z] to images [B, H, W, C] in (-1, 1).
+
+  The defaults are the network of the MNIST DCGAN tutorial (2,330,944 parameters
+  for 28 x 28 grey pixels and 100 latents, 25,472 of them running statistics).
+  A dense layer gives a small image, and every further layer enlarges it.
+
+  Attributes:
+    shape: (height, width, channels) of an image.
+    widths: channels of the small image and after every layer but the last.
+    strides: factor by which every layer enlarges, the last one included.
+    kernel: side of the kernels.
+    slope: negative slope of the leaky rectifiers.
+    upsampling: 'transposed' convolutions, or 'resize' to the nearest pixel and
+      convolve (Odena et al. 2016, https://doi.org/10.23915/distill.00003).
+    norm: one of `layers.NORMS`.
+    flat_norm: the first normalisation sees units, not channels.
+    dense_bias: the dense layer has a bias.
+    bias: the convolutions have biases.
+    dropout: rate after every hidden convolution.
+    dropout_at_test: images for people and metrics have dropout too (Isola et
+      al. 2017, https://arxiv.org/abs/1611.07004, section 2.2).
+    momentum: of running statistics.
+    num_classes: classes to condition on; 0 ignores labels.
+    axis_name: mapped axis over which batch statistics are taken.
+    reference_size: rows in front that are a reference, see `layers`.
+  """
+
+  shape: tuple[int, ...]
+  widths: tuple[int, ...] = (256, 128, 64)
+  strides: tuple[int, ...] = (1, 2, 2)
+  kernel: int = 5
+  slope: float = 0.3
+  upsampling: str = 'transposed'
+  norm: str = 'batch'
+  flat_norm: bool = True
+  dense_bias: bool = False
+  bias: bool = False
+  dropout: float = 0.0
+  dropout_at_test: bool = False
+  momentum: float = 0.99
+  num_classes: int = 0
+  axis_name: str | None = None
+  reference_size: int = 0
+
+  @nn.compact
+  def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
+    if len(self.widths) != len(self.strides):
+      raise errors.UserError(
+        f'generator.strides={self.strides} must have one entry for each of '
+        f'generator.widths={self.widths}'
+      )
+    if self.upsampling not in UPSAMPLINGS:
+      raise errors.unknown('generator.upsampling', self.upsampling, UPSAMPLINGS)
+
+    def norm(x):
+      return layers.norm(
+        self.norm,
+        train=train,
+        momentum=self.momentum,
+        axis_name=self.axis_name,
+        reference_size=self.reference_size,
+      )(x)
+
+    height, width, channels = self.shape
+    factor = math.prod(self.strides)
+    start = (-(-height // factor), -(-width // factor), self.widths[0])
+    x = _one_hot(z, label, self.num_classes) if self.num_classes else z
+    x = nn.Dense(math.prod(start), use_bias=self.dense_bias)(x)
+    if self.flat_norm:
+      x = norm(x).reshape(-1, *start)
+    else:
+      x = norm(x.reshape(-1, *start))
+    x = nn.leaky_relu(x, self.slope)
+    for features, stride in zip(self.widths[1:], self.strides, strict=False):
+      x = norm(self._enlarge(x, features, stride))
+      x = nn.leaky_relu(x, self.slope)
+      x = layers.Dropout(self.dropout, self.axis_name)(
+        x, active=train or self.dropout_at_test
+      )
+    x = jnp.tanh(self._enlarge(x, channels, self.strides[-1]))
+    # Sides that the strides do not divide were rounded up.
+    return x[:, :height, :width]
+
+  def _enlarge(self, x, features, stride):
+    if self.upsampling == 'resize':
+      x = x.repeat(stride, axis=1).repeat(stride, axis=2)
+      return layers.Conv(features, self.kernel, use_bias=self.bias)(x)
+    return layers.ConvTranspose(
+      features, self.kernel, stride, use_bias=self.bias
+    )(x)
+
+
+class Discriminator(nn.Module):
+  """Images [B, H, W, C] to logits [B]; positive means real.
+
+  The defaults are the network of the MNIST DCGAN tutorial (212,865 parameters
+  for 28 x 28 grey pixels).
+
+  Sows into 'intermediates': 'features' [B, D], what the last layer sees, and
+  with auxiliary conditioning 'classes' [B, num_classes], logits.
+
+  Attributes:
+    widths: channels after every convolution.
+    strides: of every convolution; empty means 2 throughout.
+    kernel: side of the kernels.
+    slope: negative slope of the leaky rectifiers.
+    norm: one of `layers.NORMS`, after every convolution but the first.
+    bias: the convolutions have biases.
+    dropout: rate after every convolution.
+    hidden: units of a dense layer after the convolutions; 0 is none.
+    conditioning: 'concat' appends the label to the flat features;
+      'projection' adds their inner product with the label's embedding (Miyato
+      and Koyama 2018, https://arxiv.org/abs/1802.05637, equation 3);
+      'auxiliary' predicts the label (Odena et al. 2017,
+      https://arxiv.org/abs/1610.09585).
+    minibatch_stddev: appends the deviation over the batch before the last
+      convolution.
+    minibatch_kernels: kernels of minibatch discrimination; 0 is off.
+    momentum: of running statistics.
+    num_classes: classes to condition on; 0 ignores labels.
+    axis_name: mapped axis that splits the batch.
+  """
+
+  widths: tuple[int, ...] = (64, 128)
+  strides: tuple[int, ...] = ()
+  kernel: int = 5
+  slope: float = 0.3
+  norm: str = 'none'
+  bias: bool = True
+  dropout: float = 0.3
+  hidden: int = 0
+  conditioning: str = 'concat'
+  minibatch_stddev: bool = False
+  minibatch_kernels: int = 0
+  momentum: float = 0.99
+  num_classes: int = 0
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
+    if self.conditioning not in CONDITIONINGS:
+      raise errors.unknown(
+        'discriminator.conditioning', self.conditioning, CONDITIONINGS
+      )
+    strides = self.strides or (2,) * len(self.widths)
+    if len(strides) != len(self.widths):
+      raise errors.UserError(
+        f'discriminator.strides={strides} must have one entry for each of '
+        f'discriminator.widths={self.widths}'
+      )
+    for place, (features, stride) in enumerate(
+      zip(self.widths, strides, strict=True)
+    ):
+      if self.minibatch_stddev and place == len(self.widths) - 1:
+        x = layers.MinibatchStddev(self.axis_name)(x)
+      x = layers.Conv(features, self.kernel, stride, use_bias=self.bias)(x)
+      if place:
+        x = layers.norm(
+          self.norm,
+          train=train,
+          momentum=self.momentum,
+          axis_name=self.axis_name,
+        )(x)
+      x = nn.leaky_relu(x, self.slope)
+      x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+    x = x.reshape(len(x), -1)
+    if self.num_classes and self.conditioning == 'concat':
+      x = _one_hot(x, label, self.num_classes)
+    if self.hidden:
+      x = nn.relu(nn.Dense(self.hidden)(x))
+    if self.minibatch_kernels:
+      x = layers.MinibatchDiscrimination(
+        self.minibatch_kernels, axis_name=self.axis_name
+      )(x)
+    self.sow('intermediates', 'features', x)
+    logits = nn.Dense(1)(x)[:, 0]
+    if self.num_classes and self.conditioning == 'projection':
+      embedding = nn.Embed(self.num_classes, x.shape[-1])(label)
+      logits += jnp.sum(embedding * x, axis=-1)
+    if self.num_classes and self.conditioning == 'auxiliary':
+      self.sow('intermediates', 'classes', nn.Dense(self.num_classes)(x))
+    return logits

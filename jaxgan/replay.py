@@ -1,0 +1,50 @@
+"""A pool of images that a generator made earlier, shown again.
+
+Shrivastava et al. 2017 (https://arxiv.org/abs/1612.07828), section 2.3. The
+pool is an array of the state: the same on every device, and in the checkpoint.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan import noise
+
+
+def create(size: int, shape: tuple[int, ...]) -> dict[str, jax.Array]:
+  """An empty pool of `size` images."""
+  return {
+    'images': jnp.zeros((size, *shape)),
+    'count': jnp.zeros((), jnp.int32),
+  }
+
+
+def mix(pool, fake, key, share: float, axis_name: str | None = None):
+  """Replaces some fakes by earlier ones, and takes the new ones in.
+
+  Args:
+    pool: as `create` made it; 'count' images have been taken in so far.
+    fake: new images [B, ...].
+    key: which fakes are replaced, and by what.
+    share: how many, on average, once the pool holds anything.
+    axis_name: mapped axis that splits the batch.
+
+  Returns:
+    Images [B, ...] to show, and the pool after it.
+  """
+  images, count = pool['images'], pool['count']
+  held = jnp.minimum(count, len(images))
+  u = noise.uniform(key, len(fake), (2,), axis_name)
+  place = jnp.floor(u[:, 0] * held).astype(int)
+  is_old = (u[:, 1] < share) & (held > 0)
+  shape = (-1,) + (1,) * (fake.ndim - 1)
+  shown = jnp.where(is_old.reshape(shape), images[place], fake)
+  new = fake
+  if axis_name is not None:
+    new = jax.lax.all_gather(fake, axis_name, tiled=True)
+  new = new[-len(images) :]
+  places = (count + jnp.arange(len(new))) % len(images)
+  pool = {
+    'images': images.at[places].set(new),
+    'count': count + len(new),
+  }
+  return shown, pool

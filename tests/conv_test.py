@@ -1,0 +1,86 @@
+"""Fast convolutions compute what XLA's own do, and so do their derivatives."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from jaxgan import conv
+
+CASES = [
+  ((7, 6), 5, 2),
+  ((8, 8), 4, 2),
+  ((8, 5), 3, 1),
+  ((5, 5), 1, 1),
+  ((5, 7), 1, 2),
+  ((9, 9), 2, 3),
+  ((4, 4), 5, 4),
+  ((6, 6), 4, 1),
+]
+
+
+def plain(x, w, stride, padding='SAME'):
+  return lax.conv_general_dilated(
+    x, w, (stride,) * 2, padding, dimension_numbers=conv.DIMENSIONS
+  )
+
+
+def plain_transposed(x, w, stride):
+  return lax.conv_transpose(
+    x, w, (stride,) * 2, 'SAME', dimension_numbers=conv.DIMENSIONS
+  )
+
+
+def derivatives(function, x, w):
+  """Values, gradients, and gradients of the squared slope in x."""
+
+  def total(x, w):
+    y = function(x, w)
+    return jnp.sum(jnp.sin(y)), y
+
+  def slope(x, w):
+    return jnp.sum(jax.grad(total, has_aux=True)(x, w)[0] ** 2)
+
+  first, y = jax.grad(total, argnums=(0, 1), has_aux=True)(x, w)
+  return y, first, jax.grad(slope, argnums=(0, 1))(x, w)
+
+
+def data(key, size, kernel, inner, outer):
+  x = jax.random.normal(key, (2, *size, inner))
+  w = jax.random.normal(key, (kernel, kernel, inner, outer))
+  return x, w / kernel
+
+
+@pytest.mark.parametrize('inner', [3, conv.NARROW])
+@pytest.mark.parametrize(('size', 'kernel', 'stride'), CASES)
+def test_convolution(size, kernel, stride, inner, key):
+  x, w = data(key, size, kernel, inner, 4)
+  found = derivatives(lambda x, w: conv.conv(x, w, stride), x, w)
+  expected = derivatives(lambda x, w: plain(x, w, stride), x, w)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize(('size', 'kernel', 'stride'), CASES)
+def test_transposed_convolution(size, kernel, stride, key):
+  x, w = data(key, size, kernel, 4, 3)
+  found = derivatives(lambda x, w: conv.conv_transpose(x, w, stride), x, w)
+  expected = derivatives(lambda x, w: plain_transposed(x, w, stride), x, w)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
+
+
+def test_without_padding(key):
+  x, w = data(key, (9, 8), 4, 3, 2)
+  found = derivatives(lambda x, w: conv.conv(x, w, 2, 'VALID'), x, w)
+  expected = derivatives(lambda x, w: plain(x, w, 2, 'VALID'), x, w)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
+
+
+def test_many_at_once(key):
+  x, w = data(key, (6, 6), 3, 2, 2)
+  many = jnp.stack([w, 2 * w])
+  gradient = jax.grad(lambda w: jnp.sum(conv.conv(x, w, 2) ** 2))
+  found = jax.vmap(gradient)(many)
+  chex.assert_trees_all_close(
+    found, jnp.stack([gradient(m) for m in many]), rtol=1e-4
+  )

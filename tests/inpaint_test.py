@@ -1,0 +1,448 @@
+"""Holes, what fills them, and the weights of what the players learn from."""
+
+import dataclasses
+import functools
+import importlib.util
+import pathlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import data, errors, losses, parallel, penalties, steps, summary
+from jaxgan.data import toy
+from jaxgan.models import inpaint as networks
+from jaxgan.steps import inpaint
+
+SHAPE = (16, 13, 3)
+IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
+BATCH = {'image': IMAGES, 'label': jnp.arange(8) % 4}
+CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
+
+
+def make(output='image', shape=SHAPE, axis_name=None, **fields):
+  """Tiny networks of either kind, moved by plain descent."""
+  derived = {'shape': shape, 'axis_name': axis_name}
+  if output == 'image':
+    generator = networks.UNet(widths=(4, 6), **derived)
+    discriminator = networks.PatchDiscriminator((4, 6), slopes=(0.2, 0.2))
+  else:
+    generator = networks.ContextEncoder(
+      patch_size=5, widths=(4, 6), bottleneck=8, decoder_widths=(6,), **derived
+    )
+    discriminator = networks.Discriminator(
+      (4, 6), strides=(2, 2), axis_name=axis_name
+    )
+  method = inpaint.Inpaint(
+    generator=generator,
+    discriminator=discriminator,
+    mask_size=5,
+    output=output,
+    generator_optimizer=optax.sgd(0.05),
+    discriminator_optimizer=optax.sgd(0.05),
+    ema_halflife=50.0,
+    **derived,
+  )
+  method = dataclasses.replace(method, **fields)
+  if method.num_classes:
+    head = method.discriminator.clone(num_classes=method.num_classes)
+    method = dataclasses.replace(method, discriminator=head)
+  return method
+
+
+@functools.cache
+def compiled(method):
+  return jax.jit(functools.partial(inpaint.train_step, method))
+
+
+def moved(method, player, key, state=None):
+  """How far one update moves a player's parameters."""
+  state = inpaint.init(method, key) if state is None else state
+  step = getattr(inpaint, f'{player}_step')
+  after, metrics = jax.jit(functools.partial(step, method))(state, BATCH, key)
+  change = jax.tree.map(
+    jnp.subtract, after.networks[player].params, state.networks[player].params
+  )
+  return change, metrics
+
+
+def test_every_hole_is_inside_and_of_its_size(key):
+  where = inpaint.holes(make(), key, 500)
+  assert where.known.shape == (500, 16, 13, 1)
+  np.testing.assert_array_equal((~where.known).sum(axis=(1, 2, 3)), 25)
+  first = np.argwhere(~np.asarray(where.known[..., 0]))
+  for row, corner in enumerate(np.asarray(where.corner[:50])):
+    np.testing.assert_array_equal(first[first[:, 0] == row][0, 1:], corner)
+
+
+def test_holes_are_at_all_places_equally_often(key):
+  """12 x 9 corners, 20,000 draws: four deviations around 185 each."""
+  corner = np.asarray(inpaint.holes(make(), key, 20_000).corner)
+  assert corner.min() == 0
+  np.testing.assert_array_equal(corner.max(axis=0), [11, 8])
+  counts = np.bincount(corner[:, 0] * 9 + corner[:, 1], minlength=108)
+  assert np.abs(counts - 20_000 / 108).max() < 4.5 * np.sqrt(20_000 / 108)
+
+
+def test_a_hole_belongs_to_the_example_and_not_to_the_device(key):
+  method = make()
+  mapped = jax.pmap(
+    lambda _: inpaint.holes(method, key, 2, 'data').corner, axis_name='data'
+  )
+  many = mapped(jnp.arange(8)).reshape(16, 2)
+  np.testing.assert_array_equal(many, inpaint.holes(method, key, 16).corner)
+
+
+def test_a_hole_as_large_as_the_image_has_one_place(key):
+  method = make(mask_size=13, shape=(13, 13, 3))
+  where = inpaint.holes(method, key, 4)
+  assert not where.corner.any()
+  assert not where.known.any()
+
+
+@pytest.mark.parametrize('output', ['image', 'patch'])
+def test_known_pixels_are_kept_exactly(output, key):
+  method = make(output)
+  state = inpaint.init(method, key)
+  masked, completed, where = inpaint.fill(method, state, IMAGES, key)
+  known = np.broadcast_to(where.known, IMAGES.shape)
+  np.testing.assert_array_equal(completed[known], IMAGES[known])
+  np.testing.assert_array_equal(masked[known], IMAGES[known])
+  np.testing.assert_array_equal(masked[~known], 0.0)
+  assert np.abs(completed - IMAGES)[~known].min() > 0.0
+
+
+def test_a_patch_goes_where_it_was_cut(key):
+  method = make('patch')
+  where = inpaint.holes(method, key, 8)
+  patch = inpaint.cut(method, IMAGES, where.corner)
+  for row, (top, left) in enumerate(np.asarray(where.corner)):
+    np.testing.assert_array_equal(
+      patch[row], IMAGES[row, top : top + 5, left : left + 5]
+    )
+  empty = jnp.where(where.known, IMAGES, 0.0)
+  np.testing.assert_array_equal(
+    inpaint.complete(method, patch, empty, where), IMAGES
+  )
+
+
+@pytest.mark.parametrize('output', ['image', 'patch'])
+@pytest.mark.parametrize('compositing', [True, False])
+def test_what_the_discriminator_sees(output, compositing, key):
+  method = make(output, compositing=compositing)
+  where = inpaint.holes(method, key, 8)
+  made = jnp.zeros((8, *inpaint._output_shape(method)))
+  shown = inpaint._shown(method, IMAGES, made, where)
+  hole = ~where.known
+  if compositing:
+    np.testing.assert_array_equal(shown['real'], IMAGES)
+    np.testing.assert_array_equal(shown['fake'], jnp.where(hole, 0.0, IMAGES))
+  else:
+    np.testing.assert_array_equal(shown['fake'], made)
+    assert shown['real'].shape == made.shape
+  inputs = inpaint.modules(method)['discriminator'][1]
+  assert inputs[0].shape[1:] == shown['real'].shape[1:]
+
+
+def test_further_channels_of_the_input(key):
+  method = make(mask_channel=True, noise_channels=2, mask_value=0.5)
+  where = inpaint.holes(method, key, 8)
+  seen = inpaint.inputs(method, IMAGES, where, key)
+  assert seen.shape == (8, 16, 13, 3 + 1 + 2)
+  np.testing.assert_array_equal(seen[..., 3:4], where.known)
+  hole = np.broadcast_to(~where.known, IMAGES.shape)
+  np.testing.assert_array_equal(seen[..., :3][hole], 0.5)
+  assert 0.8 < float(seen[..., 4:].std()) < 1.2
+  state, metrics = compiled(method)(inpaint.init(method, key), BATCH, key)
+  chex.assert_tree_all_finite((state, metrics))
+
+
+def test_noise_changes_the_completion(key):
+  method = make(noise_channels=1)
+  state = inpaint.init(method, key)
+  where = inpaint.holes(method, key, 8)
+  first, second = (
+    state_apply(method, state, inpaint.inputs(method, IMAGES, where, k))
+    for k in jax.random.split(key)
+  )
+  assert jnp.abs(first - second).max() > 1e-3
+
+
+def state_apply(method, state, seen):
+  network = state.networks['generator']
+  variables = {'params': network.params, **network.stats}
+  return method.generator.apply(variables, seen, train=False)
+
+
+FIELDS = {
+  'plain': {},
+  'relativistic': {'loss': losses.PAIRS['relativistic_average']},
+  'all tricks': {
+    'compositing': False,
+    'reconstruction': 1.0,
+    'class_weight': 0.5,
+    'num_classes': 4,
+    'penalties': tuple((p, 0.5) for p in penalties.PENALTIES.values()),
+    'discriminator_batches': 'apart',
+    'fakes': 'running',
+  },
+}
+
+
+@pytest.mark.parametrize('output', ['image', 'patch'])
+@pytest.mark.parametrize('name', FIELDS)
+def test_all_settings_train(output, name, key):
+  method = make(output, **FIELDS[name])
+  state = inpaint.init(method, key)
+  for _ in range(2):
+    state, metrics = compiled(method)(state, BATCH, key)
+  chex.assert_tree_all_finite((state, metrics))
+  assert int(state.step) == 2
+  assert all(value.shape == () for value in metrics.values())
+  assert set(inpaint.expected(method)) <= metrics.keys()
+
+
+@pytest.mark.parametrize('output', ['image', 'patch'])
+def test_weights_add_up_the_generators_losses(output, key):
+  """The change by plain descent is linear in both weights."""
+
+  def change(adversarial, reconstruction):
+    method = make(
+      output, adversarial=adversarial, reconstruction=reconstruction
+    )
+    return moved(method, 'generator', key)[0]
+
+  a, r, both = change(1.0, 0.0), change(0.0, 1.0), change(0.5, 2.0)
+  wanted = jax.tree.map(lambda a, r: 0.5 * a + 2.0 * r, a, r)
+  chex.assert_trees_all_close(both, wanted, atol=1e-5)
+  assert all(optax.global_norm(x) > 1e-4 for x in (a, r))
+  assert optax.global_norm(change(0.0, 0.0)) == 0.0
+
+
+@pytest.mark.parametrize('distance', inpaint.DISTANCES)
+@pytest.mark.parametrize('region', ['hole', 'all'])
+def test_reconstruction_counts_its_region(distance, region, key):
+  """An output that is wrong by 0.5 in the hole and by 0.1 outside of it."""
+  method = make(distance=distance, region=region)
+  where = inpaint.holes(method, key, 8)
+  output = IMAGES + jnp.where(where.known, 0.1, 0.5)
+  found = inpaint._reconstruction(method, output, IMAGES, where)
+  power = 1 if distance == 'l1' else 2
+  share = 25 / (16 * 13) if region == 'all' else 1.0
+  wanted = share * 0.5**power + (1.0 - share) * 0.1**power
+  np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def test_class_weight_moves_the_discriminator_and_nobody_else(key):
+  def change(weight, player):
+    method = make(num_classes=4, class_weight=weight)
+    return moved(method, player, key)
+
+  none, one, two = (change(w, 'discriminator')[0] for w in (0.0, 1.0, 2.0))
+  chex.assert_trees_all_close(
+    jax.tree.map(lambda n, o: 2.0 * o - n, none, one), two, atol=1e-5
+  )
+  head = one['classes_head']['bias']
+  assert head.shape == (5,)
+  # Half of all labels are 'fake', a quarter of the others each class.
+  assert head[-1] > head[:-1].max()
+  chex.assert_trees_all_equal(
+    change(0, 'generator')[0], change(9, 'generator')[0]
+  )
+
+
+def test_apart_is_two_updates_on_one_kind_each(key):
+  """Plain descent, small steps, no batch statistics: the sum of both."""
+  joint, together = moved(make(), 'discriminator', key)
+  apart, alone = moved(
+    make(discriminator_batches='apart'), 'discriminator', key
+  )
+  assert joint.keys() == apart.keys()
+  chex.assert_trees_all_close(joint, apart, rtol=0.1, atol=2e-3)
+  np.testing.assert_allclose(
+    together['discriminator/loss'], alone['discriminator/loss'], rtol=0.2
+  )
+
+
+def test_each_player_has_a_hole_of_its_own_in_every_round(key):
+  """Nothing is learnt, so that holes alone change what is measured."""
+  still = {
+    f'{p}_optimizer': optax.sgd(0.0) for p in ('generator', 'discriminator')
+  }
+  method = make(**still)
+  state, first = compiled(method)(inpaint.init(method, key), BATCH, key)
+  _, second = compiled(method)(state, BATCH, key)
+  # Running statistics play no part in training.
+  assert first['generator/reconstruction'] != second['generator/reconstruction']
+  assert first['discriminator/fake'] != second['discriminator/fake']
+  _, again = compiled(method)(inpaint.init(method, key), BATCH, key)
+  assert first['generator/loss'] == again['generator/loss']
+
+
+def test_completions_use_averages_alone(key):
+  method = make(ema_halflife=1e9)
+  state = inpaint.init(method, key)
+  before = inpaint.fill(method, state, IMAGES, key)[1]
+  state, _ = compiled(method)(state, BATCH, key)
+  after = inpaint.fill(method, state, IMAGES, key)[1]
+  np.testing.assert_allclose(before, after, atol=1e-5)
+  one = inpaint.fill(method, state, IMAGES[:1], key)[1]
+  np.testing.assert_allclose(one, after[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize('output', ['image', 'patch'])
+def test_previews_and_scores(output, key):
+  method = make(output, noise_channels=1)
+  state = inpaint.init(method, key)
+  shown = inpaint.preview(method, state, BATCH, key)['completions']
+  assert shown.shape == (3, 8, *SHAPE)
+  np.testing.assert_array_equal(shown[2], IMAGES)
+  scores = inpaint.evaluate(method, state, BATCH)
+  _, completed, _ = inpaint.fill(method, state, IMAGES, jax.random.key(0))
+  error = np.asarray(completed - IMAGES)
+  holes = error.size * 25 / (16 * 13)
+  np.testing.assert_allclose(
+    scores['generator/held_out_l1'], np.abs(error).sum() / holes, rtol=1e-4
+  )
+  psnr = -10.0 * np.log10((error**2).sum() / holes / 4.0)
+  np.testing.assert_allclose(scores['generator/held_out_psnr'], psnr, rtol=1e-4)
+  with pytest.raises(errors.UserError, match='completes images'):
+    inpaint.sample(method, state, key, 4)
+
+
+@pytest.mark.parametrize('name', ['jit', 'pmap'])
+@pytest.mark.parametrize('output', ['image', 'patch'])
+def test_eight_devices_equal_one(name, output):
+  settings = load('ccgan_mnist').get_config().data
+  settings.name, settings.image_size = 'random', 16
+  dataset = toy.load(settings, 'train')
+  fields = {
+    'shape': dataset.spec.shape,
+    'noise_channels': 1,
+    'reconstruction': 1.0,
+    'num_classes': 4,
+    'class_weight': 0.5,
+  }
+
+  def train(engine):
+    method = make(output, axis_name=engine.axis_name, **fields)
+    call = parallel.compile_rounds(
+      engine,
+      functools.partial(inpaint.train_step, method),
+      rounds=1,
+      draws=inpaint.draws(method),
+      batch_size=16,
+      resident=True,
+    )
+    state = inpaint.init(make(output, **fields), jax.random.key(3))
+    state = engine.replicate(state)
+    arrays = engine.replicate(dataset.arrays())
+    for _ in range(2):
+      state, metrics = call(state, arrays, engine.replicate(np.uint32(3)))
+    return jax.device_get((state, metrics))
+
+  one = train(parallel.make('jit', 16, jax.devices()[:1]))
+  many = train(parallel.make(name, 16))
+  chex.assert_trees_all_close(many, one, atol=1e-4, rtol=1e-3)
+
+
+def load(name):
+  spec = importlib.util.spec_from_file_location(name, CONFIGS / f'{name}.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+DIGITS = data.Spec((32, 32, 1), 10, tuple('0123456789'))
+PETS = data.Spec((32, 32, 3), 2, ('cat', 'dog'))
+TUTORIALS = [
+  ('ccgan_mnist', DIGITS, (1_545_025, 1_543_681), (705_996, 705_996)),
+  ('context_encoder_cifar10', PETS, (826_435, 825_603), (373_377, 372_609)),
+]
+
+
+@pytest.mark.parametrize(
+  ('name', 'spec', 'generator', 'discriminator'), TUTORIALS
+)
+def test_tutorials_have_their_parameters(name, spec, generator, discriminator):
+  config = load(name).get_config('tutorial')
+  method = steps.find(config.method).from_config(config, spec)
+  found = {
+    player: summary.parameter_counts(module, *inputs)
+    for player, (module, inputs) in inpaint.modules(method).items()
+  }
+  assert found == {'generator': generator, 'discriminator': discriminator}
+  for player, (module, inputs) in inpaint.modules(method).items():
+    assert f'{found[player][0]:,}' in summary.network(player, module, *inputs)
+
+
+def test_the_generator_can_share_the_softened_label():
+  """Its target is 0.9 then: least squares are flat at 0.9 and not at 1."""
+  config = load('ccgan_mnist').get_config('tutorial')
+  pair = inpaint.from_config(config, DIGITS).loss
+  slope = jax.grad(lambda x: pair.generator(x, x))
+  np.testing.assert_allclose([slope(0.9), slope(1.0)], [0.0, 0.1], atol=1e-6)
+  config.label_smoothing.generator = False
+  pair = inpaint.from_config(config, DIGITS).loss
+  slope = jax.grad(lambda x: pair.generator(x, x))
+  np.testing.assert_allclose(slope(1.0), 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'message'),
+  [
+    ('mask.size', 33, r'mask\.size=33 must be in 1\.\.32'),
+    ('mask.size', 0, r'mask\.size=0'),
+    ('output', 'video', 'image, patch'),
+    ('output', 'patch', r"output='patch'.*\(10, 10, 1\)"),
+    ('fakes', 'frozen', 'running'),
+    ('discriminator_batches', 'joint', 'apart'),
+    ('reconstruction.distance', 'l3', r'reconstruction\.distance.*mse'),
+    ('reconstruction.region', 'edge', r'reconstruction\.region.*hole'),
+    ('loss', 'lsq', 'least_squares'),
+    ('label_smoothing.real', 0.7, 'label_smoothing'),
+    ('generator.name', 'inpaint.Unet', r'inpaint\.UNet'),
+    ('discriminator.slopes', (0.1,), r'discriminator\.slopes'),
+  ],
+)
+def test_what_a_user_can_get_wrong_is_one_line(field, value, message, key):
+  config = load('ccgan_mnist').get_config()
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UserError, match=message) as caught:
+    method = inpaint.from_config(config, DIGITS)
+    jax.eval_shape(functools.partial(inpaint.init, method), key)
+  assert '\n' not in str(caught.value)
+
+
+def test_settings_that_exclude_each_other_are_refused():
+  config = load('ccgan_mnist').get_config()
+  with pytest.raises(errors.UserError, match='class_weight=0.5 needs labels'):
+    inpaint.from_config(config, data.Spec((32, 32, 1)))
+  config.loss = 'relativistic_pairing'
+  config.discriminator_batches = 'apart'
+  with pytest.raises(errors.UserError, match="'apart' needs a loss"):
+    inpaint.from_config(config, DIGITS)
+  config.discriminator_batches = 'separate'
+  config.label_smoothing.generator = True
+  with pytest.raises(errors.UserError, match=r'label_smoothing\.generator'):
+    inpaint.from_config(config, DIGITS)
+  config = load('context_encoder_cifar10').get_config()
+  config.reconstruction.region = 'all'
+  with pytest.raises(errors.UserError, match="needs output='image'"):
+    inpaint.from_config(config, PETS)
+
+
+def test_networks_take_odd_sizes(key):
+  for height, width in ((7, 10), (28, 28), (9, 33)):
+    x = jnp.zeros((2, height, width, 3))
+    unet = networks.UNet((height, width, 3), widths=(2, 3, 4))
+    assert unet.init_with_output(key, x, train=False)[0].shape == x.shape
+    for size in (1, 3, 7):
+      encoder = networks.ContextEncoder(
+        (height, width, 3), size, (2, 2), 2, (2, 2)
+      )
+      patch = encoder.init_with_output(key, x, train=False)[0]
+      assert patch.shape == (2, size, size, 3)
