@@ -103,6 +103,7 @@ def game() -> ml_collections.ConfigDict:
   config.adversarial = 1.0  # weights of the generator's losses
   config.feature_matching = 0.0
   config.auxiliary = 0.0  # classification, of both
+  config.labelled = 0.0  # weight of D's classification of labelled images
   config.augment = ()  # keys of augment.AUGMENTATIONS
   config.instance_noise = 0.0  # deviation of noise on what D sees
   config.instance_noise_images = 0  # gone after so many images; 0: never
@@ -245,6 +246,7 @@ def _problems(config) -> Iterator[str]:
     'adversarial': 0,
     'feature_matching': 0,
     'auxiliary': 0,
+    'labelled': 0,
   }
   for name, least in at_least.items():
     if name in fields and fields[name] < least:

@@ -125,6 +125,26 @@ class Dropout(nn.Module):
     return jnp.where(draw >= self.rate, x / (1.0 - self.rate), 0.0)
 
 
+class GaussianNoise(nn.Module):
+  """Adds noise in training; row i's follows example i.
+
+  Attributes:
+    deviation: of the noise; 0 is off.
+    axis_name: mapped axis that splits the batch.
+  """
+
+  deviation: float
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, active: bool) -> jax.Array:
+    if not active or self.deviation == 0.0:
+      return x
+    key = self.make_rng('dropout')
+    draw = noise.normal(key, len(x), x.shape[1:], self.axis_name)
+    return x + self.deviation * draw
+
+
 class VirtualBatchNorm(nn.Module):
   """Normalises each example by a reference batch and by itself.
 

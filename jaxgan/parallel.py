@@ -178,7 +178,7 @@ def compile_rounds(
         batch = {name: x.reshape(-1, *x.shape[2:]) for name, x in batch.items()}
       if engine.name == 'jit' and engine.num_devices > 1:
         batch = jax.lax.with_sharding_constraint(batch, split)
-      batch['image'] = sampling.to_float(batch['image'])
+      batch = {name: sampling.to_float(x) for name, x in batch.items()}
       return train_step(state, batch, key)
 
     if rounds > 1:

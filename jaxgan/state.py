@@ -81,30 +81,33 @@ def apply(module: nn.Module, params, stats, *inputs, train: bool, key=None):
   )
 
 
-def apply_and_look(module: nn.Module, params, stats, *inputs, key=None):
-  """Runs a module in training, and looks at what it sows.
+def apply_and_look(
+  module: nn.Module, params, stats, *inputs, train: bool = True, key=None
+):
+  """Runs a module, and looks at what it sows.
 
   Args:
     module: a module with `__call__(*inputs, train)`.
     params: its parameters.
     stats: its mutable collections.
     *inputs: its inputs.
+    train: as in `apply`.
     key: for dropout.
 
   Returns:
     The output; what it sowed into 'intermediates', by name; and the mutable
     collections after the call.
   """
-  output, stats = module.apply(
+  output, found = module.apply(
     {'params': params, **stats},
     *inputs,
-    train=True,
+    train=train,
     rngs=None if key is None else {'dropout': key},
-    mutable=[*stats, 'intermediates'],
+    mutable=[*stats, 'intermediates'] if train else ['intermediates'],
   )
-  stats = dict(stats)
-  flat = flax.traverse_util.flatten_dict(stats.pop('intermediates', {}))
-  return output, {path[-1]: values[-1] for path, values in flat.items()}, stats
+  flat = flax.traverse_util.flatten_dict(found.pop('intermediates', {}))
+  sown = {path[-1]: values[-1] for path, values in flat.items()}
+  return output, sown, found if train else stats
 
 
 def global_norm(tree) -> jax.Array:

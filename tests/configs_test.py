@@ -46,7 +46,7 @@ def test_every_config_trains(path, variant):
   config = module(path).get_config(variant)
   config_lib.validate(config)
   config.batch_size = 8
-  config.data.update(source='toy', name='random', classes=(), labelled=0)
+  config.data.update(source='toy', name='random', classes=())
   config.data.image_size = config.data.image_size or SIDES[path.stem[-5:]]
   config.data.channels = config.data.channels or (
     1 if 'mnist' in path.stem or 'logograms' in path.stem else 3

@@ -263,7 +263,7 @@ def test_batch_norm_in_the_discriminator_keeps_kinds_apart(key):
 
   method = make(discriminator=Normed())
   state = gan.init(method, key)
-  real, fake = IMAGES, 0.1 * IMAGES - 0.5
+  _real, fake = IMAGES, 0.1 * IMAGES - 0.5
   z = jax.random.normal(key, (8, method.latent_size))
   _, metrics = gan.discriminator_step(method, state, BATCH, z, key)
   network = state.networks['discriminator']

@@ -63,4 +63,6 @@ def load(settings, split: str = 'train') -> Dataset:
     found = dataset.of_classes(found, settings.classes)
   if settings.limit and split == 'train':
     found = dataset.first(found, settings.limit)
+  if settings.get('labelled') and split == 'train':
+    found = dataset.with_labelled(found, settings.labelled)
   return found

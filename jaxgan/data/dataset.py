@@ -127,6 +127,61 @@ def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
   )
 
 
+def with_labelled(found: Dataset, count: int, seed: int = 0) -> Dataset:
+  """Every example gets a labelled one beside it, one of the `count` known.
+
+  The known ones are drawn evenly over the classes.
+
+  Args:
+    found: the data set.
+    count: how many labels are known.
+    seed: which.
+
+  Returns:
+    The data set with 'labelled_image' and 'labelled_label' in every example.
+  """
+  labels, classes = found.labels, found.spec.num_classes
+  if labels is None or count % classes or count > found.size:
+    raise errors.DataError(
+      f'data.labelled={count} must be a multiple of the {classes} classes, of '
+      f'at most {found.size} labelled examples'
+    )
+  rng = np.random.default_rng(seed)
+  known = []
+  for label in range(classes):
+    rows = np.flatnonzero(labels == label)
+    if len(rows) < count // classes:
+      raise errors.DataError(
+        f'data.labelled={count}: class {found.spec.classes[label]!r} has '
+        f'{len(rows)} examples, fewer than {count // classes}'
+      )
+    known.append(rng.permutation(rows)[: count // classes])
+  known = rng.permutation(np.concatenate(known))
+
+  def read(place):
+    labelled = found.read(int(known[place % count]))
+    return {
+      **found.read(place),
+      **{f'labelled_{name}': value for name, value in labelled.items()},
+    }
+
+  columns = found.columns
+  if columns is not None:
+    beside = known[np.arange(found.size) % count]
+    columns = {
+      **columns,
+      **{
+        f'labelled_{name}': column[beside] for name, column in columns.items()
+      },
+    }
+  return dataclasses.replace(
+    found,
+    read=read,
+    columns=columns,
+    identity={**found.identity, 'labelled': digest(known)},
+  )
+
+
 def digest(*arrays: np.ndarray) -> str:
   """A short hash of the values of arrays."""
   found = hashlib.blake2b(digest_size=16)

@@ -59,12 +59,12 @@ def build(field: str, settings: Mapping[str, Any], **derived) -> nn.Module:
   return table[name](**settings, **derived)
 
 
-def refuse_missing_labels(conditional: bool, spec) -> None:
-  """Raises a UserError if labels are wanted of data that have none."""
-  if conditional and not spec.num_classes:
+def refuse_missing_labels(wanted, spec, field: str = 'conditional') -> None:
+  """Raises a UserError if a field wants labels of data that have none."""
+  if wanted and not spec.num_classes:
     raise errors.UserError(
-      'conditional=True needs labels and the data have none; set '
-      'conditional=False or give a folder of class folders'
+      f'{field}={wanted} needs labels and the data have none; set '
+      f'{field}={type(wanted)()} or give a folder of class folders'
     )
 
 

@@ -94,15 +94,22 @@ class Discriminator(nn.Module):
     widths: units of the hidden layers.
     slope: negative slope of the leaky rectifiers.
     dropout: rate after every hidden layer.
+    input_noise: deviation of noise on the input.
+    hidden_noise: deviation of noise on the input of the other hidden layers.
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     num_classes: classes to condition on; 0 ignores labels.
-    conditioning: one of `CONDITIONINGS`.
+    conditioning: one of `CONDITIONINGS`; or 'classes': the network is a
+      classifier, and the logit of real is log sum exp of its logits, which it
+      sows as 'classes' (Salimans et al. 2016, https://arxiv.org/abs/1606.03498,
+      section 5).
     axis_name: mapped axis that splits the batch.
   """
 
   widths: tuple[int, ...] = (128, 256, 512)
   slope: float = 0.2
   dropout: float = 0.0
+  input_noise: float = 0.0
+  hidden_noise: float = 0.0
   minibatch_kernels: int = 0
   num_classes: int = 0
   conditioning: str = 'concat'
@@ -111,8 +118,11 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
     x = x.reshape(len(x), -1)
-    x = _with_label(x, label, self.num_classes, self.conditioning)
-    for width in self.widths:
+    if self.conditioning != 'classes':
+      x = _with_label(x, label, self.num_classes, self.conditioning)
+    for place, width in enumerate(self.widths):
+      deviation = self.hidden_noise if place else self.input_noise
+      x = layers.GaussianNoise(deviation, self.axis_name)(x, active=train)
       x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     if self.minibatch_kernels:
@@ -120,4 +130,8 @@ class Discriminator(nn.Module):
         self.minibatch_kernels, axis_name=self.axis_name
       )(x)
     self.sow('intermediates', 'features', x)
+    if self.num_classes and self.conditioning == 'classes':
+      classes = nn.Dense(self.num_classes)(x)
+      self.sow('intermediates', 'classes', classes)
+      return jax.nn.logsumexp(classes, axis=-1)
     return nn.Dense(1)(x)[:, 0]

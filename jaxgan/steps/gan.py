@@ -56,6 +56,8 @@ class GAN:
     adversarial: weight of the generator's adversarial loss.
     feature_matching: weight of its distance between mean features.
     auxiliary: weight of both players' classification loss.
+    labelled: weight of the discriminator's classification of labelled images
+      (Salimans et al. 2016, section 5), which the batch then holds.
     augment: rows of `augment.AUGMENTATIONS`.
     instance_noise: deviation of the noise on what the discriminator sees.
     instance_noise_images: images after which that noise is gone; 0 is never.
@@ -90,6 +92,7 @@ class GAN:
   adversarial: float = 1.0
   feature_matching: float = 0.0
   auxiliary: float = 0.0
+  labelled: float = 0.0
   augment: tuple[Callable, ...] = ()
   instance_noise: float = 0.0
   instance_noise_images: int = 0
@@ -133,10 +136,12 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
     if name not in penalties.PENALTIES:
       raise errors.unknown('penalties', name, penalties.PENALTIES)
   models.refuse_missing_labels(config.conditional, spec)
-  derived = {
-    'shape': spec.shape,
-    'num_classes': spec.num_classes if config.conditional else 0,
-    'axis_name': axis_name,
+  models.refuse_missing_labels(config.labelled, spec, 'labelled')
+  num_classes = spec.num_classes if config.conditional else 0
+  derived = {'shape': spec.shape, 'axis_name': axis_name}
+  classes = {
+    'generator': num_classes,
+    'discriminator': spec.num_classes if config.labelled else num_classes,
   }
   networks, optimizers = {}, {}
   images_per_update = {
@@ -145,7 +150,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
   }
   for player, images in images_per_update.items():
     networks[player], optimizers[f'{player}_optimizer'] = models.trained(
-      config, player, images, **derived
+      config, player, images, num_classes=classes[player], **derived
     )
   try:
     loss = losses.smooth(losses.PAIRS[config.loss], **config.label_smoothing)
@@ -161,7 +166,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
       if weight
     ),
     augment=augment.find(config.augment, spec.is_image),
-    num_classes=derived['num_classes'],
+    num_classes=num_classes,
     axis_name=axis_name,
     **{name: config[name] for name in _COPIED},
   )
@@ -416,25 +421,23 @@ def discriminator_step(method: GAN, state: TrainState, batch, z, key):
     'fake': _show(method, state, fake, keys['fake']),
   }
   if method.discriminator_batches != 'apart':
-    return _discriminator_update(
-      method, state, shown, tuple(shown), batch.get('label'), key
-    )
+    return _discriminator_update(method, state, batch, shown, tuple(shown), key)
   metrics = {}
   for kind in shown:
     state, found = _discriminator_update(
-      method, state, shown, (kind,), batch.get('label'), key
+      method, state, batch, shown, (kind,), key
     )
     found['discriminator/loss'] += metrics.get('discriminator/loss', 0.0)
     metrics |= found
   return state, metrics
 
 
-def _discriminator_update(method, state, shown, kinds, label, key):
+def _discriminator_update(method, state, batch, shown, kinds, key):
   """One optimizer update on reals, on fakes, or on both ('kinds')."""
-  names = ('labels', 'penalty', 'real', 'fake')
+  names = ('labels', 'penalty', 'labelled', 'real', 'fake')
   keys = jax.random.split(jax.random.fold_in(key, 1), len(names))
   keys = dict(zip(names, keys, strict=True))
-  network = state.networks['discriminator']
+  network, label = state.networks['discriminator'], batch.get('label')
   pair = method.loss
   if method.label_noise or method.label_flip:
     shares = losses.label_shares(
@@ -483,6 +486,19 @@ def _discriminator_update(method, state, shown, kinds, label, key):
         value = jnp.mean(_classification(outputs[kind], label))
         metrics[f'{kind}_class_loss'] = value
         total += method.auxiliary * value
+
+    if method.labelled:
+      on_labelled, _ = _judge(
+        method,
+        params,
+        network.stats,
+        batch['labelled_image'],
+        label,
+        keys['labelled'],
+      )
+      values = _classification(on_labelled, batch['labelled_label'])
+      metrics['labelled_loss'] = jnp.mean(values)
+      total += method.labelled * metrics['labelled_loss']
 
     def critic(x):
       found = _judge(method, params, network.stats, x, label, keys['real'])
@@ -615,6 +631,7 @@ def sample(method: GAN, state: TrainState, key, num: int, label=None):
 def evaluate(method: GAN, state: TrainState, batch):
   """What the discriminator says of real images that it never saw.
 
+  With a classifier among its outputs, also the share that it classifies wrong.
   Where this falls below its output on training images, it has learnt those by
   heart, and the generator learns nothing more from it.
 
@@ -626,14 +643,18 @@ def evaluate(method: GAN, state: TrainState, batch):
   network = state.networks['discriminator']
   whole = len(batch['image']) // method.pack * method.pack
   image = augment.pack(batch['image'][:whole], method.pack)
-  logits, _ = state_lib.apply(
+  logits, sown = state_lib.apply_and_look(
     method.discriminator,
     network.params,
     network.stats,
     *_inputs(method, image, batch.get('label')),
     train=False,
-  )
-  return {'discriminator/held_out': jnp.mean(method.loss.output(logits))}
+  )[:2]
+  scores = {'discriminator/held_out': jnp.mean(method.loss.output(logits))}
+  if 'classes' in sown:
+    wrong = jnp.argmax(sown['classes'], axis=-1) != batch['label']
+    scores['discriminator/held_out_error'] = jnp.mean(wrong)
+  return scores
 
 
 def preview(method: GAN, state: TrainState, batch, key):

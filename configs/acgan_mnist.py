@@ -1,0 +1,63 @@
+r"""Auxiliary-classifier GAN on MNIST (Odena et al. 2017, 1610.09585).
+
+  python -m jaxgan.main --config=configs/acgan_mnist.py --workdir=runs/acgan
+
+The discriminator also predicts the class. Variant `projection`: it takes the
+inner product with an embedding of the class instead (Miyato and Koyama 2018,
+https://arxiv.org/abs/1802.05637), with hinge losses and spectral norm.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  config.discriminator.conditioning = 'auxiliary'
+  config.auxiliary = 1.0
+  config.penalties.r1 = 1.0
+
+
+def _projection(config):
+  config.discriminator.conditioning = 'projection'
+  config.discriminator.spectral_norm = True
+  config.loss = 'hinge'
+
+
+VARIANTS = {'': _default, 'projection': _projection}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.num_steps = 2_000
+  config.conditional = True
+  config.ema_halflife = 10_000.0
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(128, 64),
+    strides=(2, 2),
+    kernel=4,
+    slope=0.2,
+    upsampling='transposed',
+    norm='batch',
+    flat_norm=False,
+    momentum=0.9,
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(64, 128),
+    kernel=4,
+    slope=0.2,
+    norm='none',
+    dropout=0.0,
+    conditioning='auxiliary',  # or projection, or concat
+    minibatch_stddev=False,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.sample_every = config.checkpoint_every = 500
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,76 @@
+r"""Faces, from TFDS or any folder of images (arxiv.org/abs/1511.06434).
+
+  python -m jaxgan.main --config=configs/dcgan_faces.py --workdir=runs/faces \
+    --config.data.source=folder --config.data.path=PATH
+
+  python -m jaxgan.main --config=configs/dcgan_faces.py --workdir=runs/celeb \
+    --config.data.source=tfds --config.data.name=celeb_a
+
+Colour and 64 x 64 pixels; variants: `28` (the size of the tutorial that leaves
+its networks to the reader), `128`. In grey: --config.data.channels=1.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _28(config):
+  config.data.image_size = 28
+  config.generator.update(widths=(128, 64), strides=(2, 2))
+  config.discriminator.widths = (64, 128)
+
+
+def _64(config):
+  config.data.image_size = 64
+  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (32, 64, 128, 256)
+
+
+def _128(config):
+  config.data.image_size = 128
+  config.generator.update(
+    widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
+  )
+  config.discriminator.widths = (32, 64, 128, 256, 256)
+
+
+VARIANTS = {'': _64, '28': _28, '128': _128}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.num_steps = 20_000
+  config.data.source = 'folder'
+  config.data.name = 'celeb_a'
+  config.data.channels = 3
+  config.penalties.r1 = 1.0
+  config.ema_halflife = 10_000.0
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(),
+    strides=(),
+    kernel=4,
+    slope=0.2,
+    upsampling='transposed',
+    norm='batch',
+    flat_norm=False,
+    momentum=0.9,
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(),
+    kernel=4,
+    slope=0.2,
+    norm='none',
+    dropout=0.0,
+    minibatch_stddev=True,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.sample_every = config.checkpoint_every = 500
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,74 @@
+r"""DCGAN on street numbers (Radford et al. 2015, arxiv.org/abs/1511.06434).
+
+  python -m jaxgan.main --config=configs/dcgan_svhn.py --workdir=runs/svhn \
+    --config.data.download=True
+
+TFDS prepares `svhn_cropped` with TensorFlow: pip install '.[tfds]'. Variant:
+`tutorial`.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """Small 4 x 4 kernels, R1 and no batch norm in D, and averaged weights."""
+  config.num_steps = 20_000
+  config.batch_size = 64
+  config.latent = 'normal'
+  config.generator.update(kernel=4, widths=(256, 128, 64))
+  config.discriminator.update(kernel=4, norm='none')
+  config.penalties.r1 = 0.5
+  config.ema_halflife = 10_000.0
+
+
+def _tutorial(config):
+  """The recipe of the tutorial: batch norm in both, of the batch at hand.
+
+  Differences: there the last batch of a pass is smaller, and pixels are scaled
+  by the smallest value of each batch.
+  """
+  config.num_steps = 14_325  # 25 passes of 573 batches
+  config.batch_size = 128
+  config.latent_reuse = True
+  config.data.shuffle = False
+
+
+VARIANTS = {'': _default, 'tutorial': _tutorial}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.data.name = 'svhn_cropped'
+  config.latent = 'uniform'
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(512, 256, 128),
+    strides=(2, 2, 2),
+    kernel=5,
+    slope=0.2,
+    upsampling='transposed',
+    norm='batch',
+    flat_norm=False,
+    momentum=0.99,
+    dense_bias=True,
+    bias=True,
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(64, 128, 256),
+    kernel=5,
+    slope=0.2,
+    norm='batch',
+    dropout=0.0,
+    minibatch_stddev=False,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.sample_every = config.checkpoint_every = 1_000
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,59 @@
+r"""Least-squares GAN on MNIST (Mao et al. 2017, arxiv.org/abs/1611.04076).
+
+  python -m jaxgan.main --config=configs/lsgan_mnist.py --workdir=runs/lsgan
+
+Variant: `tutorial`.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """R1, and samples from averaged weights."""
+  config.num_steps = 15_000
+  config.penalties.r1 = 0.5
+  config.ema_halflife = 10_000.0
+
+
+def _tutorial(config):
+  """The recipe of the MNIST LSGAN tutorial.
+
+  Half a batch for the discriminator there: 16 reals and 16 fakes, and 32 fakes
+  for the generator; 16 of each here. Reals come from the first 30,000 digits.
+  """
+  config.num_steps = 189_375  # 101 passes of 1,875 rounds
+  config.batch_size = 16
+  config_lib.as_tutorial(config)
+  config.label_smoothing.real = 0.0
+  config.discriminator_batches = 'joint'
+  config.data.limit = 30_000
+
+
+VARIANTS = {'': _default, 'tutorial': _tutorial}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.loss = 'least_squares'
+  config.generator = dict(
+    name='mlp.Generator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    norm='batch',
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator = dict(
+    name='mlp.Discriminator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    dropout=0.0,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.steps_per_call = 10
+  config_lib.vary(config, VARIANTS, variant)
+  return config

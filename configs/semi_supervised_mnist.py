@@ -1,0 +1,55 @@
+r"""A classifier of digits from 100 labels (Salimans et al. 2016).
+
+  python -m jaxgan.main --config=configs/semi_supervised_mnist.py \
+    --workdir=runs/semi
+
+https://arxiv.org/abs/1606.03498, section 5: the discriminator is the
+classifier, and the generator matches its features. Watch
+`discriminator/held_out_error`.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """The paper's widths and noise, without its weight normalisation."""
+
+
+VARIANTS = {'': _default}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.num_steps = 10_000
+  config.batch_size = 100
+  config.eval_every = 500
+  config.data.labelled = 100  # examples whose labels are known
+  config.labelled = 1.0
+  config.latent = 'uniform'
+  config.adversarial = 0.0
+  config.feature_matching = 1.0
+  config.generator = dict(
+    name='mlp.Generator',
+    widths=(500, 500),
+    slope=0.2,
+    norm='batch',
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(learning_rate=3e-4),
+  )
+  config.discriminator = dict(
+    name='mlp.Discriminator',
+    widths=(1000, 500, 250, 250, 250),
+    slope=0.2,
+    dropout=0.0,
+    input_noise=0.3,
+    hidden_noise=0.5,
+    conditioning='classes',
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(learning_rate=3e-4),
+  )
+  config.steps_per_call = 10
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,81 @@
+r"""Wasserstein GAN on MNIST (Arjovsky et al. 2017, arxiv.org/abs/1701.07875).
+
+  python -m jaxgan.main --config=configs/wgan_mnist.py --workdir=runs/wgan
+
+The default clips weights; variants: `gp`, with a gradient penalty instead
+(Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), and `tutorial`.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """Small kernels, fresh reals for every update of the critic, and averages."""
+  config.num_steps = 2_000
+  config.generator.update(widths=(128, 64), strides=(2, 2), kernel=4)
+  config.generator.update(slope=0.2, flat_norm=False, momentum=0.9)
+  config.discriminator.update(kernel=4, slope=0.2, dropout=0.0)
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer.learning_rate = 2e-4
+  config.ema_halflife = 10_000.0
+
+
+def _gp(config):
+  """Adam and a gradient penalty of weight 10, as in the paper."""
+  _default(config)
+  config.penalties.gradient_penalty = 10.0
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer = config_lib.optimizer(
+      learning_rate=1e-4, b1=0.5, b2=0.9
+    )
+
+
+def _tutorial(config):
+  """The recipe of the MNIST WGAN tutorial.
+
+  All five updates of the critic see the same reals, and the generator takes the
+  latents of the last one. Each update is two: on reals, then on fakes.
+  """
+  config.num_steps = 94_637  # 101 passes over 60,000 images
+  config_lib.as_tutorial(config)
+  config.label_smoothing.real = 0.0
+  config.real_reuse = True
+  config.latent_reuse = True
+
+
+VARIANTS = {'': _default, 'gp': _gp, 'tutorial': _tutorial}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(config_lib.game())
+  config.loss = 'wasserstein'
+  config.discriminator_steps = 5
+  rmsprop = dict(name='rmsprop', learning_rate=5e-5, b1=0.0, b2=0.9)
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(256, 128, 64),
+    strides=(1, 2, 2),
+    kernel=5,
+    slope=0.3,
+    upsampling='transposed',
+    norm='batch',
+    flat_norm=True,
+    momentum=0.99,
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(**rmsprop),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(64, 128),
+    kernel=5,
+    slope=0.3,
+    norm='none',
+    dropout=0.3,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(**rmsprop, clip_weights=0.01),
+  )
+  config.sample_every = config.checkpoint_every = 500
+  config_lib.vary(config, VARIANTS, variant)
+  return config

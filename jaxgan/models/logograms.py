@@ -1,0 +1,71 @@
+"""The networks of the logogram tutorial: tanh throughout, and pooling."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan import layers
+
+
+class Generator(nn.Module):
+  """Latents [B, Z] to images [B, H, W, C] in (-1, 1).
+
+  8,739,457 parameters for 128 x 128 grey pixels and 100 latents (16,384 of them
+  running statistics). Two convolutions, each after enlarging four times to the
+  nearest pixel.
+
+  Attributes:
+    shape: (height, width, channels) of an image.
+    hidden: units of the first dense layer.
+    widths: channels of the small image and after the first convolution.
+    norm: one of `layers.NORMS`, of the small image's units.
+    momentum: of running statistics.
+    axis_name: mapped axis over which batch statistics are taken.
+  """
+
+  shape: tuple[int, ...]
+  hidden: int = 1024
+  widths: tuple[int, int] = (128, 64)
+  norm: str = 'batch'
+  momentum: float = 0.99
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+    height, width, channels = self.shape
+    start = (-(-height // 16), -(-width // 16), self.widths[0])
+    x = jnp.tanh(nn.Dense(self.hidden)(z))
+    x = nn.Dense(math.prod(start))(x)
+    x = layers.norm(
+      self.norm, train=train, momentum=self.momentum, axis_name=self.axis_name
+    )(x)
+    x = jnp.tanh(x).reshape(-1, *start)
+    for features in (self.widths[1], channels):
+      x = x.repeat(4, axis=1).repeat(4, axis=2)
+      x = jnp.tanh(layers.Conv(features, 5)(x))
+    return x[:, :height, :width]
+
+
+class Discriminator(nn.Module):
+  """Images [B, H, W, C] to logits [B]; 6,629,633 parameters for 128 x 128.
+
+  Attributes:
+    widths: channels of the convolutions.
+    hidden: units of the dense layer.
+  """
+
+  widths: tuple[int, int] = (64, 128)
+  hidden: int = 256
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    del train
+    x = jnp.tanh(layers.Conv(self.widths[0], 5)(x))
+    x = nn.avg_pool(x, (4, 4), (4, 4))
+    x = jnp.tanh(layers.Conv(self.widths[1], 5, padding='VALID')(x))
+    x = nn.avg_pool(x, (2, 2), (2, 2))
+    x = jnp.tanh(nn.Dense(self.hidden)(x.reshape(len(x), -1)))
+    self.sow('intermediates', 'features', x)
+    return nn.Dense(1)(x)[:, 0]
