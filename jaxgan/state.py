@@ -242,7 +242,12 @@ def standing_stats(module: nn.Module, params, stats, batches):
         lambda s: jnp.full_like(s, value), stats['batch_stats']
       )
       new = apply(
-        module, params, {**stats, 'batch_stats': old}, *inputs, train=True
+        module,
+        params,
+        {**stats, 'batch_stats': old},
+        *inputs,
+        train=True,
+        key=jax.random.key(0),  # Of dropout, which is part of the statistics.
       )[1]
       return new['batch_stats']
 

@@ -1,0 +1,110 @@
+r"""Cats and dogs with a hole, completed by a context encoder.
+
+Pathak et al. 2016, https://arxiv.org/abs/1604.07379
+
+  python -m jaxgan.main --config=configs/context_encoder_cifar10.py \
+    --workdir=runs/context_encoder --config.data.source=folder \
+    --config.data.path=cifar10/train
+
+The folder holds a folder of images for every class. With cifar10 prepared for
+TFDS, leave the last two flags out.
+
+One field:    --config.reconstruction.weight=1 --config.adversarial=0
+A variant:    --config=configs/context_encoder_cifar10.py:tutorial
+
+The first 600 rounds of the default (--config.num_steps=600), 3.8 passes over
+10,000 images, took 4 min 34 s on two CPU cores that other jobs shared. In the
+holes of 1,000 images of cifar10's test split, the mean absolute error was 0.290
+on the scale of [-1, 1], 14.5 dB; the mean of the known pixels has 0.366, 12.9
+dB. Patches have the colours of what is around them, with coloured speckle, and
+their edges can be seen. Neither variant has been run to its end here.
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """The tutorial's generator, as an expert would train it at the same cost.
+
+  The generator knows where the hole is, the discriminator can't win at once
+  (spectral norm in place of batch norm), and its weight is felt.
+  """
+  config.num_steps = 10_000
+  config.mask.channel = True
+  config.reconstruction.weight = 1.0
+  config.reconstruction.distance = 'l1'
+  config.adversarial = 0.01
+  config.discriminator.norm = 'none'
+  config.discriminator.spectral_norm = True
+  config.ema_halflife = 10_000.0
+
+
+def _tutorial(config):
+  """The recipe of the context encoder tutorial.
+
+  Every epoch shows all cats, then all dogs. Its real label of 0.9 is the
+  generator's target too.
+  """
+  config_lib.as_tutorial(config)
+  config.num_steps = 15_756  # 101 passes over 10,000 images
+  config.label_smoothing.generator = True
+
+
+VARIANTS = {'': _default, 'tutorial': _tutorial}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.method = 'inpaint'
+  config.data.name = 'cifar10'
+  config.data.classes = ('cat', 'dog')
+  config.data.image_size = 32
+  config.data.channels = 3
+
+  config.mask = dict(
+    size=8,  # side of the hole
+    value=0.0,  # what the generator sees in it; 0 is mid-grey
+    channel=False,  # the generator sees where it is
+  )
+  config.noise_channels = 0  # Gaussian channels beside the image; 0 is off
+  config.output = 'patch'  # what the generator makes: image or patch
+  config.compositing = False  # known pixels are pasted around what it made
+  config.generator = dict(
+    name='inpaint.ContextEncoder',
+    widths=(32, 64, 128),
+    bottleneck=512,
+    decoder_widths=(128, 64),
+    slope=0.2,
+    dropout=0.5,
+    norm='batch',
+    momentum=0.8,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator = dict(
+    name='inpaint.Discriminator',
+    widths=(64, 128, 256),
+    strides=(2, 2, 1),
+    slope=0.2,
+    norm='batch',
+    momentum=0.8,
+    spectral_norm=False,
+    optimizer=config_lib.optimizer(),
+  )
+  config.discriminator_batches = 'separate'  # or apart: an update on each kind
+  config.fakes = 'batch'  # statistics of the discriminator's fakes, or running
+  config.loss = 'non_saturating'  # a key of losses.PAIRS
+  config.adversarial = 0.001  # weight in the generator's loss
+  config.reconstruction = dict(
+    weight=0.999,  # in the generator's loss
+    distance='mse',  # or l1
+    region='hole',  # what counts: hole or all
+  )
+  config.class_weight = 0.0  # of the head of classes and 'fake'; 0 is no head
+  config.label_smoothing = dict(real=0.0, fake=0.0, generator=False)
+  config.penalties = config_lib.penalty_weights()
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,212 @@
+"""Convolutional networks that fill holes in images of any size.
+
+Generators take an image with a hole, and any further channels, and return the
+whole image or the missing patch. Discriminators return logits that may be maps.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan import errors, layers
+
+
+def _conv(width: int, kernel: int, stride: int = 1) -> nn.Conv:
+  return nn.Conv(width, (kernel, kernel), (stride, stride), padding='SAME')
+
+
+def _refuse_unequal(name: str, values, widths) -> None:
+  if len(values) != len(widths):
+    raise errors.UserError(
+      f'discriminator.{name}={values} must have one entry for each of '
+      f'discriminator.widths={widths}'
+    )
+
+
+def _enlarge(x: jax.Array, height: int, width: int) -> jax.Array:
+  """Repeats pixels [B, h, w, C] and cuts what is too much: [B, H, W, C]."""
+  x = jnp.repeat(x, -(-height // x.shape[1]), axis=1)
+  x = jnp.repeat(x, -(-width // x.shape[2]), axis=2)
+  return x[:, :height, :width]
+
+
+class UNet(nn.Module):
+  """Images [B, H, W, D] with holes to whole images [B, *shape] in (-1, 1).
+
+  Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597): every scale of the
+  way down is appended to its like on the way up. The defaults are the network
+  of the CCGAN tutorial (1,545,025 parameters for 32 x 32 grey pixels, 1,344 of
+  them running statistics).
+
+  Attributes:
+    shape: (height, width, channels) of the image it makes.
+    widths: channels of the scales, each half as large as the one before.
+    kernel: side of the kernels.
+    slope: negative slope of the leaky rectifiers on the way down.
+    norm: after each hidden layer but the first, one of `layers.NORMS`.
+    momentum: of running statistics.
+    axis_name: mapped axis over which batch statistics are taken.
+  """
+
+  shape: tuple[int, ...]
+  widths: tuple[int, ...] = (32, 64, 128, 256)
+  kernel: int = 4
+  slope: float = 0.2
+  norm: str = 'batch'
+  momentum: float = 0.8
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def norm(x):
+      return layers.norm(
+        self.norm,
+        train=train,
+        momentum=self.momentum,
+        axis_name=self.axis_name,
+      )(x)
+
+    scales = []
+    for place, width in enumerate(self.widths):
+      x = nn.leaky_relu(_conv(width, self.kernel, 2)(x), self.slope)
+      x = norm(x) if place else x
+      scales.append(x)
+    for like in reversed(scales[:-1]):
+      x = _enlarge(x, *like.shape[1:3])
+      x = norm(nn.relu(_conv(like.shape[-1], self.kernel)(x)))
+      x = jnp.concatenate([x, like], axis=-1)
+    height, width, channels = self.shape
+    return jnp.tanh(_conv(channels, self.kernel)(_enlarge(x, height, width)))
+
+
+class ContextEncoder(nn.Module):
+  """Images [B, H, W, D] with holes to patches [B, S, S, C] in (-1, 1).
+
+  Pathak et al. 2016 (https://arxiv.org/abs/1604.07379), section 3.1, in the
+  size of the tutorial's: an encoder, a bottleneck with dropout, and a decoder
+  of what is missing. The defaults have 826,435 parameters for 32 x 32 colour
+  pixels and patches of 8 x 8, 832 of them running statistics.
+
+  Attributes:
+    shape: (height, width, channels) of an image.
+    patch_size: S.
+    widths: channels of the encoder, which halves the image with every layer.
+    bottleneck: channels of the code; it is half as large again.
+    decoder_widths: channels of the decoder, which doubles with every layer and
+      ends at the size of the patch.
+    slope: negative slope of the encoder's leaky rectifiers.
+    dropout: rate at the bottleneck.
+    norm: after hidden layers, one of `layers.NORMS`.
+    momentum: of running statistics.
+    axis_name: mapped axis over which batch statistics are taken.
+  """
+
+  shape: tuple[int, ...]
+  patch_size: int = 8
+  widths: tuple[int, ...] = (32, 64, 128)
+  bottleneck: int = 512
+  decoder_widths: tuple[int, ...] = (128, 64)
+  slope: float = 0.2
+  dropout: float = 0.5
+  norm: str = 'batch'
+  momentum: float = 0.8
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def norm(x):
+      return layers.norm(
+        self.norm,
+        train=train,
+        momentum=self.momentum,
+        axis_name=self.axis_name,
+      )(x)
+
+    for width in self.widths:
+      x = nn.leaky_relu(norm(_conv(width, 3, 2)(x)), self.slope)
+    x = nn.leaky_relu(_conv(self.bottleneck, 1, 2)(x), self.slope)
+    x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+    for place, width in enumerate(self.decoder_widths):
+      halvings = len(self.decoder_widths) - 1 - place
+      size = -(-self.patch_size // 2**halvings)
+      x = norm(nn.relu(_conv(width, 3)(_enlarge(x, size, size))))
+    return jnp.tanh(_conv(self.shape[-1], 3)(x))
+
+
+class PatchDiscriminator(nn.Module):
+  """Images [B, H, W, C] to logits [B, h, w], one for each overlapping part.
+
+  Isola et al. 2017 (https://arxiv.org/abs/1611.07004), section 2.2.2. With
+  classes, logits of them and of one more, 'fake', [B, num_classes + 1] are sown
+  as 'classes' (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section
+  5). The defaults are the network of the CCGAN tutorial (705,996 parameters for
+  32 x 32 grey pixels and 10 classes).
+
+  Attributes:
+    widths: channels; every layer halves the image.
+    kernel: side of the kernels.
+    slopes: negative slopes of the leaky rectifiers, one a layer.
+    num_classes: labels that are told apart; 0 is no such head.
+  """
+
+  widths: tuple[int, ...] = (64, 128, 256)
+  kernel: int = 4
+  slopes: tuple[float, ...] = (0.8, 0.2, 0.2)
+  num_classes: int = 0
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    del train
+    _refuse_unequal('slopes', self.slopes, self.widths)
+    for width, slope in zip(self.widths, self.slopes, strict=True):
+      x = nn.leaky_relu(_conv(width, self.kernel, 2)(x), slope)
+    logits = _conv(1, self.kernel)(x)[..., 0]
+    if self.num_classes:
+      head = nn.Dense(self.num_classes + 1, name='classes_head')
+      self.sow('intermediates', 'classes', head(x.reshape(len(x), -1)))
+    return logits
+
+
+class Discriminator(nn.Module):
+  """Images or patches [B, H, W, C] to one logit each, [B].
+
+  The defaults are the discriminator of the context encoder tutorial (373,377
+  parameters for 8 x 8 colour pixels, 768 of them running statistics). With
+  classes, their logits are sown as by `PatchDiscriminator`.
+
+  Attributes:
+    widths: channels.
+    strides: factor by which every layer shrinks the image.
+    slope: negative slope of the leaky rectifiers.
+    norm: after each convolution but the first, one of `layers.NORMS`.
+    momentum: of running statistics.
+    num_classes: labels that are told apart; 0 is no such head.
+    axis_name: mapped axis over which batch statistics are taken.
+  """
+
+  widths: tuple[int, ...] = (64, 128, 256)
+  strides: tuple[int, ...] = (2, 2, 1)
+  slope: float = 0.2
+  norm: str = 'batch'
+  momentum: float = 0.8
+  num_classes: int = 0
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    _refuse_unequal('strides', self.strides, self.widths)
+    for place, width in enumerate(self.widths):
+      x = _conv(width, 3, self.strides[place])(x)
+      if place:
+        x = layers.norm(
+          self.norm,
+          train=train,
+          momentum=self.momentum,
+          axis_name=self.axis_name,
+        )(x)
+      x = nn.leaky_relu(x, self.slope)
+    x = x.reshape(len(x), -1)
+    if self.num_classes:
+      head = nn.Dense(self.num_classes + 1, name='classes_head')
+      self.sow('intermediates', 'classes', head(x))
+    return nn.Dense(1)(x)[:, 0]

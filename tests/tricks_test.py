@@ -1,0 +1,316 @@
+"""Every trick does what its paper says."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import augment, layers, losses, noise, optim, replay
+from jaxgan import state as state_lib
+from jaxgan.models import dcgan, mlp
+from jaxgan.steps import gan
+
+SHAPE = (8, 6, 1)
+IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
+BATCH = {'image': IMAGES, 'label': jnp.arange(8) % 2}
+Z = jax.random.normal(jax.random.key(2), (8, 4))
+
+
+def make(**fields) -> gan.GAN:
+  fields = {'latent_size': 4} | fields
+  networks = {
+    'generator': mlp.Generator(SHAPE, (8,)),
+    'discriminator': mlp.Discriminator((8,)),
+  }
+  return gan.GAN(**networks | fields)
+
+
+TRICKS = {
+  'latent_reuse': dict(latent_reuse=True),
+  'real_reuse': dict(real_reuse=True, discriminator_steps=2),
+  'apart': dict(discriminator_batches='apart'),
+  'running': dict(fakes='running'),
+  'label_noise': dict(label_noise=0.3),
+  'label_flip': dict(label_flip=0.2),
+  'feature_matching': dict(adversarial=0.0, feature_matching=1.0),
+  'augment': dict(augment=tuple(augment.AUGMENTATIONS.values())),
+  'instance_noise': dict(instance_noise=0.1, instance_noise_images=100),
+  'pack': dict(pack=2),
+  'top_k': dict(top_k=0.5, top_k_images=64),
+  'replay': dict(replay_size=16, replay_share=0.5),
+}
+
+
+@pytest.mark.parametrize('name', TRICKS)
+def test_every_trick_changes_the_round_and_stays_finite(name, key):
+  """Against the same round without it, from the same state and key."""
+  method, plain = make(**TRICKS[name]), make()
+  steps = method.discriminator_steps
+  plain = dataclasses.replace(plain, discriminator_steps=steps)
+  state = gan.init(method, key)
+  step = jax.jit(gan.train_step, static_argnums=0)
+  batches = [
+    {k: v[: 8 * gan.draws(m) // steps] for k, v in BATCH.items()}
+    for m in (method, plain)
+  ]
+  after = state
+  for _ in range(3):
+    after, metrics = step(method, after, batches[0], key)
+  chex.assert_tree_all_finite((after, metrics))
+  if name == 'pack':
+    return  # Another network.
+  other = dataclasses.replace(state, extra={})
+  for _ in range(3):
+    other, _ = step(plain, other, batches[1], key)
+  gaps = jax.tree.map(
+    lambda a, b: float(jnp.abs(a - b).max()),
+    [network.params for network in after.networks.values()],
+    [network.params for network in other.networks.values()],
+  )
+  assert max(jax.tree.leaves(gaps)) > 1e-6
+
+
+def test_features_that_match_leave_nothing_to_learn(key):
+  """Reals for fakes: the distance of mean features is zero."""
+  method = make(adversarial=0.0, feature_matching=1.0)
+  state = gan.init(method, key)
+  fake, _ = state_lib.apply(
+    method.generator,
+    state.networks['generator'].params,
+    state.networks['generator'].stats,
+    Z,
+    train=True,
+  )
+  _, metrics = gan.generator_step(method, state, {'image': fake}, Z, key)
+  np.testing.assert_allclose(
+    metrics['generator/feature_matching'], 0.0, atol=1e-10
+  )
+  _, metrics = gan.generator_step(method, state, BATCH, Z, key)
+  assert metrics['generator/feature_matching'] > 1e-4
+
+
+def test_flipped_labels_swap_the_terms():
+  pair = losses.PAIRS['non_saturating']
+  real, fake = jnp.array([2.0, -1.0]), jnp.array([0.5, 3.0])
+  flipped = losses.soften(pair, jnp.ones(2), jnp.ones(2))
+  np.testing.assert_allclose(
+    flipped.discriminator(real, fake),
+    pair.as_fake(real) + pair.as_real(fake),
+    rtol=1e-6,
+  )
+
+
+def test_label_shares_have_the_probabilities_asked_for(key):
+  real, fake = losses.label_shares(key, 4000, 0.3, 0.1, None)
+  for shares in (real, fake):
+    flipped = shares > 0.5
+    assert abs(float(flipped.mean()) - 0.1) < 0.02
+    kept = np.where(flipped, 1.0 - shares, shares)
+    assert kept.min() >= 0.0
+    assert 0.29 < kept.max() < 0.3
+    np.testing.assert_allclose(kept.mean(), 0.15, atol=0.01)
+  assert float(jnp.abs(real - fake).max()) > 0.1
+
+
+def test_top_share_keeps_the_most_real():
+  logits = jnp.array([3.0, -1.0, 2.0, 0.0])
+  np.testing.assert_allclose(
+    losses.top_share(logits, 0.5), [2.0, 0.0, 2.0, 0.0]
+  )
+  np.testing.assert_allclose(losses.top_share(logits, 1.0), 1.0)
+  np.testing.assert_allclose(
+    losses.top_share(logits, 0.01), [4.0, 0.0, 0.0, 0.0]
+  )
+
+
+def test_historical_averaging_is_the_gradient_of_its_penalty():
+  """theta: 1, then 3; the mean of both is 2, and 2 w (3 - 2) is added."""
+  trick = optim.historical_averaging(0.5)
+  state = trick.init(jnp.zeros(()))
+  grads, state = trick.update(jnp.ones(()), state, jnp.float32(1.0))
+  np.testing.assert_allclose(grads, 1.0)
+  grads, state = trick.update(jnp.ones(()), state, jnp.float32(3.0))
+  np.testing.assert_allclose(grads, 2.0)
+  np.testing.assert_allclose(state.mean, 2.0)
+
+
+def test_instance_noise_fades():
+  fading = [float(augment.fading(0.4, 100, s)) for s in (0, 50, 100, 200)]
+  np.testing.assert_allclose(fading, [0.4, 0.2, 0.0, 0.0], atol=1e-7)
+  assert float(augment.fading(0.4, 0, 10**6)) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize('name', augment.AUGMENTATIONS)
+def test_augmentations_follow_the_example_and_let_gradients_through(name, key):
+  change = augment.AUGMENTATIONS[name]
+  x = jnp.repeat(IMAGES[:1], 8, axis=0)
+  found = change(x, key)
+  assert found.shape == x.shape
+  assert float(jnp.abs(found[0] - found[1]).max()) > 1e-3
+  np.testing.assert_array_equal(change(x[:4], key), found[:4])
+  slope = jax.grad(lambda x: jnp.sum(change(x, key)))(x)
+  assert float(jnp.abs(slope).max()) > 0
+
+
+def test_translations_reach_an_eighth_and_cutout_half(key):
+  x = jnp.ones((500, 16, 16, 1))
+  moved = augment.translation(x, key)
+  left = np.asarray(moved[..., 0].sum(axis=(1, 2)))
+  assert left.max() == 256
+  assert left.min() == 14 * 14
+  holes = 256 - np.asarray(augment.cutout(x, key)[..., 0].sum(axis=(1, 2)))
+  assert holes.max() == 64
+  assert holes.min() >= 16
+
+
+def test_packs_hold_whole_examples():
+  packed = augment.pack(IMAGES, 2)
+  assert packed.shape == (4, 8, 6, 2)
+  np.testing.assert_array_equal(packed[1, ..., 1], IMAGES[3, ..., 0])
+
+
+def test_the_pool_shows_earlier_fakes_and_forgets_the_oldest(key):
+  pool = replay.create(6, (1,))
+  for turn in range(5):
+    new = jnp.full((4, 1), float(turn + 1))
+    shown, pool = replay.mix(pool, new, jax.random.fold_in(key, turn), 0.5)
+    assert set(np.unique(shown)) <= set(np.arange(1.0, turn + 2))
+    if turn == 0:
+      np.testing.assert_array_equal(shown, new)
+  assert sorted(np.unique(pool['images'])) == [4.0, 5.0]
+  shown, _ = replay.mix(pool, jnp.full((4000, 1), 9.0), key, 0.25)
+  assert abs(float((shown != 9.0).mean()) - 0.25) < 0.03
+
+
+def test_dropout_keeps_the_mean_and_follows_the_example(key):
+  x = jnp.ones((64, 100))
+  drop = layers.Dropout(0.3)
+  apply = lambda x, active: drop.apply(
+    {}, x, active=active, rngs={'dropout': key}
+  )
+  found = apply(x, True)
+  np.testing.assert_allclose(found.mean(), 1.0, atol=0.05)
+  np.testing.assert_allclose((found == 0).mean(), 0.3, atol=0.03)
+  np.testing.assert_array_equal(apply(x[:8], True), found[:8])
+  np.testing.assert_array_equal(apply(x, False), x)
+
+
+def test_dropout_at_test_makes_images_random_without_training(key):
+  z = jnp.ones((2, 4))
+  for at_test in (False, True):
+    net = dcgan.Generator(
+      SHAPE, (8, 8), (2, 2), dropout=0.5, dropout_at_test=at_test
+    )
+    variables = net.init(key, z, train=False)
+    one, two = (
+      net.apply(variables, z, train=False, rngs={'dropout': jax.random.key(k)})
+      for k in (1, 2)
+    )
+    assert (float(jnp.abs(one - two).max()) > 1e-4) == at_test
+
+
+def test_virtual_batch_norm_makes_examples_independent(key):
+  inner = mlp.Generator(SHAPE, (8,), norm='virtual', reference_size=16)
+  net = layers.VirtualBatch(inner, 16)
+  variables = net.init(key, Z, train=False)
+  whole = net.apply(variables, Z, train=True)
+  assert whole.shape == (8, *SHAPE)
+  part = net.apply(variables, Z[:3], train=True)
+  chex.assert_trees_all_close(part, whole[:3], atol=1e-6)
+
+
+def test_virtual_batch_norm_is_batch_norm_of_a_large_reference(key):
+  reference = 3.0 + 2.0 * jax.random.normal(key, (5000, 4))
+  layer = layers.VirtualBatchNorm(5000)
+  x = jnp.concatenate([reference, jnp.ones((2, 4))])
+  found = layer.apply(layer.init(key, x), x)
+  np.testing.assert_allclose(found[:5000].mean(0), 0.0, atol=1e-3)
+  np.testing.assert_allclose(found[:5000].std(0), 1.0, atol=1e-3)
+  np.testing.assert_allclose(found[5000:], -1.0, atol=0.05)
+
+
+def test_minibatch_layers_see_the_other_examples(key):
+  x = jax.random.normal(key, (6, 4))
+  same = jnp.repeat(x[:1], 6, axis=0)
+  stddev = layers.MinibatchStddev()
+  channel = stddev.apply({}, x)[:, -1]
+  np.testing.assert_allclose(channel, x.std(axis=0).mean(), rtol=1e-4)
+  assert float(stddev.apply({}, same)[0, -1]) < 1e-2
+  closeness = layers.MinibatchDiscrimination(3, 2)
+  variables = closeness.init(key, x)
+  np.testing.assert_allclose(
+    closeness.apply(variables, same)[:, 4:], 1.0, rtol=1e-4
+  )
+  assert float(closeness.apply(variables, x)[:, 4:].max()) < 0.9
+
+
+def test_labelled_images_teach_the_classifier(key):
+  """Two classes that brightness tells apart, one labelled example each."""
+  method = make(
+    discriminator=mlp.Discriminator(
+      (16,), num_classes=2, conditioning='classes'
+    ),
+    discriminator_optimizer=optax.adam(1e-2),
+    adversarial=0.0,
+    feature_matching=1.0,
+    labelled=1.0,
+  )
+  image = jnp.where(jnp.arange(8)[:, None, None, None] % 2, 0.5, -0.5)
+  image = image + 0.1 * IMAGES
+  batch = {'image': image, 'label': BATCH['label']}
+  batch |= {
+    f'labelled_{k}': jnp.tile(v[:2], (4,) + (1,) * (v.ndim - 1))
+    for k, v in batch.items()
+  }
+  state = gan.init(method, key)
+  before = gan.evaluate(method, state, batch)
+  step = jax.jit(gan.train_step, static_argnums=0)
+  for _ in range(100):
+    state, metrics = step(method, state, batch, key)
+  scores = gan.evaluate(method, state, batch)
+  assert float(scores['discriminator/held_out_error']) == 0.0
+  assert float(metrics['discriminator/labelled_loss']) < 0.2
+  assert 'discriminator/held_out_error' in before
+
+
+def test_classes_of_fakes_are_learnt_with_an_auxiliary_head(key):
+  method = make(
+    generator=mlp.Generator(SHAPE, (8,), num_classes=2),
+    discriminator=dcgan.Discriminator(
+      (4,), dropout=0.0, num_classes=2, conditioning='auxiliary'
+    ),
+    num_classes=2,
+    auxiliary=1.0,
+  )
+  state = gan.init(method, key)
+  state, metrics = gan.train_step(method, state, BATCH, key)
+  for name in ('real_class_loss', 'fake_class_loss'):
+    np.testing.assert_allclose(
+      metrics[f'discriminator/{name}'], np.log(2), atol=0.5
+    )
+  assert 'generator/class_loss' in metrics
+
+
+def test_a_projection_is_linear_in_the_embedding(key):
+  """Miyato and Koyama 2018, equation 3: psi(phi) + <embedding, phi>."""
+  net = dcgan.Discriminator(
+    (4,), dropout=0.0, num_classes=2, conditioning='projection'
+  )
+  label = jnp.array([0, 1] * 4)
+  variables = net.init(key, IMAGES, label, train=False)
+  zero = jax.tree.map(jnp.copy, variables)
+  zero['params']['Embed_0']['embedding'] *= 0.0
+  double = jax.tree.map(jnp.copy, variables)
+  double['params']['Embed_0']['embedding'] *= 2.0
+  at = lambda v: net.apply(v, IMAGES, label, train=False)
+  np.testing.assert_allclose(
+    at(double) - at(zero), 2.0 * (at(variables) - at(zero)), atol=1e-5
+  )
+
+
+def test_latents_of_every_kind_are_named():
+  assert set(noise.LATENTS) == {'normal', 'uniform', 'sphere'}
