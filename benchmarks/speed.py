@@ -31,7 +31,13 @@ _SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
 _MODES = flags.DEFINE_list(
   'modes', ['eager', 'tuned'], 'Of PyTorch: eager, tuned, compile.'
 )
-_VARIANT = flags.DEFINE_string('variant', 'tutorial', 'Of gan_mnist.py.')
+_RECIPE = flags.DEFINE_enum(
+  'recipe',
+  'default',
+  ['default', 'plain'],
+  'That of gan_mnist.py; plain: with label smoothing alone, no penalty and no '
+  'average.',
+)
 
 HERE = pathlib.Path(__file__).parent
 
@@ -101,7 +107,11 @@ def _config():
   spec = importlib.util.spec_from_file_location('gan_mnist', path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  config = module.get_config(_VARIANT.value)
+  config = module.get_config()
+  if _RECIPE.value == 'plain':
+    config.penalties.r1 = config.ema_halflife = 0.0
+    config.label_smoothing.real = 0.1
+    config.discriminator_batches = 'joint'  # one call, as the tuned peer
   config.data.source = 'embedded'
   config_lib.validate(config)
   return config
@@ -141,7 +151,7 @@ def main(argv) -> None:
       rates[side.name].append(count / side.run(count))
   device = jax.devices()[0]
   print(
-    f'gan_mnist:{_VARIANT.value}, batch {config.batch_size}, '
+    f'gan_mnist, recipe {_RECIPE.value}, batch {config.batch_size}, '
     f'{ours.parameters["generator"]:,} + '
     f'{ours.parameters["discriminator"]:,} parameters, '
     f'{device.device_kind} ({platform.machine()}), jax {jax.__version__}, '

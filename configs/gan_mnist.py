@@ -26,12 +26,27 @@ def _default(config):
 
 
 def _tutorial(config):
-  """The recipe of the MNIST GAN tutorial, on batches that are shuffled."""
+  """The recipe of the MNIST GAN tutorial."""
   config.num_steps = 94_637  # 101 passes over 60,000 images
+  config_lib.as_tutorial(config)
+
+
+def _one_layer(config):
+  """The recipe of the tutorial with one hidden layer and uniform latents."""
+  config.num_steps = 55_000  # 100 passes over 55,000 images
+  config.batch_size = 100
+  config.data.limit = 55_000
+  config.latent = 'uniform'
+  config.latent_reuse = True
   config.label_smoothing.real = 0.1
+  config.generator.norm = 'none'
+  for player in ('generator', 'discriminator'):
+    config[player].widths = (128,)
+    config[player].slope = 0.01
+    config[player].optimizer.update(learning_rate=2e-3, b1=0.9)
 
 
-VARIANTS = {'': _default, 'tutorial': _tutorial}
+VARIANTS = {'': _default, 'tutorial': _tutorial, 'one_layer': _one_layer}
 
 
 def get_config(variant: str = ''):

@@ -2,8 +2,11 @@
 
 Most of the mass of a Gaussian in many dimensions lies near a sphere, which a
 straight line between two latents leaves: in its middle are latents that the
-generator never saw. Between such latents the way is an arc.
+generator never saw. Between such latents the way is an arc. Functions of many
+small operations are compiled as one.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -38,10 +41,11 @@ def _aligned(a, b, t):
   )
 
 
+@jax.jit
 def slerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
   """The point at share t of the arc from a to b; all broadcast.
 
-  White 2016, https://arxiv.org/abs/1609.04468, section 2.1:
+  White 2016, https://arxiv.org/abs/1609.04468, after Shoemake 1985:
 
     sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b,   w the angle of a and b
 
@@ -68,6 +72,7 @@ def slerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
   return jnp.where(t[..., None] < 1.0, found, b)
 
 
+@jax.jit
 def angle(a: jax.Array, b: jax.Array) -> jax.Array:
   """The angle [...] in [0, pi] between a and b [..., Z].
 
@@ -84,7 +89,7 @@ def _length(x):
 
 
 def _unit(x):
-  """X at length one, zeros stay zeros, and its length [...]."""
+  """Vectors at length one (zeros stay zeros), and their lengths [...]."""
   length = _length(x)
   return x / jnp.where(length > 0, length, 1.0)[..., None], length
 
@@ -121,6 +126,7 @@ WAYS = {
 }
 
 
+@functools.partial(jax.jit, static_argnames=('num', 'kind'))
 def closed_path(points: jax.Array, num: int, kind: str) -> jax.Array:
   """Latents at equal steps on the closed way through all points.
 
@@ -158,6 +164,7 @@ def reach(kind: str, size: int) -> float:
   return NORMAL_RANGE
 
 
+@functools.partial(jax.jit, static_argnames=('dimension', 'kind'))
 def walk(
   points: jax.Array, dimension: int, values: jax.Array, kind: str
 ) -> jax.Array:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import math
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,7 +86,7 @@ class _Run:
 
   @property
   def has_latents(self) -> bool:
-    return hasattr(self.algorithm, 'decode')
+    return hasattr(self.algorithm, 'latent_space')
 
   @property
   def classes(self) -> tuple[str, ...]:
@@ -106,12 +107,29 @@ def _open(workdir: pathlib.Path) -> _Run:
     tuple(found['shape']), found['num_classes'], tuple(found['classes'])
   )
   algorithm = steps.find(config.method)
-  method = algorithm.from_config(config, spec)
+  try:
+    method = algorithm.from_config(config, spec)
+  except (AttributeError, KeyError) as error:
+    _refuse_old(workdir, record, error)
+    raise
   like = jax.eval_shape(
     functools.partial(algorithm.init, method), jax.random.key(0)
   )
   state, _ = checkpoint.load(workdir, like)
   return _Run(algorithm, method, state, spec)
+
+
+def _refuse_old(workdir, record, error: Exception) -> None:
+  """Raises a UserError if the error is of a field that the config lacks."""
+  # All that ml_collections says is the field, in quotes that are escaped.
+  found = re.fullmatch(r'[\'"\\]*(\w+)[\'"\\]*(nDid you mean.*)?', str(error))
+  known = '.'.join(config_lib.flatten(record['config'])).split('.')
+  if found and found[1] not in known:
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} was begun by other code, whose configs have '
+      f'no field {found[1]!r}; sample it with that (git {record.get("git")}), '
+      'or train again'
+    ) from None
 
 
 def restore(workdir):
@@ -154,8 +172,9 @@ def sample(
   if request.format in ANIMATED:
     _animate(request, run, label, path)
   elif request.format == 'images':
+    images = _images(request, run, label)
     path.mkdir(exist_ok=True)
-    for place, image in enumerate(_images(request, run, label)):
+    for place, image in enumerate(images):
       grid.save(path / f'{place:04d}.png', sampling.to_uint8(image))
   else:
     _grid(request, run, label, path)
@@ -319,10 +338,9 @@ def _images(request: Request, run: _Run, label) -> Iterator[np.ndarray]:
   key = jax.random.key(request.seed)
   if run.has_latents:
     z = run.algorithm.latents(run.method, key, request.num)
-    yield from _decoded(run, z, label)
-  else:
-    draw = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
-    yield from jax.device_get(draw(run.method, run.state, key, request.num))
+    return _decoded(run, z, label)
+  draw = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
+  return iter(jax.device_get(draw(run.method, run.state, key, request.num)))
 
 
 def _decoded(run: _Run, z, label) -> Iterator[np.ndarray]:
@@ -335,14 +353,14 @@ def _decoded(run: _Run, z, label) -> Iterator[np.ndarray]:
   for start in range(0, len(z), size):
     # The last batch repeats its last row: another size is another program.
     rows = np.minimum(np.arange(start, start + size), len(z) - 1)
-    part = None if label is None else label[rows]
-    images = jax.device_get(decode(run.method, run.state, z[rows], part))
+    labels = () if label is None else (label[rows],)
+    images = jax.device_get(decode(run.method, run.state, z[rows], *labels))
     yield from images[: len(z) - start]
 
 
 def _grid(request: Request, run: _Run, label, path: pathlib.Path) -> None:
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
-  columns = None
+  columns, classes = None, label
   if request.walk is None:
     images = _images(request, run, label)
     caption += 'samples'
@@ -360,6 +378,10 @@ def _grid(request: Request, run: _Run, label, path: pathlib.Path) -> None:
     if label is not None:
       label = label.repeat(columns)
     images = _decoded(run, rows.reshape(-1, size), label)
+  if request.labels is not None:
+    shown = len(run.classes) if request.labels == ALL else request.num
+    names = [run.classes[k] for k in classes[:shown]]
+    caption += f'  classes {", ".join(names)}'
   grid.save(path, grid.draw(np.stack(list(images)), caption, columns))
 
 
@@ -368,12 +390,12 @@ def _animate(request: Request, run: _Run, label, path: pathlib.Path) -> None:
   num_frames = round(request.seconds * request.frames_per_second)
   key = jax.random.key(request.seed)
   points = run.algorithm.latents(run.method, key, request.paths * request.num)
-  ways = jax.vmap(lambda p: interpolate.closed_path(p, num_frames, kind))(
+  paths = jax.vmap(lambda p: interpolate.closed_path(p, num_frames, kind))(
     points.reshape(request.paths, request.num, size)
   )  # [paths, frames, Z]
   if label is not None:
     label = np.tile(label, num_frames)
-  images = _decoded(run, ways.swapaxes(0, 1).reshape(-1, size), label)
+  images = _decoded(run, paths.swapaxes(0, 1).reshape(-1, size), label)
 
   def frames():
     for _ in range(num_frames):
