@@ -5,6 +5,8 @@ r"""Auxiliary-classifier GAN on MNIST (Odena et al. 2017, 1610.09585).
 The discriminator also predicts the class. Variant `projection`: it takes the
 inner product with an embedding of the class instead (Miyato and Koyama 2018,
 https://arxiv.org/abs/1802.05637), with hinge losses and spectral norm.
+
+Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib

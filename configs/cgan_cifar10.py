@@ -4,6 +4,8 @@ r"""Conditional GAN on CIFAR-10 (Mirza and Osindero 2014, 1411.1784).
 
 Columns of the grid are classes. From a folder of class folders instead of TFDS:
 --config.data.source=folder --config.data.path=PATH. Variant: `tutorial`.
+
+Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib

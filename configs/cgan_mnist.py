@@ -4,6 +4,11 @@ r"""Conditional GAN on MNIST (Mirza and Osindero 2014, arxiv.org/abs/1411.1784).
   python -m jaxgan.main --mode=sample --workdir=runs/cgan --labels=3,3,7
 
 Columns of the grid are classes. Variant: `tutorial`.
+
+The default trained on the embedded digits in about 5 minutes on two CPU cores
+that had other work too, to a column of each class: nearly all digits are the
+right one and clean, some twos, fours and eights are broken. `tutorial` has not
+been trained here.
 """
 
 from jaxgan import config as config_lib

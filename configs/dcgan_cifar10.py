@@ -4,6 +4,8 @@ r"""DCGAN on CIFAR-10 in colour (Radford et al. 2015, arxiv.org/abs/1511.06434).
 
 From a folder of class folders instead of TFDS: --config.data.source=folder
 --config.data.path=PATH. Variant: `tutorial`.
+
+Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib

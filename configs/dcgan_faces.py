@@ -8,6 +8,9 @@ r"""Faces, from TFDS or any folder of images (arxiv.org/abs/1511.06434).
 
 Colour and 64 x 64 pixels; variants: `28` (the size of the tutorial that leaves
 its networks to the reader), `128`. In grey: --config.data.channels=1.
+
+Not trained here yet: only its first rounds were run, on two CPU cores and on
+random images.
 """
 
 from jaxgan import config as config_lib

@@ -4,6 +4,11 @@ r"""DCGAN on MNIST (Radford et al. 2015, https://arxiv.org/abs/1511.06434).
 
 Variants: `tutorial`; `resize`, the default with resize-convolutions; `64`, the
 default at 64 x 64 pixels.
+
+The default was stopped after 900 rounds on the embedded digits (4 rounds/s on
+two CPU cores, 1.4 beside other work). After 500 most samples are strokes like
+those of digits, about a third can be read. The variants have not been trained
+here; `tutorial` runs at about 1 round/s.
 """
 
 from jaxgan import config as config_lib

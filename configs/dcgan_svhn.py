@@ -5,6 +5,9 @@ r"""DCGAN on street numbers (Radford et al. 2015, arxiv.org/abs/1511.06434).
 
 TFDS prepares `svhn_cropped` with TensorFlow: pip install '.[tfds]'. Variant:
 `tutorial`.
+
+Not trained here yet: only its first rounds were run, on two CPU cores and on
+random images.
 """
 
 from jaxgan import config as config_lib

@@ -8,6 +8,9 @@ The default shows reals and fakes through differentiable augmentation (Zhao et
 al. 2020, https://arxiv.org/abs/2006.10738), without which a discriminator knows
 38 images by heart. Variant: `tutorial`. The second command makes the video of
 an interpolation, which the tutorial leaves to the reader.
+
+Not trained here yet: only its first rounds were run, on two CPU cores and on
+random images.
 """
 
 from jaxgan import config as config_lib

@@ -3,6 +3,8 @@ r"""Least-squares GAN on MNIST (Mao et al. 2017, arxiv.org/abs/1611.04076).
   python -m jaxgan.main --config=configs/lsgan_mnist.py --workdir=runs/lsgan
 
 Variant: `tutorial`.
+
+Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib

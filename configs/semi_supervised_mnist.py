@@ -6,6 +6,8 @@ r"""A classifier of digits from 100 labels (Salimans et al. 2016).
 https://arxiv.org/abs/1606.03498, section 5: the discriminator is the
 classifier, and the generator matches its features. Watch
 `discriminator/held_out_error`.
+
+Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib

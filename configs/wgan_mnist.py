@@ -4,6 +4,8 @@ r"""Wasserstein GAN on MNIST (Arjovsky et al. 2017, arxiv.org/abs/1701.07875).
 
 The default clips weights; variants: `gp`, with a gradient penalty instead
 (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), and `tutorial`.
+
+Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib

@@ -148,6 +148,12 @@ def main(argv) -> None:
     request = {flag.name: flag.value for flag in _SAMPLE}
     print(sample.sample(_WORKDIR.value, **request))
     return
+  for flag in _SAMPLE:
+    if flags.FLAGS[flag.name].present:
+      raise errors.UserError(
+        f'--{flag.name} is for --mode=sample; fields of the config are set by '
+        f'--config.{flag.name}'
+      )
   flag = flags.FLAGS['config']
   if not flag.present:
     raise errors.UserError('--config is missing; try configs/gan_mnist.py')

@@ -402,3 +402,61 @@ def test_unknown_sources_and_toys_list_the_known_ones():
     data.load(settings(source='web'))
   with pytest.raises(errors.UserError, match='grid, random, ring'):
     data.load(settings(source='toy', name='torus'))
+
+
+def test_classes_are_chosen_and_numbered_anew():
+  whole = data.load(settings(source='embedded'))
+  part = data.load(settings(source='embedded', classes=('7', '3')))
+  assert part.spec.classes == ('7', '3')
+  assert part.spec.num_classes == 2
+  assert part.size == 900
+  label = part.columns['label']
+  assert [int((label == k).sum()) for k in (0, 1)] == [450, 450]
+  sevens = whole.columns['image'][whole.columns['label'] == 7]
+  np.testing.assert_array_equal(part.columns['image'][label == 0], sevens)
+  last = part.read(part.size - 1)
+  assert last['label'] == label[-1]
+  np.testing.assert_array_equal(last['image'], part.columns['image'][-1])
+  assert part.identity != whole.identity
+  with pytest.raises(errors.UserError, match=r"data\.classes.*'x'.*0"):
+    data.load(settings(source='embedded', classes=('x',)))
+
+
+def test_classes_of_folders_are_found_without_decoding(tmp_path):
+  for name in ('cat', 'dog', 'frog'):
+    (tmp_path / name).mkdir()
+    Image.new('L', (4, 4), len(name)).save(tmp_path / name / 'a.png')
+  part = data.load(in_folder(tmp_path, classes=('frog', 'cat')))
+  found = [
+    (int(x['label']), int(x['image'][0, 0, 0]))
+    for x in map(part.read, range(2))
+  ]
+  assert sorted(found) == [(0, 4), (1, 3)]
+
+
+def test_a_limit_takes_the_first_of_the_training_examples():
+  part = data.load(settings(source='embedded', limit=30))
+  assert part.size == len(part.columns['image']) == 30
+  assert data.load(settings(source='embedded', limit=30), 'test').size == 500
+
+
+def test_every_example_has_a_labelled_one_beside_it():
+  fields = settings(source='embedded')
+  fields.labelled = 20
+  found = data.load(fields)
+  columns = found.columns
+  pairs = {
+    (image.tobytes(), int(label))
+    for image, label in zip(
+      columns['labelled_image'], columns['labelled_label'], strict=True
+    )
+  }
+  assert len(pairs) == 20
+  assert sorted(label for _, label in pairs) == sorted(list(range(10)) * 2)
+  one = found.read(33)
+  np.testing.assert_array_equal(
+    one['labelled_image'], columns['labelled_image'][33]
+  )
+  fields.labelled = 15
+  with pytest.raises(errors.UserError, match=r'data\.labelled=15'):
+    data.load(fields)

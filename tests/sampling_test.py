@@ -49,6 +49,14 @@ def test_epochs_and_seeds_differ():
   assert (one != sampling.host_examples(1, 0, 64, 4500)).mean() > 0.9
 
 
+def test_without_shuffling_batches_are_slices():
+  """Contiguous, in the data's order, without the remainder; every epoch."""
+  rows = [sampling.host_examples(7, k, 4, 10, shuffle=False) for k in range(3)]
+  np.testing.assert_array_equal(
+    np.concatenate(rows), [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3]
+  )
+
+
 def test_a_batch_larger_than_the_data_repeats_evenly():
   found = sampling.host_examples(0, 3, 64, 38)
   counts = np.bincount(found, minlength=38)
