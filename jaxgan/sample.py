@@ -348,13 +348,15 @@ def _decoded(run: _Run, z, label) -> Iterator[np.ndarray]:
 
   They are decoded in batches of one size, and those are not kept.
   """
+  settle = jax.jit(run.algorithm.settle, static_argnums=0)
   decode = jax.jit(run.algorithm.decode, static_argnums=0)
+  state = settle(run.method, run.state)
   size = min(BATCH, len(z))
   for start in range(0, len(z), size):
     # The last batch repeats its last row: another size is another program.
     rows = np.minimum(np.arange(start, start + size), len(z) - 1)
     labels = () if label is None else (label[rows],)
-    images = jax.device_get(decode(run.method, run.state, z[rows], *labels))
+    images = jax.device_get(decode(run.method, state, z[rows], *labels))
     yield from images[: len(z) - start]
 
 

@@ -199,23 +199,6 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
   return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
 
 
-def averaged(module: nn.Module, state: TrainState, name: str, batches):
-  """Averaged parameters of a network, and statistics that belong to them.
-
-  Args:
-    module: the network.
-    state: a state that holds an average of it.
-    name: of the network.
-    batches: see `standing_stats`.
-
-  Returns:
-    Parameters and mutable collections.
-  """
-  params = state.ema[name]
-  stats = state.networks[name].stats
-  return params, standing_stats(module, params, stats, batches)
-
-
 def standing_stats(module: nn.Module, params, stats, batches):
   """Normaliser statistics that belong to `params`.
 

@@ -46,7 +46,9 @@ def points(tmp_path_factory):
 
 def decoded(workdir, z, label=None):
   _, method, state = sample.restore(workdir)
-  return sampling.to_uint8(gan.decode(method, state, z, label))
+  return sampling.to_uint8(
+    gan.decode(method, gan.settle(method, state), z, label)
+  )
 
 
 def latents(workdir, num, seed=0):

@@ -19,7 +19,8 @@ Where images come from latents, there are also
 
   latent_space(method) -> (a key of noise.LATENTS, size)
   latents(method, key, num) -> [num, size]
-  decode(method, state, latents, label=None) -> images
+  settle(method, state) -> state, with what need be found only once
+  decode(method, settled state, latents, label=None) -> images
 
 `key` is the key of the run and never changes: a step folds in `state.step`, so
 a resumed run draws the numbers that it would have drawn. Nothing here knows of

@@ -598,34 +598,46 @@ def latents(method: GAN, key, num: int):
   return noise.LATENTS[method.latent](key, num, (method.latent_size,))
 
 
+def settle(method: GAN, state: TrainState) -> TrainState:
+  """A state for `decode`: averaged weights and statistics that belong to them."""
+  count = STANDING_BATCHES * STANDING_BATCH_SIZE
+  labels = jnp.arange(count) % max(method.num_classes, 1)
+  # The same statistics for every sample of a state, hence a key of their own.
+  batches = jax.tree.map(
+    lambda x: x.reshape(STANDING_BATCHES, STANDING_BATCH_SIZE, *x.shape[1:]),
+    _inputs(method, latents(method, jax.random.key(0), count), labels),
+  )
+  network = state.networks['generator']
+  params = state.ema['generator']
+  stats = state_lib.standing_stats(
+    method.generator, params, network.stats, batches
+  )
+  network = network.replace(params=params, stats=stats)
+  return state.replace(networks=state.networks | {'generator': network})
+
+
 def decode(method: GAN, state: TrainState, z, label=None):
-  """Images [N, ...] in [-1, 1] of latents [N, Z], from averaged weights.
+  """Images [N, ...] in [-1, 1] of latents [N, Z].
 
   Args:
     method: the parts that never change.
-    state: a state.
+    state: what `settle` made of a state.
     z: latents.
     label: classes [N] for conditional networks; by default all in turn.
   """
   if label is None:
     label = jnp.arange(len(z)) % max(method.num_classes, 1)
-  # The same statistics for every sample of a state, hence a key of their own.
-  count = STANDING_BATCHES * STANDING_BATCH_SIZE
-  labels = jnp.arange(count) % max(method.num_classes, 1)
-  batches = jax.tree.map(
-    lambda x: x.reshape(STANDING_BATCHES, STANDING_BATCH_SIZE, *x.shape[1:]),
-    _inputs(method, latents(method, jax.random.key(0), count), labels),
-  )
-  params, stats = state_lib.averaged(
-    method.generator, state, 'generator', batches
-  )
+  network = state.networks['generator']
   key = jax.random.key(0)  # Of dropout, where it stays on.
-  return _generate(method, params, stats, z, label, key, train=False)[0]
+  return _generate(
+    method, network.params, network.stats, z, label, key, train=False
+  )[0]
 
 
 def sample(method: GAN, state: TrainState, key, num: int, label=None):
   """Images [num, ...] in [-1, 1]; image i depends on `key` and on i alone."""
-  return decode(method, state, latents(method, key, num), label)
+  z = latents(method, key, num)
+  return decode(method, settle(method, state), z, label)
 
 
 def evaluate(method: GAN, state: TrainState, batch):
