@@ -599,7 +599,7 @@ def latents(method: GAN, key, num: int):
 
 
 def settle(method: GAN, state: TrainState) -> TrainState:
-  """A state for `decode`: averaged weights and statistics that belong to them."""
+  """A state for `decode`: averaged weights with statistics of their own."""
   count = STANDING_BATCHES * STANDING_BATCH_SIZE
   labels = jnp.arange(count) % max(method.num_classes, 1)
   # The same statistics for every sample of a state, hence a key of their own.
