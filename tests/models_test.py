@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxgan import errors, models, summary
+from jaxgan import config, errors, models, summary
+from tests.configs_test import CASES, module
 
 Z = jnp.zeros((1, 100))
 MNIST = jnp.zeros((1, 28, 28, 1))
@@ -17,8 +18,13 @@ COUNTS = {
 }
 
 
-def test_every_network_has_its_counts():
-  assert COUNTS.keys() == models.known().keys()
+def test_every_network_is_used_by_a_config():
+  """And so trained by `configs_test`, its parameters counted where published."""
+  used = set()
+  for path, variant in CASES:
+    fields = config.flatten(module(path).get_config(variant))
+    used |= {v for k, v in fields.items() if k.endswith('.name')}
+  assert models.known().keys() <= used
 
 
 @pytest.mark.parametrize('name', COUNTS)
