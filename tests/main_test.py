@@ -40,7 +40,11 @@ BAD = {
   'stray argument': ([CONFIG, 'loss=hinge'], "'loss=hinge'", 2),
   'unknown loss': ([CONFIG, '--config.loss=x'], 'least_squares', 2),
   'unknown model': ([CONFIG, '--config.generator.name=x'], 'mlp.Generator', 2),
-  'unknown method': ([CONFIG, '--config.method=x'], 'known are: gan', 2),
+  'unknown method': (
+    [CONFIG, '--config.method=x'],
+    'known are: autoencoder, gan',
+    2,
+  ),
   'no folder': (
     [CONFIG, '--config.data.source=folder', '--config.data.path=/none'],
     'is not a folder',

@@ -19,7 +19,7 @@ COUNTS = {
 
 
 def test_every_network_is_used_by_a_config():
-  """And so trained by `configs_test`, its parameters counted where published."""
+  """And so trained by `configs_test`; where published, it is counted, too."""
   used = set()
   for path, variant in CASES:
     fields = config.flatten(module(path).get_config(variant))

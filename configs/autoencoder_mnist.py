@@ -1,0 +1,95 @@
+r"""Autoencoders on MNIST, plain and denoising.
+
+  python -m jaxgan.main --config=configs/autoencoder_mnist.py \
+      --workdir=runs/autoencoder_mnist
+
+One field:    --config.encoder.code_size=8
+A variant:    --config=configs/autoencoder_mnist.py:denoising
+
+cores
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """The code of the tutorial, 32 numbers, with deeper networks around it.
+
+  The code is not rectified, so that no number of it can die.
+  """
+  config.num_steps = 3_000
+  config.encoder.update(widths=(512, 256), rectified=False)
+  config.decoder.update(widths=(256, 512))
+  for network in (config.encoder, config.decoder):
+    network.optimizer.schedule = 'cosine'
+    network.optimizer.schedule_images = config.num_steps * config.batch_size
+
+
+def _simple(config):
+  """784-32-784, one rectified layer, 20 passes over 60,000 images."""
+  del config
+
+
+def _convolutional(config):
+  """A code of 4 x 4 x 8, 20 passes over 60,000 images."""
+  _convolve(config, (16, 8, 8), (8, 8, 16))
+
+
+def _denoising(config):
+  """A code of 4 x 4 x 16 of noisy images, 100 passes over 60,000 images."""
+  config.num_steps = 30_000
+  config.corruption = 0.5
+  _convolve(config, (32, 32, 16), (16, 32, 32))
+
+
+def _convolve(config, down, up):
+  config.encoder = dict(
+    name='autoencoder.ConvEncoder',
+    widths=down,
+    code_size=0,  # 0: the last layer is the code
+    pooled=True,  # or strides
+    optimizer=config.encoder.optimizer,
+  )
+  config.decoder = dict(
+    name='autoencoder.ConvDecoder',
+    widths=up,
+    optimizer=config.decoder.optimizer,
+  )
+  config.steps_per_call = 1
+
+
+VARIANTS = {
+  '': _default,
+  'tutorial': _simple,
+  'simple': _simple,
+  'convolutional': _convolutional,
+  'denoising': _denoising,
+}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.method = 'autoencoder'
+  config.num_steps = 6_000
+  config.batch_size = 200
+  config.eval_every = 500
+
+  config.encoder = dict(
+    name='autoencoder.DenseEncoder',
+    code_size=32,
+    widths=(),
+    rectified=True,  # the code
+    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+  )
+  config.decoder = dict(
+    name='autoencoder.DenseDecoder',
+    widths=(),
+    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+  )
+  config.corruption = 0.0  # deviation of the noise on pixels in [0, 1]
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  config.steps_per_call = 10
+
+  config_lib.vary(config, VARIANTS, variant)
+  return config

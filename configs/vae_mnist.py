@@ -1,0 +1,106 @@
+r"""Variational autoencoders on MNIST (Kingma and Welling 2013).
+
+  python -m jaxgan.main --config=configs/vae_mnist.py --workdir=runs/vae_mnist
+
+One field:    --config.beta=4 --config.latent_size=10
+A variant:    --config=configs/vae_mnist.py:manifold
+
+cores
+"""
+
+from jaxgan import config as config_lib
+
+
+def _default(config):
+  """The tutorial's VAE with a second hidden layer, a schedule, an average."""
+  config.encoder.widths = (400, 400)
+  config.decoder.widths = (400, 400)
+  _anneal(config)
+
+
+def _tutorial(config):
+  """784-400-20-400-784, as tutorials made it known: ReLU and Adam.
+
+  The paper has 500 units, tanh and Adagrad. 10 passes over 60,000 images.
+  """
+  config.num_steps = 4_690
+  config.batch_size = 128
+
+
+def _convolutional(config):
+  """Strided convolutions down, nearest neighbours and convolutions up."""
+  config.encoder = dict(
+    name='autoencoder.ConvEncoder',
+    widths=(32, 64),
+    pooled=False,  # strides
+    optimizer=config.encoder.optimizer,
+  )
+  config.decoder = dict(
+    name='autoencoder.ConvDecoder',
+    widths=(32, 16),
+    optimizer=config.decoder.optimizer,
+  )
+  config.steps_per_call = 1
+  config.num_steps = 800
+  _anneal(config)
+
+
+def _manifold(config):
+  """Two latents: the picture of the manifold, figure 4 of the paper."""
+  _default(config)
+  config.latent_size = 2
+
+
+def _iwae(config):
+  """The importance-weighted bound (Burda et al. 2015) of the same networks."""
+  config.num_steps = 2_000
+  _default(config)
+  config.importance_samples = 5
+
+
+def _anneal(config):
+  config.ema_halflife = 10_000.0
+  for network in (config.encoder, config.decoder):
+    network.optimizer.schedule = 'cosine'
+    network.optimizer.schedule_images = config.num_steps * config.batch_size
+
+
+VARIANTS = {
+  '': _default,
+  'tutorial': _tutorial,
+  'convolutional': _convolutional,
+  'manifold': _manifold,
+  'iwae': _iwae,
+}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.method = 'vae'
+  config.num_steps = 3_000
+  config.batch_size = 128
+  config.eval_every = 500
+
+  config.latent_size = 20
+  config.likelihood = 'bernoulli'  # a key of vae.LIKELIHOODS
+  config.decoder_deviation = 0.1  # of pixels in [0, 1]; for 'gaussian'
+  config.beta = 1.0  # weight of the divergence
+  config.importance_samples = 0  # of the bound; 0 is the ELBO
+  config.held_out_samples = 50  # of the bound on held-out images; 0 is off
+  config.encoder = dict(
+    name='autoencoder.DenseEncoder',
+    widths=(400,),
+    rectified=False,
+    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+  )
+  config.decoder = dict(
+    name='autoencoder.DenseDecoder',
+    widths=(400,),
+    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+  )
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  config.steps_per_call = 10
+
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,355 @@
+"""Autoencoders, plain and denoising: images through a narrow code and back.
+
+The loss is the cross-entropy between pixels in [0, 1] and the decoder's
+logits, a mean over pixels (Hinton and Salakhutdinov 2006,
+https://doi.org/10.1126/science.1127647). With `corruption`, the encoder sees
+noisy pixels and the target stays clean (Vincent et al. 2010,
+https://jmlr.org/papers/v11/vincent10a.html, section 3).
+
+  method = autoencoder.Autoencoder(encoder, decoder, shape=(28, 28, 1))
+  state = autoencoder.init(method, key)
+  state, metrics = jax.jit(autoencoder.train_step, static_argnums=0)(
+      method, state, {'image': images}, key)
+"""
+
+import dataclasses
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan import errors, models, noise
+from jaxgan import state as state_lib
+from jaxgan.data.dataset import Spec
+from jaxgan.state import TrainState
+
+NETWORKS = ('encoder', 'decoder')
+SHOWN_IMAGES = 10  # in the grid
+SMALLEST_ERROR = 1e-10  # of an image, 100 dB
+
+
+@dataclasses.dataclass(frozen=True)
+class Autoencoder:
+  """The parts that never change.
+
+  Attributes:
+    encoder: pixels [B, *shape] in [0, 1] to codes [B, ...].
+    decoder: codes to logits of pixels [B, *shape].
+    shape: (height, width, channels) of an image.
+    encoder_optimizer: moves the encoder.
+    decoder_optimizer: moves the decoder.
+    corruption: standard deviation of the noise on pixels in [0, 1] that the
+      encoder sees, clipped to [0, 1] again; 0 is off.
+    ema_halflife: of both networks' averages, in images; 0 for no average.
+    ema_rampup: cap of the half-life, as a share of the images seen.
+    axis_name: set where the caller maps the step over parts of the batch.
+  """
+
+  encoder: nn.Module
+  decoder: nn.Module
+  shape: tuple[int, ...]
+  encoder_optimizer: optax.GradientTransformation = optax.adam(1e-3)
+  decoder_optimizer: optax.GradientTransformation = optax.adam(1e-3)
+  corruption: float = 0.0
+  ema_halflife: float = 0.0
+  ema_rampup: float = 0.0
+  axis_name: str | None = None
+
+
+def from_config(config, spec: Spec, axis_name: str | None = None):
+  """Builds the method; the only reader of the config for this algorithm."""
+  if config.corruption < 0:
+    raise errors.UserError(
+      f'corruption={config.corruption} must not be negative; 0 is off'
+    )
+  method = Autoencoder(
+    **networks(config, spec, axis_name), corruption=config.corruption
+  )
+  code, _ = _code(method)
+  made = jax.eval_shape(_untrained(method.decoder), code).shape[1:]
+  if made != spec.shape:
+    raise errors.UserError(
+      f'decoder.name={config.decoder.name!r} makes images of shape {made} and '
+      f'the data have {spec.shape}; choose another network'
+    )
+  return method
+
+
+def networks(config, spec: Spec, axis_name: str | None, **derived):
+  """Fields of a method that encoders with decoders have in common.
+
+  Args:
+    config: of the run: 'encoder', 'decoder', 'batch_size', 'ema_halflife',
+      'ema_rampup'.
+    spec: of the data.
+    axis_name: set where the caller maps the step over parts of the batch.
+    **derived: fields of networks that follow from others.
+  """
+  if not spec.is_image:
+    raise errors.UserError(
+      f'method={config.method!r} needs images and data.name='
+      f'{config.data.name!r} has points; set another data.name'
+    )
+  fields = {
+    'shape': spec.shape,
+    'ema_halflife': config.ema_halflife,
+    'ema_rampup': config.ema_rampup,
+    'axis_name': axis_name,
+  }
+  for name in NETWORKS:
+    fields[name], fields[f'{name}_optimizer'] = models.trained(
+      config,
+      name,
+      config.batch_size,
+      shape=spec.shape,
+      axis_name=axis_name,
+      **derived,
+    )
+  return fields
+
+
+def _untrained(module: nn.Module):
+  key = jax.random.key(0)
+  return lambda x: module.init_with_output(key, x, train=False)[0]
+
+
+def _code(method: Autoencoder):
+  """Shape of a code, and an image for it, [1, ...] each."""
+  image = jnp.zeros((1, *method.shape))
+  return jax.eval_shape(_untrained(method.encoder), image), image
+
+
+def modules(method: Autoencoder):
+  """Both networks with an example of their inputs, for tables."""
+  code, image = _code(method)
+  return {
+    'encoder': (method.encoder, (image,)),
+    'decoder': (method.decoder, (jnp.zeros(code.shape, code.dtype),)),
+  }
+
+
+def expected(method: Autoencoder) -> dict[str, float]:
+  """Nothing: where the loss ends depends on the entropy of the pixels."""
+  del method
+  return {}
+
+
+def draws(method: Autoencoder) -> int:
+  """Batches of images that a round takes."""
+  del method
+  return 1
+
+
+def init(method: Autoencoder, key: jax.Array) -> TrainState:
+  """The state before the first round."""
+  return create(method, modules(method), key)
+
+
+def create(method, parts, key: jax.Array) -> TrainState:
+  """The first state of any method with an encoder and a decoder."""
+  found = {
+    name: state_lib.create(
+      parts[name][0],
+      getattr(method, f'{name}_optimizer'),
+      jax.random.fold_in(key, place),
+      *parts[name][1],
+    )
+    for place, name in enumerate(NETWORKS)
+  }
+  # A copy: the state is donated, and a buffer can be given away only once.
+  averages = {n: jax.tree.map(jnp.copy, v.params) for n, v in found.items()}
+  return TrainState(jnp.zeros((), jnp.int32), found, averages, {})
+
+
+def move(method, state: TrainState, grads, stats, metrics, count: int):
+  """The state after a round: both networks and their averages.
+
+  Args:
+    method: any with an encoder and a decoder.
+    state: the state before.
+    grads: {'encoder': ..., 'decoder': ...} over this device's part.
+    stats: mutable collections of both after the forward pass.
+    metrics: scalars by full name over this device's part.
+    count: images in this device's part.
+
+  Returns:
+    The state and metrics of the global batch, norms of both networks included.
+  """
+  grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
+  averages = {}
+  for name in NETWORKS:
+    optimizer = getattr(method, f'{name}_optimizer')
+    state, norms = state_lib.move(
+      state, name, optimizer, grads[name], stats[name], {}
+    )
+    metrics |= norms
+    averages[name] = state_lib.average(
+      state.ema[name],
+      state.networks[name].params,
+      state.step,
+      state_lib.global_size(count, method.axis_name),
+      method.ema_halflife,
+      method.ema_rampup,
+    )
+  return state.replace(step=state.step + 1, ema=averages), metrics
+
+
+def to_pixels(images: jax.Array) -> jax.Array:
+  """[-1, 1] to [0, 1]."""
+  return (images + 1.0) / 2.0
+
+
+def to_images(pixels: jax.Array) -> jax.Array:
+  """[0, 1] to [-1, 1]; what lies outside is clipped."""
+  return jnp.clip(2.0 * pixels - 1.0, -1.0, 1.0)
+
+
+def corrupt(method: Autoencoder, pixels: jax.Array, key, axis_name=None):
+  """Pixels as the encoder sees them."""
+  if not method.corruption:
+    return pixels
+  draw = noise.normal(key, len(pixels), pixels.shape[1:], axis_name)
+  return jnp.clip(pixels + method.corruption * draw, 0.0, 1.0)
+
+
+def train_step(method: Autoencoder, state: TrainState, batch, key):
+  """One update of both networks.
+
+  Args:
+    method: the parts that never change.
+    state: the state before the round.
+    batch: 'image' [B, ...] in [-1, 1].
+    key: the key of the run.
+
+  Returns:
+    The state after the round and a dict of scalar metrics; 'mse' is the mean
+    square error of pixels in [0, 1].
+  """
+  key = jax.random.fold_in(key, state.step)
+  noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
+  pixels = to_pixels(batch['image'])
+  seen = corrupt(method, pixels, noise_key, method.axis_name)
+  old = {name: state.networks[name].stats for name in NETWORKS}
+
+  def loss_fn(params):
+    stats = {}
+    code, stats['encoder'] = state_lib.apply(
+      method.encoder,
+      params['encoder'],
+      old['encoder'],
+      seen,
+      train=True,
+      key=encoder_key,
+    )
+    logits, stats['decoder'] = state_lib.apply(
+      method.decoder,
+      params['decoder'],
+      old['decoder'],
+      code,
+      train=True,
+      key=decoder_key,
+    )
+    loss = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, pixels))
+    mse = jnp.mean((jax.nn.sigmoid(logits) - pixels) ** 2)
+    metrics = {'autoencoder/loss': loss, 'autoencoder/mse': mse}
+    return loss, (stats, metrics)
+
+  params = {name: state.networks[name].params for name in NETWORKS}
+  grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
+  return move(method, state, grads, stats, metrics, len(pixels))
+
+
+def averaged(method, state: TrainState, name: str, inputs: jax.Array):
+  """Output of the network `name` with averaged weights."""
+  stats = state.networks[name].stats
+  module = getattr(method, name)
+  return state_lib.apply(module, state.ema[name], stats, inputs, train=False)[0]
+
+
+def sample(method: Autoencoder, state: TrainState, key, num: int):
+  """Refuses: an autoencoder says nothing of how codes are distributed.
+
+  Raises:
+    UserError: always.
+  """
+  del method, state, key, num
+  raise errors.UserError(
+    "method='autoencoder' has no distribution of codes to draw samples from; "
+    'train configs/vae_mnist.py for that'
+  )
+
+
+def evaluate(method: Autoencoder, state: TrainState, batch):
+  """Reconstruction of images that were never trained on, averaged weights.
+
+  With `corruption`, of images under the same noise every time.
+
+  Args:
+    method: the parts that never change.
+    state: a state.
+    batch: 'image' [N, ...] in [-1, 1].
+
+  Returns:
+    'held_out_loss' and 'held_out_mse' as in training, and 'held_out_psnr' in
+    dB, the mean over images of 10 log10(1 / mse).
+  """
+  pixels = to_pixels(batch['image'])
+  seen = corrupt(method, pixels, jax.random.key(0))
+  code = averaged(method, state, 'encoder', seen)
+  logits = averaged(method, state, 'decoder', code)
+  square = (jax.nn.sigmoid(logits) - pixels) ** 2
+  error = jnp.mean(square.reshape(len(pixels), -1), axis=1)  # [N]
+  loss = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, pixels))
+  psnr = -10.0 * jnp.log10(jnp.maximum(error, SMALLEST_ERROR))
+  return {
+    'autoencoder/held_out_loss': loss,
+    'autoencoder/held_out_mse': jnp.mean(error),
+    'autoencoder/held_out_psnr': jnp.mean(psnr),
+  }
+
+
+def preview(method: Autoencoder, state: TrainState, batch, key):
+  """Rows of images, what the encoder sees, codes and reconstructions.
+
+  Args:
+    method: the parts that never change.
+    state: a state.
+    batch: 'image' [N, ...] in [-1, 1], the same ones every time.
+    key: the same key gives the same corruption.
+
+  Returns:
+    'reconstructions' [rows, N, ...] in [-1, 1]. What the encoder sees has a row
+    of its own only with `corruption`.
+  """
+  images = batch['image']
+  seen = corrupt(method, to_pixels(images), key)
+  code = averaged(method, state, 'encoder', seen)
+  logits = averaged(method, state, 'decoder', code)
+  rows = [images, code_pictures(code, method.shape)]
+  if method.corruption:
+    rows.insert(1, to_images(seen))
+  rows.append(to_images(jax.nn.sigmoid(logits)))
+  return {'reconstructions': jnp.stack(rows)}
+
+
+def code_pictures(code: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+  """Codes [B, ...] as pictures [B, *shape] in [-1, 1].
+
+  The numbers of a flat code, or the channels of a code [B, h, w, C], lie in a
+  square, row by row. The smallest number of all codes is black, the largest
+  white.
+  """
+  code = code.reshape(len(code), *(1, 1, *code.shape[1:])[-3:])
+  low, high = jnp.min(code), jnp.max(code)
+  code = (code - low) / jnp.maximum(high - low, 1e-12)  # [0, 1]
+  num, height, width, channels = code.shape
+  side = math.ceil(math.sqrt(channels))
+  rows = -(-channels // side)
+  fill = ((0, 0), (0, 0), (0, 0), (0, rows * side - channels))
+  code = jnp.pad(code, fill).reshape(num, height, width, rows, side)
+  code = code.transpose(0, 3, 1, 4, 2)  # [B, rows, h, side, w]
+  code = code.reshape(num, rows * height, side * width, 1)
+  picture = jax.image.resize(code, (num, *shape[:2], 1), 'nearest')
+  return to_images(jnp.broadcast_to(picture, (num, *shape)))
