@@ -6,7 +6,19 @@ r"""Autoencoders on MNIST, plain and denoising.
 One field:    --config.encoder.code_size=8
 A variant:    --config=configs/autoencoder_mnist.py:denoising
 
-cores
+Variants: `tutorial` and `simple` (the same), `convolutional`, `denoising`. The
+grid shows inputs, noisy inputs, codes as pictures and reconstructions.
+
+On the embedded digits (4,500 to train on, 500 held out), two CPU cores that had
+other work too:
+
+  variant   rounds  minutes  held-out loss  mean square error     PSNR
+  default    3,000     2.6           0.0896             0.0085  21.7 dB
+  simple     6,000     2.6           0.0951             0.0103  20.6 dB
+
+`denoising` was stopped after 250 of 30,000 rounds (5.8 minutes: 0.7 rounds/s):
+reconstructions are blurs of the right digit. `convolutional` was stopped after
+400.
 """
 
 from jaxgan import config as config_lib

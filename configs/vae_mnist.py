@@ -5,7 +5,22 @@ r"""Variational autoencoders on MNIST (Kingma and Welling 2013).
 One field:    --config.beta=4 --config.latent_size=10
 A variant:    --config=configs/vae_mnist.py:manifold
 
-cores
+Variants: `tutorial`, `convolutional`, `manifold` (two latents), `iwae`. With
+two latents `samples/` also shows the manifold, figure 4 of the paper.
+
+On the embedded digits (4,500 to train on, 500 held out), two CPU cores that had
+other work too; nats an image, the bound is of 50 samples:
+
+  variant   rounds  minutes  held-out -ELBO  held-out bound
+  default    3,000     1.2           110.1           106.0
+  tutorial   4,690     1.5           110.4           105.3
+  manifold   3,000     1.4           156.1           152.2
+  iwae       2,000     1.2           114.3           108.0
+
+Samples of the default are digits, about one in five is broken. The manifold
+goes from ones over sixes, eights, twos and threes to noughts, and below to sevens
+and nines, with no clear four or five. `convolutional` has not been trained to
+its end.
 """
 
 from jaxgan import config as config_lib
