@@ -18,9 +18,9 @@ other work too; nats an image, the bound is of 50 samples:
   iwae       2,000     1.2           114.3           108.0
 
 Samples of the default are digits, about one in five is broken. The manifold
-goes from ones over sixes, eights, twos and threes to noughts, and below to sevens
-and nines, with no clear four or five. `convolutional` has not been trained to
-its end.
+goes from ones over sixes, eights, twos and threes to noughts, and below to
+sevens and nines, with no clear four or five. `convolutional` has not been
+trained to its end.
 """
 
 from jaxgan import config as config_lib
