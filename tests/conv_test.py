@@ -8,6 +8,9 @@ from jax import lax
 
 from jaxgan import conv
 
+# Minutes of compilation: `./launch/test.sh -m slow` runs these.
+pytestmark = pytest.mark.slow
+
 CASES = [
   ((7, 6), 5, 2),
   ((8, 8), 4, 2),

@@ -18,6 +18,9 @@ from jaxgan.data import toy
 from jaxgan.models import inpaint as networks
 from jaxgan.steps import inpaint
 
+# Minutes of compilation: `./launch/test.sh -m slow` runs these.
+pytestmark = pytest.mark.slow
+
 SHAPE = (16, 13, 3)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
 BATCH = {'image': IMAGES, 'label': jnp.arange(8) % 4}
@@ -196,7 +199,6 @@ FIELDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('output', ['image', 'patch'])
 @pytest.mark.parametrize('name', FIELDS)
 def test_all_settings_train(output, name, key):
@@ -210,7 +212,6 @@ def test_all_settings_train(output, name, key):
   assert set(inpaint.expected(method)) <= metrics.keys()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('output', ['image', 'patch'])
 def test_weights_add_up_the_generators_losses(output, key):
   """The change by plain descent is linear in both weights."""
@@ -242,7 +243,6 @@ def test_reconstruction_counts_its_region(distance, region, key):
   np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 
-@pytest.mark.slow
 def test_class_weight_moves_the_discriminator_and_nobody_else(key):
   def change(weight, player):
     method = make(num_classes=4, class_weight=weight)
@@ -261,7 +261,6 @@ def test_class_weight_moves_the_discriminator_and_nobody_else(key):
   )
 
 
-@pytest.mark.slow
 def test_apart_is_two_updates_on_one_kind_each(key):
   """Plain descent, small steps, no batch statistics: the sum of both."""
   joint, together = moved(make(), 'discriminator', key)

@@ -18,6 +18,9 @@ from jaxgan.models import autoencoder as networks
 from jaxgan.steps import vae
 from jaxgan.visual import grid
 
+# Minutes of compilation: `./launch/test.sh -m slow` runs these.
+pytestmark = pytest.mark.slow
+
 PATH = pathlib.Path(__file__).parents[1] / 'configs' / 'vae_mnist.py'
 SHAPE = (7, 5, 3)  # odd, not square, in colour
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
