@@ -10,6 +10,7 @@ Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -29,36 +30,15 @@ VARIANTS = {'': _default, 'projection': _projection}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
   config.num_steps = 2_000
   config.conditional = True
   config.ema_halflife = 10_000.0
-  config.generator = dict(
-    name='dcgan.Generator',
-    widths=(128, 64),
-    strides=(2, 2),
-    kernel=4,
-    slope=0.2,
-    upsampling='transposed',
-    norm='batch',
-    flat_norm=False,
-    momentum=0.9,
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
+  config.update(presets.dcgan())
+  config.generator.update(widths=(128, 64), strides=(2, 2))
+  config.discriminator.update(
     widths=(64, 128),
-    kernel=4,
-    slope=0.2,
-    norm='none',
-    dropout=0.0,
     conditioning='auxiliary',  # or projection, or concat
-    minibatch_stddev=False,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
   )
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)

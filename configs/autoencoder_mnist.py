@@ -22,6 +22,7 @@ reconstructions are blurs of the right digit. `convolutional` was stopped after
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -91,12 +92,12 @@ def get_config(variant: str = ''):
     code_size=32,
     widths=(),
     rectified=True,  # the code
-    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+    optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
   config.decoder = dict(
     name='autoencoder.DenseDecoder',
     widths=(),
-    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+    optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
   config.corruption = 0.0  # deviation of the noise on pixels in [0, 1]
   config.ema_halflife = 0.0  # images; 0 is no average

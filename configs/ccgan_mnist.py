@@ -17,6 +17,7 @@ run to its end here.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -41,7 +42,7 @@ def _tutorial(config):
   nothing keeps the other strokes of a digit. Its real label of 0.9 is the
   generator's target too.
   """
-  config_lib.as_tutorial(config)
+  presets.as_tutorial(config)
   config.num_steps = 94_637  # 101 passes over 60,000 images
   config.label_smoothing.generator = True
 
@@ -51,18 +52,10 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.method = 'inpaint'
+  config.update(presets.inpainting())
   config.data.image_size = 32
   config.data.resize = 'stretch'
 
-  config.mask = dict(
-    size=10,  # side of the hole
-    value=0.0,  # what the generator sees in it; 0 is mid-grey
-    channel=False,  # the generator sees where it is
-  )
-  config.noise_channels = 0  # Gaussian channels beside the image; 0 is off
-  config.output = 'image'  # what the generator makes: image or patch
-  config.compositing = False  # known pixels are pasted around what it made
   config.generator = dict(
     name='inpaint.UNet',
     widths=(32, 64, 128, 256),
@@ -71,7 +64,7 @@ def get_config(variant: str = ''):
     norm='batch',
     momentum=0.8,
     spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+    optimizer=presets.optimizer(),
   )
   config.discriminator = dict(
     name='inpaint.PatchDiscriminator',
@@ -79,22 +72,11 @@ def get_config(variant: str = ''):
     kernel=4,
     slopes=(0.8, 0.2, 0.2),
     spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+    optimizer=presets.optimizer(),
   )
-  config.discriminator_batches = 'separate'  # or apart: an update on each kind
-  config.fakes = 'batch'  # statistics of the discriminator's fakes, or running
-  config.loss = 'least_squares'  # a key of losses.PAIRS
-  config.adversarial = 1.0  # weight in the generator's loss
-  config.reconstruction = dict(
-    weight=0.0,  # in the generator's loss
-    distance='l1',  # or mse
-    region='hole',  # what counts: hole or all
-  )
-  config.class_weight = 0.5  # of the head of classes and 'fake'; 0 is no head
-  config.label_smoothing = dict(real=0.0, fake=0.0, generator=False)
-  config.penalties = config_lib.penalty_weights()
-  config.ema_halflife = 0.0  # images; 0 is no average
-  config.ema_rampup = 0.05  # of the images seen
+  config.mask.size = 10
+  config.loss = 'least_squares'
+  config.class_weight = 0.5
   config.eval_every = 1_000  # error in the holes of held-out images
 
   config_lib.vary(config, VARIANTS, variant)

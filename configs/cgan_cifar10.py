@@ -9,16 +9,12 @@ Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
   """A projection discriminator, R1, and samples from averaged weights."""
   config.num_steps = 20_000
-  config.generator.update(kernel=4, slope=0.2, flat_norm=False, momentum=0.9)
-  config.generator.update(widths=(256, 128, 64), strides=(2, 2, 2))
-  config.discriminator.update(kernel=4, slope=0.2, dropout=0.0, hidden=0)
-  config.discriminator.update(conditioning='projection')
-  config.discriminator.widths = (64, 128, 256)
   config.penalties.r1 = 0.5
   config.ema_halflife = 10_000.0
 
@@ -30,7 +26,12 @@ def _tutorial(config):
   """
   config.num_steps = 189_002  # 121 passes of 1,562 batches
   config.batch_size = 32
-  config_lib.as_tutorial(config)
+  presets.as_tutorial(config)
+  presets.keras_layers(config)
+  config.generator.update(widths=(512, 256, 128, 64), strides=(2, 2, 2, 2))
+  config.discriminator.update(
+    widths=(64, 128, 256, 512), hidden=512, conditioning='concat'
+  )
   config.generator.optimizer.learning_rate = 4e-4
 
 
@@ -39,37 +40,17 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
   config.data.name = 'cifar10'
   config.conditional = True
-  config.generator = dict(
-    name='dcgan.Generator',
-    widths=(512, 256, 128, 64),
-    strides=(2, 2, 2, 2),
-    kernel=5,
-    slope=0.3,
-    upsampling='transposed',
-    norm='batch',
-    flat_norm=True,
-    momentum=0.99,
-    dense_bias=True,
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+  config.update(presets.dcgan())
+  config.generator.update(
+    widths=(256, 128, 64), strides=(2, 2, 2), dense_bias=True
   )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
-    widths=(64, 128, 256, 512),
-    kernel=5,
-    slope=0.3,
-    norm='none',
-    dropout=0.3,
-    hidden=512,
-    conditioning='concat',  # or projection, or auxiliary
-    minibatch_stddev=False,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+  config.discriminator.update(
+    widths=(64, 128, 256),
+    hidden=0,  # units of a dense layer before the last; 0 is none
+    conditioning='projection',  # or concat, or auxiliary
   )
   config.sample_every = config.checkpoint_every = 1_000
   config_lib.vary(config, VARIANTS, variant)

@@ -12,13 +12,14 @@ been trained here.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
   """One-hot labels, R1, and samples from averaged weights."""
   config.num_steps = 15_000
-  config.generator.conditioning = 'concat'
-  config.discriminator.conditioning = 'concat'
+  for player in ('generator', 'discriminator'):
+    config[player].conditioning = 'concat'
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
 
@@ -29,7 +30,7 @@ def _tutorial(config):
   Fakes have the labels of the reals here, and labels of their own there.
   """
   config.num_steps = 94_637  # 101 passes over 60,000 images
-  config_lib.as_tutorial(config)
+  presets.as_tutorial(config)
 
 
 VARIANTS = {'': _default, 'tutorial': _tutorial}
@@ -37,28 +38,11 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
+  config.update(presets.mlp())  # 128-256-512 units in each
   config.conditional = True
-  config.generator = dict(
-    name='mlp.Generator',
-    widths=(128, 256, 512),
-    slope=0.2,
-    norm='batch',
-    conditioning='multiply',  # or concat
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
-  config.discriminator = dict(
-    name='mlp.Discriminator',
-    widths=(128, 256, 512),
-    slope=0.2,
-    dropout=0.0,
-    minibatch_kernels=0,
-    conditioning='multiply',
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
+  for player in ('generator', 'discriminator'):
+    config[player].conditioning = 'multiply'  # or concat
   config.steps_per_call = 10
   config_lib.vary(config, VARIANTS, variant)
   return config

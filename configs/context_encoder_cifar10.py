@@ -21,6 +21,7 @@ their edges can be seen. Neither variant has been run to its end here.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -45,7 +46,7 @@ def _tutorial(config):
   Every epoch shows all cats, then all dogs. Its real label of 0.9 is the
   generator's target too.
   """
-  config_lib.as_tutorial(config)
+  presets.as_tutorial(config)
   config.num_steps = 15_756  # 101 passes over 10,000 images
   config.label_smoothing.generator = True
 
@@ -55,20 +56,12 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.method = 'inpaint'
+  config.update(presets.inpainting())
   config.data.name = 'cifar10'
   config.data.classes = ('cat', 'dog')
   config.data.image_size = 32
   config.data.channels = 3
 
-  config.mask = dict(
-    size=8,  # side of the hole
-    value=0.0,  # what the generator sees in it; 0 is mid-grey
-    channel=False,  # the generator sees where it is
-  )
-  config.noise_channels = 0  # Gaussian channels beside the image; 0 is off
-  config.output = 'patch'  # what the generator makes: image or patch
-  config.compositing = False  # known pixels are pasted around what it made
   config.generator = dict(
     name='inpaint.ContextEncoder',
     widths=(32, 64, 128),
@@ -79,7 +72,7 @@ def get_config(variant: str = ''):
     norm='batch',
     momentum=0.8,
     spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+    optimizer=presets.optimizer(),
   )
   config.discriminator = dict(
     name='inpaint.Discriminator',
@@ -89,22 +82,12 @@ def get_config(variant: str = ''):
     norm='batch',
     momentum=0.8,
     spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+    optimizer=presets.optimizer(),
   )
-  config.discriminator_batches = 'separate'  # or apart: an update on each kind
-  config.fakes = 'batch'  # statistics of the discriminator's fakes, or running
-  config.loss = 'non_saturating'  # a key of losses.PAIRS
-  config.adversarial = 0.001  # weight in the generator's loss
-  config.reconstruction = dict(
-    weight=0.999,  # in the generator's loss
-    distance='mse',  # or l1
-    region='hole',  # what counts: hole or all
-  )
-  config.class_weight = 0.0  # of the head of classes and 'fake'; 0 is no head
-  config.label_smoothing = dict(real=0.0, fake=0.0, generator=False)
-  config.penalties = config_lib.penalty_weights()
-  config.ema_halflife = 0.0  # images; 0 is no average
-  config.ema_rampup = 0.05  # of the images seen
+  config.mask.size = 8
+  config.output = 'patch'
+  config.adversarial = 0.001
+  config.reconstruction.update(weight=0.999, distance='mse')
 
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -14,6 +14,7 @@ random images.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _28(config):
@@ -41,39 +42,15 @@ VARIANTS = {'': _64, '28': _28, '128': _128}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
   config.num_steps = 20_000
   config.data.source = 'folder'
   config.data.name = 'celeb_a'
   config.data.channels = 3
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
-  config.generator = dict(
-    name='dcgan.Generator',
-    widths=(),
-    strides=(),
-    kernel=4,
-    slope=0.2,
-    upsampling='transposed',
-    norm='batch',
-    flat_norm=False,
-    momentum=0.9,
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
-    widths=(),
-    kernel=4,
-    slope=0.2,
-    norm='none',
-    dropout=0.0,
-    minibatch_stddev=True,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
+  config.update(presets.dcgan())  # widths and strides are the variant's
+  config.discriminator.minibatch_stddev = True
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config

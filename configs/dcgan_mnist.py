@@ -12,14 +12,12 @@ here; `tutorial` runs at about 1 round/s.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
   """Small 4 x 4 kernels, R1, and samples from averaged weights."""
   config.num_steps = 3_000
-  config.generator.update(kernel=4, slope=0.2, flat_norm=False, momentum=0.9)
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.update(kernel=4, slope=0.2, dropout=0.0)
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
 
@@ -43,7 +41,9 @@ def _64(config):
 def _tutorial(config):
   """The recipe of the MNIST DCGAN tutorial."""
   config.num_steps = 94_637  # 101 passes over 60,000 images
-  config_lib.as_tutorial(config)
+  presets.as_tutorial(config)
+  presets.keras_layers(config)
+  config.generator.update(widths=(256, 128, 64), strides=(1, 2, 2))
 
 
 VARIANTS = {
@@ -56,35 +56,12 @@ VARIANTS = {
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
-  config.generator = dict(
-    name='dcgan.Generator',
-    widths=(256, 128, 64),
-    strides=(1, 2, 2),
-    kernel=5,
-    slope=0.3,
-    upsampling='transposed',  # or resize
-    norm='batch',
-    flat_norm=True,
-    momentum=0.99,
-    dropout=0.0,
-    dropout_at_test=False,
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+  config.update(presets.game())
+  config.update(presets.dcgan())
+  config.generator.update(
+    widths=(128, 64), strides=(2, 2), dropout=0.0, dropout_at_test=False
   )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
-    widths=(64, 128),
-    kernel=5,
-    slope=0.3,
-    norm='none',
-    dropout=0.3,
-    minibatch_stddev=False,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
+  config.discriminator.widths = (64, 128)
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config

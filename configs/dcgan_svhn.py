@@ -11,6 +11,7 @@ random images.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -41,37 +42,19 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
   config.data.name = 'svhn_cropped'
   config.latent = 'uniform'
-  config.generator = dict(
-    name='dcgan.Generator',
+  config.update(presets.dcgan())
+  config.generator.update(
     widths=(512, 256, 128),
     strides=(2, 2, 2),
     kernel=5,
-    slope=0.2,
-    upsampling='transposed',
-    norm='batch',
-    flat_norm=False,
     momentum=0.99,
     dense_bias=True,
     bias=True,
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
   )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
-    widths=(64, 128, 256),
-    kernel=5,
-    slope=0.2,
-    norm='batch',
-    dropout=0.0,
-    minibatch_stddev=False,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
+  config.discriminator.update(widths=(64, 128, 256), kernel=5, norm='batch')
   config.sample_every = config.checkpoint_every = 1_000
   config_lib.vary(config, VARIANTS, variant)
   return config

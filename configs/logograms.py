@@ -14,6 +14,7 @@ random images.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -23,32 +24,11 @@ def _default(config):
   config.augment = ('color', 'translation', 'cutout')
   config.penalties.r1 = 1.0
   config.ema_halflife = 5_000.0
-  config.generator = dict(
-    name='dcgan.Generator',
-    widths=(256, 256, 128, 64, 32),
-    strides=(2, 2, 2, 2, 2),
-    kernel=4,
-    slope=0.2,
-    upsampling='transposed',
-    norm='batch',
-    flat_norm=False,
-    momentum=0.9,
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
+  config.update(presets.dcgan())
+  config.generator.update(
+    widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
   )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
-    widths=(32, 64, 128, 256, 256),
-    kernel=4,
-    slope=0.2,
-    norm='none',
-    dropout=0.0,
-    minibatch_stddev=False,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
+  config.discriminator.widths = (32, 64, 128, 256, 256)
 
 
 def _tutorial(config):
@@ -66,14 +46,14 @@ def _tutorial(config):
     norm='batch',
     momentum=0.99,
     spectral_norm=False,
-    optimizer=config_lib.optimizer(**descent),
+    optimizer=presets.optimizer(**descent),
   )
   config.discriminator = dict(
     name='logograms.Discriminator',
     widths=(64, 128),
     hidden=256,
     spectral_norm=False,
-    optimizer=config_lib.optimizer(**descent),
+    optimizer=presets.optimizer(**descent),
   )
 
 
@@ -82,7 +62,7 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
   config.data.source = 'folder'
   config.data.image_size = 128
   config.data.channels = 1

@@ -8,6 +8,7 @@ Not trained here yet: only its first rounds were run, on two CPU cores.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -25,7 +26,7 @@ def _tutorial(config):
   """
   config.num_steps = 189_375  # 101 passes of 1,875 rounds
   config.batch_size = 16
-  config_lib.as_tutorial(config)
+  presets.as_tutorial(config)
   config.label_smoothing.real = 0.0
   config.discriminator_batches = 'joint'
   config.data.limit = 30_000
@@ -36,26 +37,9 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
+  config.update(presets.mlp())  # 128-256-512 units in each
   config.loss = 'least_squares'
-  config.generator = dict(
-    name='mlp.Generator',
-    widths=(128, 256, 512),
-    slope=0.2,
-    norm='batch',
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
-  config.discriminator = dict(
-    name='mlp.Discriminator',
-    widths=(128, 256, 512),
-    slope=0.2,
-    dropout=0.0,
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(),
-  )
   config.steps_per_call = 10
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -13,6 +13,7 @@ had other work too (3 rounds/s); it was stopped there.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -24,7 +25,7 @@ VARIANTS = {'': _default}
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.update(config_lib.game())
+  config.update(presets.game())
   config.num_steps = 10_000
   config.batch_size = 100
   config.eval_every = 500
@@ -33,27 +34,16 @@ def get_config(variant: str = ''):
   config.latent = 'uniform'
   config.adversarial = 0.0
   config.feature_matching = 1.0
-  config.generator = dict(
-    name='mlp.Generator',
-    widths=(500, 500),
-    slope=0.2,
-    norm='batch',
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(learning_rate=3e-4),
-  )
-  config.discriminator = dict(
-    name='mlp.Discriminator',
+  config.update(presets.mlp())
+  config.generator.widths = (500, 500)
+  config.discriminator.update(
     widths=(1000, 500, 250, 250, 250),
-    slope=0.2,
-    dropout=0.0,
     input_noise=0.3,
     hidden_noise=0.5,
     conditioning='classes',
-    minibatch_kernels=0,
-    spectral_norm=False,
-    optimizer=config_lib.optimizer(learning_rate=3e-4),
   )
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer.learning_rate = 3e-4
   config.steps_per_call = 10
   config_lib.vary(config, VARIANTS, variant)
   return config

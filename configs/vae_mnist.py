@@ -24,6 +24,7 @@ trained to its end.
 """
 
 from jaxgan import config as config_lib
+from jaxgan import presets
 
 
 def _default(config):
@@ -106,12 +107,12 @@ def get_config(variant: str = ''):
     name='autoencoder.DenseEncoder',
     widths=(400,),
     rectified=False,
-    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+    optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
   config.decoder = dict(
     name='autoencoder.DenseDecoder',
     widths=(400,),
-    optimizer=config_lib.optimizer(learning_rate=1e-3, b1=0.9),
+    optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
   config.ema_halflife = 0.0  # images; 0 is no average
   config.ema_rampup = 0.05  # of the images seen

@@ -1,7 +1,8 @@
 """Fields that every experiment has, what they may be, and what a resume allows.
 
-A file in `configs/` starts from `defaults()` and changes what its experiment
-needs. Config files are Python and are executed: run only those you trust.
+A file in `configs/` starts from `defaults()`, adds what it takes of
+`jaxgan.presets`, and changes what its experiment needs. Config files are Python
+and are executed: run only those you trust.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import Any
 
 import ml_collections
 
-from jaxgan import errors, penalties
+from jaxgan import errors
 from jaxgan.data import images
 
 # A run may go on with other values of these: they change what is written when,
@@ -73,81 +74,6 @@ def defaults() -> ml_collections.ConfigDict:
   config.engine = 'auto'  # jit on one device, pmap on several
   config.steps_per_call = 1  # rounds per compiled call (a scan)
   return config
-
-
-def penalty_weights() -> ml_collections.ConfigDict:
-  """All penalties at weight zero, so that each is a field to set."""
-  return ml_collections.ConfigDict(dict.fromkeys(penalties.PENALTIES, 0.0))
-
-
-def game() -> ml_collections.ConfigDict:
-  """The fields of `steps/gan.py`, every trick off.
-
-  Networks ('generator', 'discriminator') are the experiment's own.
-  """
-  config = ml_collections.ConfigDict()
-  config.method = 'gan'
-  config.latent_size = 100
-  config.latent = 'normal'  # a key of noise.LATENTS
-  config.latent_reuse = False  # G's update takes the latents of D's last
-  config.conditional = False  # both networks take the label
-  config.loss = 'non_saturating'  # a key of losses.PAIRS
-  config.penalties = penalty_weights()
-  config.discriminator_steps = 1
-  config.discriminator_batches = 'separate'  # or joint, or apart
-  config.real_reuse = False  # all updates of D in a round see the same reals
-  config.fakes = 'batch'  # statistics of D's fakes: batch or running
-  config.label_smoothing = dict(real=0.0, fake=0.0)
-  config.label_noise = 0.0  # largest random share taken from D's labels
-  config.label_flip = 0.0  # probability of a swapped label of D
-  config.adversarial = 1.0  # weights of the generator's losses
-  config.feature_matching = 0.0
-  config.auxiliary = 0.0  # classification, of both
-  config.labelled = 0.0  # weight of D's classification of labelled images
-  config.augment = ()  # keys of augment.AUGMENTATIONS
-  config.instance_noise = 0.0  # deviation of noise on what D sees
-  config.instance_noise_images = 0  # gone after so many images; 0: never
-  config.pack = 1  # examples that D sees as one
-  config.top_k = 1.0  # share of fakes that G learns from, in the end
-  config.top_k_images = 0  # reached after so many images
-  config.replay_size = 0  # earlier fakes that are kept
-  config.replay_share = 0.5  # of D's fakes that are earlier ones
-  config.ema_halflife = 0.0  # images; 0 is no average
-  config.ema_rampup = 0.05  # of the images seen
-  return config
-
-
-def optimizer(**changed) -> ml_collections.ConfigDict:
-  """The fields of an optimizer; Adam as GANs are trained since DCGAN."""
-  fields = dict(
-    name='adam',  # a key of optim.OPTIMIZERS
-    learning_rate=2e-4,
-    b1=0.5,  # momentum
-    b2=0.999,  # decay of the mean square
-    eps=1e-8,
-    schedule='constant',  # a key of optim.SCHEDULES
-    schedule_images=0,
-    warmup_images=0,
-    clip_weights=0.0,
-    historical_averaging=0.0,
-  )
-  return ml_collections.ConfigDict(fields | changed)
-
-
-def as_tutorial(config) -> None:
-  """What the Keras tutorials have in common and modern recipes do not.
-
-  Labels of reals are 0.9; the discriminator takes one optimizer step on reals
-  and one on fakes, which come from running statistics; no order is drawn for an
-  epoch; Adam's eps is Keras'. Not copied: the two players share one counter of
-  Adam steps there, and both draw labels of their own.
-  """
-  config.label_smoothing.real = 0.1
-  config.discriminator_batches = 'apart'
-  config.fakes = 'running'
-  config.data.shuffle = False
-  for player in ('generator', 'discriminator'):
-    config[player].optimizer.eps = 1e-7
 
 
 def vary(config, variants, name: str) -> None:

@@ -1,0 +1,183 @@
+"""Fields that experiments have in common, by algorithm and by network.
+
+A file in `configs/` puts these together with `config.update(...)` and changes
+what is its own.
+"""
+
+import ml_collections
+
+from jaxgan import penalties
+
+
+def penalty_weights() -> ml_collections.ConfigDict:
+  """All penalties at weight zero, so that each is a field to set."""
+  return ml_collections.ConfigDict(dict.fromkeys(penalties.PENALTIES, 0.0))
+
+
+def game() -> ml_collections.ConfigDict:
+  """The fields of `steps/gan.py`, every trick off.
+
+  Networks ('generator', 'discriminator') come from `mlp`, `dcgan` or the
+  experiment.
+  """
+  config = ml_collections.ConfigDict()
+  config.method = 'gan'
+  config.latent_size = 100
+  config.latent = 'normal'  # a key of noise.LATENTS
+  config.latent_reuse = False  # G's update takes the latents of D's last
+  config.conditional = False  # both networks take the label
+  config.loss = 'non_saturating'  # a key of losses.PAIRS
+  config.penalties = penalty_weights()
+  config.discriminator_steps = 1
+  config.discriminator_batches = 'separate'  # or joint, or apart
+  config.real_reuse = False  # all updates of D in a round see the same reals
+  config.fakes = 'batch'  # statistics of D's fakes: batch or running
+  config.label_smoothing = dict(real=0.0, fake=0.0)
+  config.label_noise = 0.0  # largest random share taken from D's labels
+  config.label_flip = 0.0  # probability of a swapped label of D
+  config.adversarial = 1.0  # weights of the generator's losses
+  config.feature_matching = 0.0
+  config.auxiliary = 0.0  # classification, of both
+  config.labelled = 0.0  # weight of D's classification of labelled images
+  config.augment = ()  # keys of augment.AUGMENTATIONS
+  config.instance_noise = 0.0  # deviation of noise on what D sees
+  config.instance_noise_images = 0  # gone after so many images; 0: never
+  config.pack = 1  # examples that D sees as one
+  config.top_k = 1.0  # share of fakes that G learns from, in the end
+  config.top_k_images = 0  # reached after so many images
+  config.replay_size = 0  # earlier fakes that are kept
+  config.replay_share = 0.5  # of D's fakes that are earlier ones
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  return config
+
+
+def inpainting() -> ml_collections.ConfigDict:
+  """The fields of `steps/inpaint.py`: an adversarial loss and nothing else.
+
+  Networks ('generator', 'discriminator') are the experiment's own.
+  """
+  config = ml_collections.ConfigDict()
+  config.method = 'inpaint'
+  config.mask = dict(
+    size=8,  # side of the hole
+    value=0.0,  # what the generator sees in it; 0 is mid-grey
+    channel=False,  # the generator sees where it is
+  )
+  config.noise_channels = 0  # Gaussian channels beside the image; 0 is off
+  config.output = 'image'  # what the generator makes: image or patch
+  config.compositing = False  # known pixels are pasted around what it made
+  config.discriminator_batches = 'separate'  # or apart: an update on each kind
+  config.fakes = 'batch'  # statistics of the discriminator's fakes, or running
+  config.loss = 'non_saturating'  # a key of losses.PAIRS
+  config.adversarial = 1.0  # weight in the generator's loss
+  config.reconstruction = dict(
+    weight=0.0,  # in the generator's loss
+    distance='l1',  # or mse
+    region='hole',  # what counts: hole or all
+  )
+  config.class_weight = 0.0  # of the head of classes and 'fake'; 0 is no head
+  config.label_smoothing = dict(real=0.0, fake=0.0, generator=False)
+  config.penalties = penalty_weights()
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  return config
+
+
+def optimizer(**changed) -> ml_collections.ConfigDict:
+  """The fields of an optimizer; Adam as GANs are trained since DCGAN."""
+  fields = dict(
+    name='adam',  # a key of optim.OPTIMIZERS
+    learning_rate=2e-4,
+    b1=0.5,  # momentum
+    b2=0.999,  # decay of the mean square
+    eps=1e-8,
+    schedule='constant',  # a key of optim.SCHEDULES
+    schedule_images=0,
+    warmup_images=0,
+    clip_weights=0.0,
+    historical_averaging=0.0,
+  )
+  return ml_collections.ConfigDict(fields | changed)
+
+
+def mlp() -> ml_collections.ConfigDict:
+  """Fully connected networks for `game`: 128-256-512 units in each."""
+  config = ml_collections.ConfigDict()
+  config.generator = dict(
+    name='mlp.Generator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    norm='batch',
+    virtual_batch=0,  # size of a reference batch; 0 is off
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  config.discriminator = dict(
+    name='mlp.Discriminator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    dropout=0.0,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  return config
+
+
+def dcgan() -> ml_collections.ConfigDict:
+  """Convolutional networks for `game`, with two strides: 28 x 28 pixels.
+
+  Kernels of 4 fit strides of 2, and the discriminator has no norm, as R1 and
+  the gradient penalty ask of it.
+  """
+  config = ml_collections.ConfigDict()
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(128, 64),
+    strides=(2, 2),
+    kernel=4,
+    slope=0.2,
+    upsampling='transposed',  # or resize
+    norm='batch',
+    flat_norm=False,
+    momentum=0.9,
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(64, 128),
+    kernel=4,
+    slope=0.2,
+    norm='none',
+    dropout=0.0,
+    minibatch_stddev=False,
+    minibatch_kernels=0,
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  return config
+
+
+def keras_layers(config) -> None:
+  """Layers of `dcgan` as the Keras tutorials have them."""
+  config.generator.update(kernel=5, slope=0.3, flat_norm=True, momentum=0.99)
+  config.discriminator.update(kernel=5, slope=0.3, dropout=0.3)
+
+
+def as_tutorial(config) -> None:
+  """What the Keras tutorials have in common and modern recipes do not.
+
+  Labels of reals are 0.9; the discriminator takes one optimizer step on reals
+  and one on fakes, which come from running statistics; no order is drawn for an
+  epoch; Adam's eps is Keras'. Not copied: the two players share one counter of
+  Adam steps there, and both draw labels of their own.
+  """
+  config.label_smoothing.real = 0.1
+  config.discriminator_batches = 'apart'
+  config.fakes = 'running'
+  config.data.shuffle = False
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer.eps = 1e-7
