@@ -29,12 +29,6 @@ _logger = logging.getLogger(__name__)
 # Folded into the run's key for the latents of the grid.
 PREVIEW_STREAM = 2**31 - 1
 HELD_OUT_IMAGES = 1_000
-SHOWN = (
-  'discriminator/loss',
-  'generator/loss',
-  'discriminator/real',
-  'discriminator/fake',
-)
 
 
 def due(step: int, every: int) -> bool:
@@ -110,15 +104,18 @@ class _Run:
     )
     self.resident = self.dataset.num_bytes <= config.data.resident_bytes
     self.held_out = self.shown = None
-    if config.eval_every:
-      test = data.load(config.data, 'test')
-      self.held_out = _spread(test, HELD_OUT_IMAGES)
-    if self.algorithm.SHOWN_IMAGES and config.sample_every:
+    num_shown = self.algorithm.SHOWN_IMAGES if config.sample_every else 0
+    if config.eval_every or num_shown:
       try:
         test = data.load(config.data, 'test')
       except errors.DataError:
-        test = self.dataset  # A folder holds nothing back.
-      self.shown = _spread(test, self.algorithm.SHOWN_IMAGES)
+        if config.eval_every:
+          raise
+        test = self.dataset  # A folder may hold nothing back.
+      if config.eval_every:
+        self.held_out = _spread(test, HELD_OUT_IMAGES)
+      if num_shown:
+        self.shown = _spread(test, num_shown)
 
   def describe(self) -> None:
     """Prints tables of networks and data."""
@@ -168,7 +165,7 @@ class _Run:
     return writers.All(
       writers.JsonLines(self.workdir / 'metrics.jsonl', step),
       writers.TensorBoard(self.workdir / 'tensorboard', self.step),
-      writers.Console(self.config.num_steps, self.step, SHOWN),
+      writers.Console(self.config.num_steps, self.step),
     )
 
   def compile(self) -> None:

@@ -12,6 +12,9 @@ import time
 
 # A line at most this often where the output is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
+# So many metrics fit into one; those of the first ending here come first.
+MOST_SHOWN = 5
+FIRST_ENDINGS = ('/loss', '/real', '/fake', 'loss', '')
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
@@ -94,19 +97,34 @@ class TensorBoard:
     self._writer.close()
 
 
+def most_telling(values: dict[str, float]) -> dict[str, float]:
+  """The few metrics of a line that a person watches.
+
+  Losses that are trained on, what a discriminator says, other losses, others;
+  by name among those of a kind. Norms are left out.
+  """
+
+  def order(name):
+    place = next(
+      k for k, ending in enumerate(FIRST_ENDINGS) if name.endswith(ending)
+    )
+    return place, name
+
+  names = [n for n in values if '/' in n and not n.endswith('_norm')]
+  return {name: values[name] for name in sorted(names, key=order)[:MOST_SHOWN]}
+
+
 class Console:
   """A progress bar on a terminal, else lines at a readable rate.
 
   Args:
     num_steps: of the whole run.
     step: where it starts.
-    shown: names of the scalars to show.
   """
 
-  def __init__(self, num_steps: int, step: int, shown: tuple[str, ...]):
+  def __init__(self, num_steps: int, step: int):
     self._num_steps = num_steps
     self._start = step
-    self._shown = shown
     self._began = time.monotonic()
     self._printed = float('-inf')
     self._bar = None
@@ -123,9 +141,8 @@ class Console:
 
   def scalars(self, step, values):
     shown = {
-      name.replace('discriminator', 'D').replace('generator', 'G'): values[name]
-      for name in self._shown
-      if name in values
+      name.replace('discriminator', 'D').replace('generator', 'G'): value
+      for name, value in most_telling(values).items()
     }
     if self._bar is not None:
       postfix = {name: f'{value:.3f}' for name, value in shown.items()}

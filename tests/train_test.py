@@ -11,23 +11,17 @@ import time
 import jax
 import numpy as np
 import pytest
+from configs_test import module
 from PIL import Image
 
-from jaxgan import checkpoint, errors, record, sample, train, writers
+from jaxgan import checkpoint, data, errors, record, sample, train, writers
 
 ROOT = pathlib.Path(__file__).parents[1]
 
 
 def small(**fields):
   """The default experiment on tiny networks and a tiny random image set."""
-  import importlib.util
-
-  spec = importlib.util.spec_from_file_location(
-    'gan_mnist', ROOT / 'configs' / 'gan_mnist.py'
-  )
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  config = module.get_config()
+  config = module(ROOT / 'configs' / 'gan_mnist.py').get_config()
   config.update_from_flattened_dict(
     {
       'data.source': 'toy',
@@ -285,6 +279,28 @@ def test_held_out_images_are_scored(tmp_path):
   assert 'discriminator/held_out' in rows[0]
   assert 'generator/loss' not in rows[0]
   assert {'discriminator/held_out', 'generator/loss'} < rows[-1].keys()
+
+
+def test_samples_are_the_main_picture_and_held_out_images_are_read_once(
+  tmp_path, monkeypatch
+):
+  config = module(ROOT / 'configs' / 'vae_mnist.py').get_config('manifold')
+  config.data.update(source='toy', name='random')
+  config.update(num_steps=0, batch_size=16)
+  for network in (config.encoder, config.decoder):
+    network.widths = (8,)
+  splits, load = [], data.load
+
+  def counted(settings, split='train'):
+    splits.append(split)
+    return load(settings, split)
+
+  monkeypatch.setattr(data, 'load', counted)
+  train.train(config, tmp_path / 'run')
+  assert splits == ['train', 'test']
+  main = 'step_00000000'
+  names = [f'{main}.png', f'{main}_manifold.png', f'{main}_reconstructions.png']
+  assert sorted(pictures(tmp_path / 'run')) == names
 
 
 def test_points_are_drawn_as_a_cloud(tmp_path):

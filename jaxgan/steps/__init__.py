@@ -8,7 +8,9 @@ and these functions:
   train_step(method, state, batch, key) -> (TrainState, metrics)
   sample(method, state, key, num) -> images, what metrics score
   preview(method, state, batch, key) -> {name: images}, what a person looks at:
-    images [N, H, W, C], or [rows, columns, H, W, C] where the layout matters
+    images [N, H, W, C], or [rows, columns, H, W, C] where the layout matters;
+    the first is the main picture. Several come in an OrderedDict: `jit` sorts
+    the keys of a plain one
   evaluate(method, state, batch) -> scores of held-out images
   draws(method) -> batches of `batch_size` examples that a round takes
   modules(method) -> {name: (module, inputs)}, for the table at the start

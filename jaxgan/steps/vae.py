@@ -18,6 +18,7 @@ its place.
       method, state, {'image': images}, key)
 """
 
+import collections
 import dataclasses
 import math
 from collections.abc import Callable
@@ -375,10 +376,10 @@ def preview(method: VAE, state: TrainState, batch, key):
     autoencoder.code_pictures(mean, method.shape),
     decode(method, state, mean),
   ]
-  found = {
-    'samples': sample(method, state, key, PREVIEW_SIZE),
-    'reconstructions': jnp.stack(rows),
-  }
+  found = collections.OrderedDict(
+    samples=sample(method, state, key, PREVIEW_SIZE),
+    reconstructions=jnp.stack(rows),
+  )
   if method.latent_size == 2:
     found['manifold'] = manifold(method, state)
   return found
