@@ -29,7 +29,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
 _MODE = flags.DEFINE_enum('mode', 'train', ['train', 'sample'], 'What to do.')
-# Of --mode=sample; see `jaxgan.sample.Request`.
+# Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
   flags.DEFINE_integer(
     'num',

@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import importlib.util
-import pathlib
 
 import chex
 import flax.linen as nn
@@ -12,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from configs_test import ROOT, module
 
-from jaxgan import data, errors, parallel, steps, summary
+from jaxgan import data, errors, steps, summary
+from jaxgan.encoder_decoder import to_pixels
 from jaxgan.models import autoencoder as networks
 from jaxgan.steps import autoencoder
 from jaxgan.visual import grid
@@ -21,16 +21,13 @@ from jaxgan.visual import grid
 # Minutes of compilation: `./launch/test.sh -m slow` runs these.
 pytestmark = pytest.mark.slow
 
-PATH = pathlib.Path(__file__).parents[1] / 'configs' / 'autoencoder_mnist.py'
+PATH = ROOT / 'configs' / 'autoencoder_mnist.py'
 SHAPE = (7, 5, 3)  # odd, not square, in colour
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
 
 
 def get_config(variant=''):
-  spec = importlib.util.spec_from_file_location(PATH.stem, PATH)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(variant)
+  return module(PATH).get_config(variant)
 
 
 def dense(shape=SHAPE):
@@ -140,7 +137,7 @@ def test_networks_of_one_rate_move_as_under_one_adam(key):
   params = {name: n.params for name, n in first.networks.items()}
   adam = optax.adam(1e-3)
   moments = adam.init(params)
-  x = autoencoder.to_pixels(IMAGES)
+  x = to_pixels(IMAGES)
 
   @jax.jit
   def update(params, moments):
@@ -218,18 +215,6 @@ def test_scores_are_of_averaged_weights_and_in_decibels(key):
   assert found.keys() == one.keys()
 
 
-def test_codes_are_drawn_square_by_square():
-  code = jnp.arange(6.0)[None]  # [1, 6]: two rows of three
-  picture = autoencoder.code_pictures(code, (4, 6, 3))
-  assert picture.shape == (1, 4, 6, 3)
-  want = np.linspace(-1.0, 1.0, 6).reshape(2, 3).repeat(2, 0).repeat(2, 1)
-  np.testing.assert_allclose(picture[0, ..., 1], want, atol=1e-6)
-  maps = jnp.arange(8.0).reshape(1, 2, 2, 2)  # two channels side by side
-  picture = autoencoder.code_pictures(maps, (2, 4, 1))[0, ..., 0]
-  want = np.array([[0, 2, 1, 3], [4, 6, 5, 7]]) / 3.5 - 1.0
-  np.testing.assert_allclose(picture, want, atol=1e-6)
-
-
 def test_the_grid_has_a_row_of_each_kind(key):
   method = make()
   state = autoencoder.init(method, key)
@@ -261,44 +246,3 @@ def test_what_does_not_fit_is_one_line(changed, match):
   with pytest.raises(errors.UserError, match=match) as caught:
     autoencoder.from_config(config, data.Spec((28, 28, 1)))
   assert '\n' not in str(caught.value)
-
-
-def test_points_are_refused():
-  with pytest.raises(errors.UserError, match='needs images'):
-    autoencoder.from_config(get_config(), data.Spec((2,)))
-
-
-@pytest.mark.parametrize('name', ['jit', 'pmap'])
-def test_eight_devices_equal_one(name):
-  config = get_config()
-  config.batch_size = 16
-  config.data.update(source='toy', name='random', image_size=8)
-  config.encoder.update(widths=(8,), code_size=4)
-  config.decoder.widths = (8,)
-  config.update(corruption=0.5, ema_halflife=50.0)
-  for network in (config.encoder, config.decoder):
-    # Plain descent: Adam would turn rounding into signs.
-    network.optimizer.update(name='sgd', learning_rate=0.5, b1=0.0)
-  dataset = data.load(config.data)
-  found = []
-  for engine in (
-    parallel.make('jit', 16, jax.devices()[:1]),
-    parallel.make(name, 16),
-  ):
-    method = autoencoder.from_config(config, dataset.spec)
-    state = engine.replicate(jit(autoencoder.init, method)(jax.random.key(0)))
-    mapped = autoencoder.from_config(config, dataset.spec, engine.axis_name)
-    call = parallel.compile_rounds(
-      engine,
-      functools.partial(autoencoder.train_step, mapped),
-      rounds=1,
-      draws=1,
-      batch_size=16,
-      resident=True,
-    )
-    arrays = engine.replicate(dataset.arrays())
-    for _ in range(3):
-      seed = engine.replicate(np.uint32(0))
-      state, metrics = call(state, arrays, seed)
-    found.append(jax.device_get((state, metrics)))
-  chex.assert_trees_all_close(*found, atol=2e-5, rtol=1e-4)

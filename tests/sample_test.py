@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from train_test import small
 
-from jaxgan import data, errors, main, sample, steps, train
+from jaxgan import data, errors, main, request, sample, steps, train, trained
 from jaxgan.data import sampling
 from jaxgan.steps import gan
 from jaxgan.visual import animation, grid
@@ -45,14 +45,13 @@ def points(tmp_path_factory):
 
 
 def decoded(workdir, z, label=None):
-  _, method, state = sample.restore(workdir)
-  return sampling.to_uint8(
-    gan.decode(method, gan.settle(method, state), z, label)
-  )
+  run = trained.restore(workdir)
+  state = gan.settle(run.method, run.state)
+  return sampling.to_uint8(gan.decode(run.method, state, z, label))
 
 
 def latents(workdir, num, seed=0):
-  _, method, _ = sample.restore(workdir)
+  method = trained.restore(workdir).method
   return gan.latents(method, jax.random.key(seed), num)
 
 
@@ -134,8 +133,8 @@ def test_the_same_flags_give_the_same_files(classy, monkeypatch):
 
 def test_a_grid_shows_samples(plain):
   path = sample.sample(plain, 9, 1)
-  _, method, state = sample.restore(plain)
-  images = gan.sample(method, state, jax.random.key(1), 9)
+  run = trained.restore(plain)
+  images = gan.sample(run.method, run.state, jax.random.key(1), 9)
   found = cells(path, 3, 3, 8).reshape(9, 8, 8, 1)
   close(found, sampling.to_uint8(images))
   assert path.parent == plain
@@ -176,13 +175,13 @@ def test_all_classes_are_in_columns(classy):
 
 
 def test_names_go_before_numbers():
-  assert sample._class('3', '3', ('7', '3', '1')) == 1
-  assert sample._class('0', '0', ('7', '3', '1')) == 0
+  assert request._class('3', '3', ('7', '3', '1')) == 1
+  assert request._class('0', '0', ('7', '3', '1')) == 0
 
 
 def test_a_walk_goes_along_one_dimension(plain):
   path = sample.sample(plain, 2, walk=3)
-  values = np.linspace(-3.0, 3.0, sample.WALK_COLUMNS)
+  values = np.linspace(-3.0, 3.0, request.WALK_COLUMNS)
   z = np.repeat(np.asarray(latents(plain, 2))[:, None], len(values), axis=1)
   z[:, :, 3] = values
   found = cells(path, 2, len(values), 8).reshape(-1, 8, 8, 1)
@@ -391,6 +390,6 @@ def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
 
 def test_every_field_of_a_request_is_a_flag():
   names = {flag.name for flag in main._SAMPLE}
-  assert names == set(sample.Request.__dataclass_fields__)
+  assert names == set(request.Request.__dataclass_fields__)
   formats = main.flags.FLAGS['format'].parser.enum_values
-  assert tuple(formats) == sample.FORMATS
+  assert tuple(formats) == request.FORMATS

@@ -1,9 +1,7 @@
 """VAEs: bounds against closed forms, and what is drawn from them."""
 
 import functools
-import importlib.util
 import itertools
-import pathlib
 
 import chex
 import jax
@@ -12,8 +10,9 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
+from configs_test import ROOT, module
 
-from jaxgan import data, errors, parallel, summary
+from jaxgan import data, errors, summary
 from jaxgan.models import autoencoder as networks
 from jaxgan.steps import vae
 from jaxgan.visual import grid
@@ -21,7 +20,7 @@ from jaxgan.visual import grid
 # Minutes of compilation: `./launch/test.sh -m slow` runs these.
 pytestmark = pytest.mark.slow
 
-PATH = pathlib.Path(__file__).parents[1] / 'configs' / 'vae_mnist.py'
+PATH = ROOT / 'configs' / 'vae_mnist.py'
 SHAPE = (7, 5, 3)  # odd, not square, in colour
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
 STILL = {
@@ -31,10 +30,7 @@ STILL = {
 
 
 def get_config(variant=''):
-  spec = importlib.util.spec_from_file_location(PATH.stem, PATH)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(variant)
+  return module(PATH).get_config(variant)
 
 
 def dense(size):
@@ -327,44 +323,3 @@ def test_what_does_not_fit_is_one_line(changed, match):
   with pytest.raises(errors.UserError, match=match) as caught:
     vae.from_config(config, data.Spec((28, 28, 1)))
   assert '\n' not in str(caught.value)
-
-
-def test_points_are_refused():
-  with pytest.raises(errors.UserError, match='needs images'):
-    vae.from_config(get_config(), data.Spec((2,)))
-
-
-@pytest.mark.parametrize('name', ['jit', 'pmap'])
-def test_eight_devices_equal_one(name):
-  """Reparametrisation noise belongs to the place in the global batch."""
-  config = get_config('iwae')
-  config.batch_size = 16
-  config.data.update(source='toy', name='random', image_size=8)
-  config.latent_size = 3
-  for network in (config.encoder, config.decoder):
-    network.widths = (8,)
-    # Plain descent: Adam would turn rounding into signs.
-    network.optimizer.update(name='sgd', learning_rate=0.01, b1=0.0)
-  dataset = data.load(config.data)
-  found = []
-  for engine in (
-    parallel.make('jit', 16, jax.devices()[:1]),
-    parallel.make(name, 16),
-  ):
-    method = vae.from_config(config, dataset.spec)
-    state = engine.replicate(jit(vae.init, method)(jax.random.key(0)))
-    mapped = vae.from_config(config, dataset.spec, engine.axis_name)
-    call = parallel.compile_rounds(
-      engine,
-      functools.partial(vae.train_step, mapped),
-      rounds=1,
-      draws=1,
-      batch_size=16,
-      resident=True,
-    )
-    arrays = engine.replicate(dataset.arrays())
-    for _ in range(3):
-      seed = engine.replicate(np.uint32(0))
-      state, metrics = call(state, arrays, seed)
-    found.append(jax.device_get((state, metrics)))
-  chex.assert_trees_all_close(*found, atol=2e-5, rtol=1e-4)

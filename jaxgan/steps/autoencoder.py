@@ -13,19 +13,18 @@ https://jmlr.org/papers/v11/vincent10a.html, section 3).
 """
 
 import dataclasses
-import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors, models, noise
+from jaxgan import encoder_decoder, errors, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
+from jaxgan.encoder_decoder import NETWORKS, averaged, to_images, to_pixels
 from jaxgan.state import TrainState
 
-NETWORKS = ('encoder', 'decoder')
 SHOWN_IMAGES = 10  # in the grid
 SMALLEST_ERROR = 1e-10  # of an image, 100 dB
 
@@ -65,7 +64,8 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
       f'corruption={config.corruption} must not be negative; 0 is off'
     )
   method = Autoencoder(
-    **networks(config, spec, axis_name), corruption=config.corruption
+    **encoder_decoder.networks(config, spec, axis_name),
+    corruption=config.corruption,
   )
   code, _ = _code(method)
   made = jax.eval_shape(_untrained(method.decoder), code).shape[1:]
@@ -75,39 +75,6 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
       f'the data have {spec.shape}; choose another network'
     )
   return method
-
-
-def networks(config, spec: Spec, axis_name: str | None, **derived):
-  """Fields of a method that encoders with decoders have in common.
-
-  Args:
-    config: of the run: 'encoder', 'decoder', 'batch_size', 'ema_halflife',
-      'ema_rampup'.
-    spec: of the data.
-    axis_name: set where the caller maps the step over parts of the batch.
-    **derived: fields of networks that follow from others.
-  """
-  if not spec.is_image:
-    raise errors.UserError(
-      f'method={config.method!r} needs images and data.name='
-      f'{config.data.name!r} has points; set another data.name'
-    )
-  fields = {
-    'shape': spec.shape,
-    'ema_halflife': config.ema_halflife,
-    'ema_rampup': config.ema_rampup,
-    'axis_name': axis_name,
-  }
-  for name in NETWORKS:
-    fields[name], fields[f'{name}_optimizer'] = models.trained(
-      config,
-      name,
-      config.batch_size,
-      shape=spec.shape,
-      axis_name=axis_name,
-      **derived,
-    )
-  return fields
 
 
 def _untrained(module: nn.Module):
@@ -144,66 +111,7 @@ def draws(method: Autoencoder) -> int:
 
 def init(method: Autoencoder, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  return create(method, modules(method), key)
-
-
-def create(method, parts, key: jax.Array) -> TrainState:
-  """The first state of any method with an encoder and a decoder."""
-  found = {
-    name: state_lib.create(
-      parts[name][0],
-      getattr(method, f'{name}_optimizer'),
-      jax.random.fold_in(key, place),
-      *parts[name][1],
-    )
-    for place, name in enumerate(NETWORKS)
-  }
-  # A copy: the state is donated, and a buffer can be given away only once.
-  averages = {n: jax.tree.map(jnp.copy, v.params) for n, v in found.items()}
-  return TrainState(jnp.zeros((), jnp.int32), found, averages, {})
-
-
-def move(method, state: TrainState, grads, stats, metrics, count: int):
-  """The state after a round: both networks and their averages.
-
-  Args:
-    method: any with an encoder and a decoder.
-    state: the state before.
-    grads: {'encoder': ..., 'decoder': ...} over this device's part.
-    stats: mutable collections of both after the forward pass.
-    metrics: scalars by full name over this device's part.
-    count: images in this device's part.
-
-  Returns:
-    The state and metrics of the global batch, norms of both networks included.
-  """
-  grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
-  averages = {}
-  for name in NETWORKS:
-    optimizer = getattr(method, f'{name}_optimizer')
-    state, norms = state_lib.move(
-      state, name, optimizer, grads[name], stats[name], {}
-    )
-    metrics |= norms
-    averages[name] = state_lib.average(
-      state.ema[name],
-      state.networks[name].params,
-      state.step,
-      state_lib.global_size(count, method.axis_name),
-      method.ema_halflife,
-      method.ema_rampup,
-    )
-  return state.replace(step=state.step + 1, ema=averages), metrics
-
-
-def to_pixels(images: jax.Array) -> jax.Array:
-  """[-1, 1] to [0, 1]."""
-  return (images + 1.0) / 2.0
-
-
-def to_images(pixels: jax.Array) -> jax.Array:
-  """[0, 1] to [-1, 1]; what lies outside is clipped."""
-  return jnp.clip(2.0 * pixels - 1.0, -1.0, 1.0)
+  return encoder_decoder.create(method, modules(method), key)
 
 
 def corrupt(method: Autoencoder, pixels: jax.Array, key, axis_name=None):
@@ -258,14 +166,7 @@ def train_step(method: Autoencoder, state: TrainState, batch, key):
 
   params = {name: state.networks[name].params for name in NETWORKS}
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
-  return move(method, state, grads, stats, metrics, len(pixels))
-
-
-def averaged(method, state: TrainState, name: str, inputs: jax.Array):
-  """Output of the network `name` with averaged weights."""
-  stats = state.networks[name].stats
-  module = getattr(method, name)
-  return state_lib.apply(module, state.ema[name], stats, inputs, train=False)[0]
+  return encoder_decoder.move(method, state, grads, stats, metrics, len(pixels))
 
 
 def sample(method: Autoencoder, state: TrainState, key, num: int):
@@ -327,29 +228,8 @@ def preview(method: Autoencoder, state: TrainState, batch, key):
   seen = corrupt(method, to_pixels(images), key)
   code = averaged(method, state, 'encoder', seen)
   logits = averaged(method, state, 'decoder', code)
-  rows = [images, code_pictures(code, method.shape)]
+  rows = [images, encoder_decoder.code_pictures(code, method.shape)]
   if method.corruption:
     rows.insert(1, to_images(seen))
   rows.append(to_images(jax.nn.sigmoid(logits)))
   return {'reconstructions': jnp.stack(rows)}
-
-
-def code_pictures(code: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-  """Codes [B, ...] as pictures [B, *shape] in [-1, 1].
-
-  The numbers of a flat code, or the channels of a code [B, h, w, C], lie in a
-  square, row by row. The smallest number of all codes is black, the largest
-  white.
-  """
-  code = code.reshape(len(code), *(1, 1, *code.shape[1:])[-3:])
-  low, high = jnp.min(code), jnp.max(code)
-  code = (code - low) / jnp.maximum(high - low, 1e-12)  # [0, 1]
-  num, height, width, channels = code.shape
-  side = math.ceil(math.sqrt(channels))
-  rows = -(-channels // side)
-  fill = ((0, 0), (0, 0), (0, 0), (0, rows * side - channels))
-  code = jnp.pad(code, fill).reshape(num, height, width, rows, side)
-  code = code.transpose(0, 3, 1, 4, 2)  # [B, rows, h, side, w]
-  code = code.reshape(num, rows * height, side * width, 1)
-  picture = jax.image.resize(code, (num, *shape[:2], 1), 'nearest')
-  return to_images(jnp.broadcast_to(picture, (num, *shape)))

@@ -29,12 +29,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors, noise
+from jaxgan import encoder_decoder, errors, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
+from jaxgan.encoder_decoder import NETWORKS, averaged, to_images, to_pixels
 from jaxgan.state import TrainState
-from jaxgan.steps import autoencoder
-from jaxgan.steps.autoencoder import NETWORKS, averaged, to_images, to_pixels
 
 SHOWN_IMAGES = 10  # of which reconstructions are shown
 PREVIEW_SIZE = 100
@@ -137,7 +136,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
     )
   size = config.latent_size
   return VAE(
-    **autoencoder.networks(config, spec, axis_name, code_size=2 * size),
+    **encoder_decoder.networks(config, spec, axis_name, code_size=2 * size),
     latent_size=size,
     likelihood=LIKELIHOODS[config.likelihood](config.decoder_deviation),
     beta=config.beta,
@@ -168,7 +167,7 @@ def draws(method: VAE) -> int:
 
 def init(method: VAE, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  return autoencoder.create(method, modules(method), key)
+  return encoder_decoder.create(method, modules(method), key)
 
 
 def divergence(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
@@ -269,7 +268,7 @@ def train_step(method: VAE, state: TrainState, batch, key):
 
   params = {name: state.networks[name].params for name in NETWORKS}
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
-  return autoencoder.move(method, state, grads, stats, metrics, len(pixels))
+  return encoder_decoder.move(method, state, grads, stats, metrics, len(pixels))
 
 
 def latent_space(method: VAE) -> tuple[str, int]:
@@ -373,7 +372,7 @@ def preview(method: VAE, state: TrainState, batch, key):
   mean, _ = jnp.split(code, 2, axis=-1)
   rows = [
     images,
-    autoencoder.code_pictures(mean, method.shape),
+    encoder_decoder.code_pictures(mean, method.shape),
     decode(method, state, mean),
   ]
   found = collections.OrderedDict(

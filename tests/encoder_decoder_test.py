@@ -1,0 +1,90 @@
+"""Autoencoders and VAEs alike: what is refused, devices, pictures of codes."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from configs_test import ROOT, module
+
+from jaxgan import data, encoder_decoder, errors, parallel, steps
+
+METHODS = ('autoencoder', 'vae')
+
+
+def get_config(method, variant=''):
+  return module(ROOT / 'configs' / f'{method}_mnist.py').get_config(variant)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_points_are_refused(method):
+  config = get_config(method)
+  with pytest.raises(errors.UserError, match='needs images'):
+    steps.find(method).from_config(config, data.Spec((2,)))
+
+
+def test_codes_are_drawn_square_by_square():
+  code = jnp.arange(6.0)[None]  # [1, 6]: two rows of three
+  picture = encoder_decoder.code_pictures(code, (4, 6, 3))
+  assert picture.shape == (1, 4, 6, 3)
+  want = np.linspace(-1.0, 1.0, 6).reshape(2, 3).repeat(2, 0).repeat(2, 1)
+  np.testing.assert_allclose(picture[0, ..., 1], want, atol=1e-6)
+  maps = jnp.arange(8.0).reshape(1, 2, 2, 2)  # two channels side by side
+  picture = encoder_decoder.code_pictures(maps, (2, 4, 1))[0, ..., 0]
+  want = np.array([[0, 2, 1, 3], [4, 6, 5, 7]]) / 3.5 - 1.0
+  np.testing.assert_allclose(picture, want, atol=1e-6)
+
+
+def with_noise(method):
+  """Every draw belongs to a place in the global batch."""
+  if method == 'autoencoder':
+    config = get_config(method)
+    config.encoder.code_size = 4
+    config.corruption = 0.5
+    rate = 0.5
+  else:
+    config = get_config(method, 'iwae')
+    config.latent_size = 3
+    rate = 0.01
+  config.batch_size = 16
+  config.ema_halflife = 50.0
+  config.data.update(source='toy', name='random', image_size=8)
+  for network in (config.encoder, config.decoder):
+    network.widths = (8,)
+    # Plain descent: Adam would turn rounding into signs.
+    network.optimizer.update(name='sgd', learning_rate=rate, b1=0.0)
+  return config
+
+
+# Minutes of compilation: `./launch/test.sh -m slow` runs it.
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['jit', 'pmap'])
+@pytest.mark.parametrize('method', METHODS)
+def test_eight_devices_equal_one(method, name):
+  config, algorithm = with_noise(method), steps.find(method)
+  dataset = data.load(config.data)
+  found = []
+  for engine in (
+    parallel.make('jit', 16, jax.devices()[:1]),
+    parallel.make(name, 16),
+  ):
+    parts = algorithm.from_config(config, dataset.spec)
+    init = jax.jit(functools.partial(algorithm.init, parts))
+    state = engine.replicate(init(jax.random.key(0)))
+    mapped = algorithm.from_config(config, dataset.spec, engine.axis_name)
+    call = parallel.compile_rounds(
+      engine,
+      functools.partial(algorithm.train_step, mapped),
+      rounds=1,
+      draws=1,
+      batch_size=16,
+      resident=True,
+    )
+    arrays = engine.replicate(dataset.arrays())
+    for _ in range(3):
+      seed = engine.replicate(np.uint32(0))
+      state, metrics = call(state, arrays, seed)
+    found.append(jax.device_get((state, metrics)))
+  chex.assert_trees_all_close(*found, atol=2e-5, rtol=1e-4)
