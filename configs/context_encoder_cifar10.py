@@ -6,8 +6,9 @@ Pathak et al. 2016, https://arxiv.org/abs/1604.07379
     --workdir=runs/context_encoder --config.data.source=folder \
     --config.data.path=cifar10/train
 
-The folder holds a folder of images for every class. With cifar10 prepared for
-TFDS, leave the last two flags out.
+The folder holds a folder of images for every class; --config.data.held_out=0.1
+keeps a tenth of each for the grid and for --config.eval_every=1000. With
+cifar10 prepared for TFDS, leave the last two flags out.
 
 One field:    --config.reconstruction.weight=1 --config.adversarial=0
 A variant:    --config=configs/context_encoder_cifar10.py:tutorial

@@ -53,6 +53,7 @@ def defaults() -> ml_collections.ConfigDict:
   config.data.manual_dir = ''  # original files to prepare a TFDS set from
   config.data.download = False  # whether a TFDS set may be downloaded
   config.data.path = ''  # of a folder of images
+  config.data.held_out = 0.0  # share of a folder that is not trained on
   config.data.classes = ()  # names of the classes to use; () is all
   config.data.limit = 0  # the first so many examples; 0 is all
   config.data.shuffle = True  # an order of its own for every epoch
@@ -180,6 +181,8 @@ def _problems(config) -> Iterator[str]:
   for name in ('label_noise', 'label_flip', 'top_k', 'replay_share'):
     if fields.get(name, 0.0) > 1.0:
       yield f'{name}={fields[name]} must be at most 1'
+  if not 0 <= fields['data.held_out'] < 1:
+    yield f'data.held_out={fields["data.held_out"]} must be in [0, 1)'
   if fields['seed'] >= 2**32:
     yield f'seed={fields["seed"]} must be below 2**32'
   if fields['data.image_size'] ** 2 * 3 > fields['data.max_pixels']:

@@ -224,6 +224,8 @@ def test_a_network_of_another_size_is_refused(config, monkeypatch):
     ('data.resize', 'zoom'),
     ('data.on_bad', 'ignore'),
     ('data.channels', 2),
+    ('data.held_out', -0.1),
+    ('data.held_out', 1.0),
     ('data.image_size', 100_000),
   ],
 )

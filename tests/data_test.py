@@ -284,6 +284,79 @@ def test_a_file_that_breaks_while_streaming_is_named(folder):
     list(stream.rounds(found, 0, 6, 1, 0, 3))
 
 
+def many(root, counts):
+  """Grey images in class folders, each with a grey of its own."""
+  values = iter(range(1, 256))
+  for name, count in counts.items():
+    for k in range(count):
+      write(root / name / f'{k:02d}.png', np.full((4, 4), next(values)))
+
+
+def split(path, **fields):
+  both = [data.load(in_folder(path, **fields), s) for s in ('train', 'test')]
+  return both, [all_images(found)[:, 0, 0, 0].tolist() for found in both]
+
+
+def test_a_share_of_each_class_is_held_out(tmp_path):
+  many(tmp_path, {'cat': 30, 'dog': 20, 'emu': 7})
+  (train, test), (trained, tested) = split(tmp_path, held_out=0.1)
+  assert sorted(trained + tested) == list(range(1, 58))
+  assert train.spec == test.spec
+  assert train.identity != test.identity
+  counts = np.bincount(test.arrays()['label'], minlength=3)
+  assert counts.tolist() == [3, 2, 1]
+  for found in (train, test):
+    np.testing.assert_array_equal(found.arrays()['label'], found.labels)
+  # The same ones whatever else is asked for, and not the first ones.
+  _, again = split(tmp_path, held_out=0.1, shuffle=False, channels=3)
+  assert again == [trained, tested]
+  (_, dogs), (_, tested_dogs) = split(tmp_path, held_out=0.1, classes=('dog',))
+  assert dogs.size == 2
+  assert set(tested_dogs) < set(tested)
+  assert tested_dogs != [31, 32]
+
+
+def test_loose_images_are_held_out_too(tmp_path):
+  many(tmp_path, {'': 40})
+  (train, test), (_, tested) = split(tmp_path, held_out=0.25)
+  assert (train.size, test.size) == (30, 10)
+  assert tested != list(range(1, 11))
+  whole = data.load(in_folder(tmp_path))
+  assert whole.size == 40
+  assert whole.identity != train.identity
+
+
+def test_streams_hold_nothing_of_the_other_split(tmp_path):
+  many(tmp_path, {'cat': 10, 'dog': 10})
+  (train, _), (trained, _) = split(tmp_path, held_out=0.2)
+  batches = list(stream.rounds(train, 0, 8, 1, 0, 4))
+  seen = np.concatenate([batch['image'][:, 0, 0, 0] for batch in batches])
+  assert set(seen.tolist()) == set(trained)
+
+
+def test_nothing_is_held_out_unless_asked_for(folder):
+  with pytest.raises(errors.DataError, match=r'eval_every=0.*held_out=0\.1'):
+    data.load(in_folder(folder), 'test')
+
+
+@pytest.mark.parametrize('share', [0.01, 0.99])
+def test_a_share_that_leaves_nothing_is_refused(share, folder):
+  with pytest.raises(errors.DataError, match=f'data.held_out={share} of 6'):
+    data.load(in_folder(folder, held_out=share))
+
+
+def test_classes_without_held_out_images_are_refused(tmp_path):
+  many(tmp_path, {'cat': 30, 'dog': 2})
+  fields = in_folder(tmp_path, held_out=0.1, classes=('dog',))
+  with pytest.raises(errors.DataError, match=r"data\.classes=\('dog',\)"):
+    data.load(fields, 'test')
+
+
+def test_other_sources_hold_images_back_by_themselves():
+  with pytest.raises(errors.DataError, match=r'held_out=0\.1 is for folders'):
+    data.load(settings(source='embedded', held_out=0.1))
+
+
 @pytest.mark.parametrize(
   ('mode', 'grey'), [('L', True), ('I;16B', True), ('RGB', False), ('P', False)]
 )

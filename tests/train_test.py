@@ -303,6 +303,30 @@ def test_samples_are_the_main_picture_and_held_out_images_are_read_once(
   assert sorted(pictures(tmp_path / 'run')) == names
 
 
+@pytest.mark.parametrize('resident_bytes', [0, 2**20])
+def test_a_folder_is_scored_on_what_is_held_out(resident_bytes, tmp_path):
+  rng = np.random.default_rng(0)
+  for k in range(20):
+    image = Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8))
+    (tmp_path / 'images').mkdir(exist_ok=True)
+    image.save(tmp_path / 'images' / f'{k}.png')
+  fields = {
+    'data.source': 'folder',
+    'data.path': str(tmp_path / 'images'),
+    'data.held_out': 0.2,
+    'data.resident_bytes': resident_bytes,
+    'eval_every': 2,
+    'num_steps': 2,
+  }
+  train.train(small(**fields), tmp_path / 'run')
+  assert 'discriminator/held_out' in lines(tmp_path / 'run')[-1]
+  found = json.loads((tmp_path / 'run' / 'config.json').read_text())
+  assert found['data']['size'] == 16
+  fields |= {'data.held_out': 0.1, 'num_steps': 4}
+  with pytest.raises(errors.UserError, match=r'data\.held_out: 0\.2 -> 0\.1'):
+    train.train(small(**fields), tmp_path / 'run')
+
+
 def test_points_are_drawn_as_a_cloud(tmp_path):
   fields = {'data.name': 'ring', 'num_steps': 2}
   train.train(small(**fields), tmp_path / 'run')

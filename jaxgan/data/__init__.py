@@ -57,8 +57,22 @@ def resolve(settings) -> str:
 
 
 def load(settings, split: str = 'train') -> Dataset:
-  """The data set that `config.data` describes."""
-  found = SOURCES[resolve(settings)](settings, split)
+  """The data set that `config.data` describes.
+
+  Args:
+    settings: `config.data`.
+    split: 'train', or 'test', what is never trained on.
+
+  Raises:
+    DataError: if there are no such data.
+  """
+  source = resolve(settings)
+  if settings.held_out and source != 'folder':
+    raise errors.DataError(
+      f'data.held_out={settings.held_out} is for folders and data.source='
+      f'{source!r} holds images back by itself; set data.held_out=0.0'
+    )
+  found = SOURCES[source](settings, split)
   if settings.classes:
     found = dataset.of_classes(found, settings.classes)
   if settings.limit and split == 'train':

@@ -113,6 +113,11 @@ def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
   renamed[[known.index(name) for name in names]] = np.arange(len(names))
   labels = renamed[np.asarray(labels)]
   rows = np.flatnonzero(labels >= 0)
+  if not len(rows):
+    raise errors.DataError(
+      f'data.classes={tuple(names)}: the {found.split} split of {found.name!r} '
+      'has no example of these; choose others'
+    )
   spec = dataclasses.replace(
     found.spec, num_classes=len(names), classes=tuple(names)
   )

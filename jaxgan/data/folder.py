@@ -71,6 +71,27 @@ def _unreadable(path, error: Exception) -> errors.DataError:
   return errors.DataError(f'{reason}; remove it or set data.on_bad=skip')
 
 
+def _is_test(size: int, labels: np.ndarray | None, share: float) -> np.ndarray:
+  """Which of the sorted images are the test split, bool [size].
+
+  They depend on nothing but the arguments. Of each class it is the share, up to
+  rounding.
+  """
+  rows = np.random.default_rng(0).permutation(size)
+  if labels is not None:
+    rows = rows[np.argsort(labels[rows], kind='stable')]
+  # Class after class, at even distances.
+  count = np.floor(np.arange(size + 1) * share + 0.5)
+  found = np.empty(size, bool)
+  found[rows] = np.diff(count) > 0
+  if found.all() or not found.any():
+    raise errors.DataError(
+      f'data.held_out={share} of {size} images leaves {size - found.sum()} to '
+      f'train on and {found.sum()} to test on; set another share, or 0.0'
+    )
+  return found
+
+
 def load(settings, split: str) -> dataset.Dataset:
   """Reads headers now, pixels when asked for.
 
@@ -80,11 +101,17 @@ def load(settings, split: str) -> dataset.Dataset:
 
   Args:
     settings: `config.data`.
-    split: 'train' is the whole folder; there is no other.
+    split: 'test' is the share `data.held_out` of the images, of every class the
+      same share; 'train' is the rest.
+
+  Raises:
+    DataError: for files that can't be read, and for a split without images.
   """
-  if split != 'train':
+  held_out = settings.held_out
+  if split != 'train' and not held_out:
     raise errors.DataError(
-      "data.source='folder' has no images to hold out; set eval_every=0"
+      "data.source='folder' holds no images back; set eval_every=0, or a "
+      'share of them, data.held_out=0.1'
     )
   root = pathlib.Path(settings.path).expanduser()
   if not settings.path:
@@ -115,7 +142,17 @@ def load(settings, split: str) -> dataset.Dataset:
 
   size = _size(settings, sizes)
   channels = settings.channels or (1 if grey else 3)
-  label = {name: place for place, name in enumerate(classes)}
+  labels = None
+  if classes:
+    number = {name: k for k, name in enumerate(classes)}
+    names = [path.relative_to(root).parts[0] for path in good]
+    labels = np.array([number[name] for name in names], np.int32)
+  total = len(good)
+  if held_out:
+    is_test = _is_test(total, labels, held_out)
+    rows = np.flatnonzero(is_test == (split == 'test'))
+    good = [good[row] for row in rows]
+    labels = None if labels is None else labels[rows]
 
   def read(place):
     path = good[place]
@@ -125,9 +162,8 @@ def load(settings, split: str) -> dataset.Dataset:
       except Exception as error:
         raise _unreadable(path, error) from None
     example = {'image': image}
-    if classes:
-      name = path.relative_to(root).parts[0]
-      example['label'] = np.int32(label[name])
+    if labels is not None:
+      example['label'] = labels[place]
     return example
 
   listing = hashlib.blake2b(digest_size=16)
@@ -142,9 +178,8 @@ def load(settings, split: str) -> dataset.Dataset:
     size=len(good),
     read=read,
     identity={'listing': listing.hexdigest()},
-    labels=np.array([label[path.relative_to(root).parts[0]] for path in good])
-    if classes
-    else None,
+    labels=labels,
     detail=f'{len(good):,} images of {root}'
+    + (f', {total - len(good):,} in the other split' if held_out else '')
     + (f', {len(bad)} unreadable ones skipped' if bad else ''),
   )
