@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import adversary, augment, errors, models, noise
+from jaxgan import adversary, discriminate, errors, models, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.state import TrainState
@@ -101,6 +101,11 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
       f'auxiliary={method.auxiliary} needs conditional=True and '
       "discriminator.conditioning='auxiliary'"
     )
+  if method.replay_size and num_classes:
+    raise errors.UserError(
+      f'replay_size={method.replay_size} shows earlier images, whose labels '
+      'are not kept; set replay_size=0 or conditional=False'
+    )
   if _image_shape(method) != spec.shape:
     raise errors.UserError(
       f'generator.name={config.generator.name!r} makes images of shape '
@@ -115,26 +120,22 @@ def _inputs(method: GAN, x, label):
   return (x, label) if method.num_classes else (x,)
 
 
+def _latent_example(method: GAN):
+  z, label = jnp.zeros((1, method.latent_size)), jnp.zeros(1, int)
+  return _inputs(method, z, label)
+
+
 def _image_shape(method: GAN) -> tuple[int, ...]:
-  """Of what an untrained generator makes of one latent."""
-  inputs = _inputs(
-    method, jnp.zeros((1, method.latent_size)), jnp.zeros(1, int)
-  )
-
-  def run(key):
-    return method.generator.init_with_output(key, *inputs, train=False)[0]
-
-  return jax.eval_shape(run, jax.random.key(0)).shape[1:]
+  return adversary.made_shape(method.generator, *_latent_example(method))
 
 
 def modules(method: GAN):
   """Both networks with an example of their inputs, for tables."""
-  z = jnp.zeros((1, method.latent_size))
   shown = adversary.shown_example(method, _image_shape(method))
-  label = jnp.zeros(1, int)
+  shown = _inputs(method, shown, jnp.zeros(1, int))
   return {
-    'generator': (method.generator, _inputs(method, z, label)),
-    'discriminator': (method.discriminator, _inputs(method, shown, label)),
+    'generator': (method.generator, _latent_example(method)),
+    'discriminator': (method.discriminator, shown),
   }
 
 
@@ -222,8 +223,7 @@ def discriminator_step(method: GAN, state: TrainState, batch, z, key):
     z: latents [B, Z] of the fakes, which have the labels of the reals.
     key: for this update.
   """
-  names = ('dropout', 'replay', 'real', 'fake')
-  keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+  keys = noise.keys(key, 'dropout', 'replay', 'real', 'fake')
   generator, label = state.networks['generator'], batch.get('label')
   fake, _ = _generate(
     method,
@@ -234,9 +234,11 @@ def discriminator_step(method: GAN, state: TrainState, batch, z, key):
     keys['dropout'],
     train=method.fakes == 'batch',
   )
-  fake, state = adversary.recall(method, state, fake, keys['replay'])
+  fake, state = discriminate.recall(method, state, fake, keys['replay'])
   shown = {
-    kind: _inputs(method, adversary.show(method, state, x, keys[kind]), label)
+    kind: _inputs(
+      method, discriminate.show(method, state, x, keys[kind]), label
+    )
     for kind, x in {'real': batch['image'], 'fake': fake}.items()
   }
 
@@ -245,45 +247,38 @@ def discriminator_step(method: GAN, state: TrainState, batch, z, key):
     if method.auxiliary:
       # Odena et al. 2017 (https://arxiv.org/abs/1610.09585), equation 3.
       for kind, said in outputs.items():
-        value = adversary.classification(said, label)
+        value = discriminate.classification(said, label)
         found[f'{kind}_class_loss'] = (value, method.auxiliary)
-    if method.labelled:
+    if method.labelled and 'real' in outputs:  # Once, where updates are apart.
       said = look(_inputs(method, batch['labelled_image'], label))
-      value = adversary.classification(said, batch['labelled_label'])
+      value = discriminate.classification(said, batch['labelled_label'])
       found['labelled_loss'] = (value, method.labelled)
     return found
 
   player = adversary.player(method, 'discriminator')
-  return adversary.update(method, state, player, shown, key, terms)
+  return discriminate.update(method, state, player, shown, key, terms)
 
 
 def generator_step(method: GAN, state: TrainState, batch, z, key):
   """Updates the generator alone, and its average; see `discriminator_step`."""
+  key = jax.random.fold_in(key, 1)
   names = ('dropout', 'real_show', 'fake_show', 'real', 'fake')
-  keys = jax.random.split(jax.random.fold_in(key, 1), len(names))
-  keys = dict(zip(names, keys, strict=True))
+  keys = noise.keys(key, *names)
   real, label = batch['image'], batch.get('label')
-  stats, network = (
-    state.networks['generator'].stats,
-    state.networks['discriminator'],
-  )
+  stats = state.networks['generator'].stats
+  discriminator = adversary.player(method, 'discriminator')
 
   def judge(x, kind):
-    shown = adversary.show(method, state, x, keys[f'{kind}_show'])
-    return adversary.judge(
-      method.discriminator,
-      network.params,
-      network.stats,
-      _inputs(method, shown, label),
-      keys[kind],
-    )[0]
+    shown = discriminate.show(method, state, x, keys[f'{kind}_show'])
+    inputs = _inputs(method, shown, label)
+    return discriminate.ask(state, discriminator, inputs, keys[kind])
 
   def loss_fn(params):
     fake, after = _generate(method, params, stats, z, label, keys['dropout'])
     # Compiled, what a loss does not look at is not computed.
     on_real, on_fake = judge(real, 'real'), judge(fake, 'fake')
     metrics = {
-      'loss': adversary.generator_loss(method, state, on_real, on_fake)
+      'loss': discriminate.generator_loss(method, state, on_real, on_fake)
     }
     total = method.adversarial * metrics['loss']
     if method.feature_matching:
@@ -293,19 +288,20 @@ def generator_step(method: GAN, state: TrainState, batch, z, key):
       metrics['feature_matching'] = jnp.mean((real_mean - fake_mean) ** 2)
       total += method.feature_matching * metrics['feature_matching']
     if method.auxiliary:
-      metrics['class_loss'] = adversary.classification(on_fake, label)
+      metrics['class_loss'] = discriminate.classification(on_fake, label)
       total += method.auxiliary * metrics['class_loss']
     return total, (after, metrics)
 
   player = adversary.player(method, 'generator')
-  state, metrics = adversary.descend(state, player, loss_fn, method.axis_name)
-  average = state_lib.average(
+  state, metrics = discriminate.descend(
+    state, player, loss_fn, method.axis_name
+  )
+  average = discriminate.average(
+    method,
+    state,
     state.ema['generator'],
     state.networks['generator'].params,
-    state.step,
-    state_lib.global_size(len(real), method.axis_name),
-    method.ema_halflife,
-    method.ema_rampup,
+    len(real),
   )
   return state.replace(ema={'generator': average}), metrics
 
@@ -363,32 +359,16 @@ def sample(method: GAN, state: TrainState, key, num: int, label=None):
 
 
 def evaluate(method: GAN, state: TrainState, batch):
-  """What the discriminator says of real images that it never saw.
-
-  With a classifier among its outputs, also the share that it classifies wrong.
-  Where this falls below its output on training images, it has learnt those by
-  heart, and the generator learns nothing more from it.
+  """What the discriminator says of real images; see `discriminate.held_out`.
 
   Args:
     method: the parts that never change.
     state: a state.
     batch: 'image' [N, ...] in [-1, 1], and 'label' [N] if there are classes.
   """
-  network = state.networks['discriminator']
-  whole = len(batch['image']) // method.pack * method.pack
-  image = augment.pack(batch['image'][:whole], method.pack)
-  logits, sown = state_lib.apply_and_look(
-    method.discriminator,
-    network.params,
-    network.stats,
-    *_inputs(method, image, batch.get('label')),
-    train=False,
-  )[:2]
-  scores = {'discriminator/held_out': jnp.mean(method.loss.output(logits))}
-  if 'classes' in sown:
-    wrong = jnp.argmax(sown['classes'], axis=-1) != batch['label']
-    scores['discriminator/held_out_error'] = jnp.mean(wrong)
-  return scores
+  player, label = adversary.player(method, 'discriminator'), batch.get('label')
+  inputs = _inputs(method, batch['image'], label)
+  return discriminate.held_out(method, state, player, inputs, label)
 
 
 def preview(method: GAN, state: TrainState, batch, key):
