@@ -11,6 +11,11 @@ import jax.numpy as jnp
 UNIT_SPHERE_EPSILON = 1e-12
 
 
+def keys(key, *names: str) -> dict[str, jax.Array]:
+  """A key of its own for each name."""
+  return dict(zip(names, jax.random.split(key, len(names)), strict=True))
+
+
 def indices(count: int, axis_name: str | None = None) -> jax.Array:
   """Places [count] of this device's examples in the global batch."""
   places = jnp.arange(count)

@@ -12,7 +12,17 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import data, errors, losses, parallel, penalties, steps, summary
+from jaxgan import (
+  augment,
+  data,
+  errors,
+  losses,
+  masks,
+  parallel,
+  penalties,
+  steps,
+  summary,
+)
 from jaxgan import state as state_lib
 from jaxgan.data import toy
 from jaxgan.models import inpaint as networks
@@ -75,40 +85,6 @@ def moved(method, player, key):
   return change, metrics
 
 
-def test_every_hole_is_inside_and_of_its_size(key):
-  where = inpaint.holes(make(), key, 500)
-  assert where.known.shape == (500, 16, 13, 1)
-  np.testing.assert_array_equal((~where.known).sum(axis=(1, 2, 3)), 25)
-  first = np.argwhere(~np.asarray(where.known[..., 0]))
-  for row, corner in enumerate(np.asarray(where.corner[:50])):
-    np.testing.assert_array_equal(first[first[:, 0] == row][0, 1:], corner)
-
-
-def test_holes_are_at_all_places_equally_often(key):
-  """12 x 9 corners, 20,000 draws: four deviations around 185 each."""
-  corner = np.asarray(inpaint.holes(make(), key, 20_000).corner)
-  assert corner.min() == 0
-  np.testing.assert_array_equal(corner.max(axis=0), [11, 8])
-  counts = np.bincount(corner[:, 0] * 9 + corner[:, 1], minlength=108)
-  assert np.abs(counts - 20_000 / 108).max() < 4.5 * np.sqrt(20_000 / 108)
-
-
-def test_a_hole_belongs_to_the_example_and_not_to_the_device(key):
-  method = make()
-  mapped = jax.pmap(
-    lambda _: inpaint.holes(method, key, 2, 'data').corner, axis_name='data'
-  )
-  many = mapped(jnp.arange(8)).reshape(16, 2)
-  np.testing.assert_array_equal(many, inpaint.holes(method, key, 16).corner)
-
-
-def test_a_hole_as_large_as_the_image_has_one_place(key):
-  method = make(mask_size=13, shape=(13, 13, 3))
-  where = inpaint.holes(method, key, 4)
-  assert not where.corner.any()
-  assert not where.known.any()
-
-
 @pytest.mark.parametrize('output', ['image', 'patch'])
 def test_known_pixels_are_kept_exactly(output, key):
   method = make(output, noise_channels=1)
@@ -121,25 +97,11 @@ def test_known_pixels_are_kept_exactly(output, key):
   assert np.abs(completed - IMAGES)[~known].min() > 0.0
 
 
-def test_a_patch_goes_where_it_was_cut(key):
-  method = make('patch')
-  where = inpaint.holes(method, key, 8)
-  patch = inpaint.cut(method, IMAGES, where.corner)
-  for row, (top, left) in enumerate(np.asarray(where.corner)):
-    np.testing.assert_array_equal(
-      patch[row], IMAGES[row, top : top + 5, left : left + 5]
-    )
-  empty = jnp.where(where.known, IMAGES, 0.0)
-  np.testing.assert_array_equal(
-    inpaint.complete(method, patch, empty, where), IMAGES
-  )
-
-
 @pytest.mark.parametrize('output', ['image', 'patch'])
 @pytest.mark.parametrize('compositing', [True, False])
 def test_what_the_discriminator_sees(output, compositing, key):
   method = make(output, compositing=compositing)
-  where = inpaint.holes(method, key, 8)
+  where = masks.holes(key, 8, SHAPE, 5)
   made = jnp.zeros((8, *inpaint._output_shape(method)))
   shown = inpaint._shown(method, IMAGES, made, where)
   hole = ~where.known
@@ -153,29 +115,16 @@ def test_what_the_discriminator_sees(output, compositing, key):
   assert inputs[0].shape[1:] == shown['real'].shape[1:]
 
 
-def test_further_channels_of_the_input(key):
-  method = make(mask_channel=True, noise_channels=2, mask_value=0.5)
-  where = inpaint.holes(method, key, 8)
-  seen = inpaint.inputs(method, IMAGES, where, key)
-  assert seen.shape == (8, 16, 13, 3 + 1 + 2)
-  np.testing.assert_array_equal(seen[..., 3:4], where.known)
-  hole = np.broadcast_to(~where.known, IMAGES.shape)
-  np.testing.assert_array_equal(seen[..., :3][hole], 0.5)
-  assert 0.8 < float(seen[..., 4:].std()) < 1.2
-  state, metrics = train_step(method, init(method, key), BATCH, key)
-  chex.assert_tree_all_finite((state, metrics))
-
-
 def test_noise_changes_the_completion(key):
   """Dropout does not: it is off."""
   method = make('patch', noise_channels=1)
   state = init(method, key)
-  where = inpaint.holes(method, key, 8)
+  where = masks.holes(key, 8, SHAPE, 5)
   network = state.networks['generator']
 
   @jax.jit
   def run(key):
-    seen = inpaint.inputs(method, IMAGES, where, key)
+    seen = masks.inputs(IMAGES, where, key, noise_channels=1)
     variables = {'params': network.params, **network.stats}
     return method.generator.apply(variables, seen, train=False)
 
@@ -195,6 +144,18 @@ FIELDS = {
     'penalties': ((penalties.r1, 0.5),),
     'discriminator_batches': 'apart',
     'fakes': 'running',
+    'mask_channel': True,
+  },
+  'tricks of every adversary': {
+    'discriminator_batches': 'joint',
+    'label_noise': 0.3,
+    'label_flip': 0.1,
+    'augment': tuple(augment.AUGMENTATIONS.values()),
+    'instance_noise': 0.1,
+    'pack': 2,
+    'top_k': 0.5,
+    'replay_size': 16,
+    'replay_share': 0.5,
   },
 }
 
@@ -234,7 +195,7 @@ def test_weights_add_up_the_generators_losses(output, key):
 def test_reconstruction_counts_its_region(distance, region, key):
   """An output that is wrong by 0.5 in the hole and by 0.1 outside of it."""
   method = make(distance=distance, region=region)
-  where = inpaint.holes(method, key, 8)
+  where = masks.holes(key, 8, SHAPE, 5)
   output = IMAGES + jnp.where(where.known, 0.1, 0.5)
   found = inpaint._reconstruction(method, output, IMAGES, where)
   power = 1 if distance == 'l1' else 2
@@ -407,7 +368,7 @@ def test_the_generator_can_share_the_softened_label():
     ('output', 'video', 'image, patch'),
     ('output', 'patch', r"output='patch'.*\(10, 10, 1\)"),
     ('fakes', 'frozen', 'running'),
-    ('discriminator_batches', 'joint', 'apart'),
+    ('discriminator_batches', 'both', 'apart'),
     ('reconstruction.distance', 'l3', r'reconstruction\.distance.*mse'),
     ('reconstruction.region', 'edge', r'reconstruction\.region.*hole'),
     ('loss', 'lsq', 'least_squares'),

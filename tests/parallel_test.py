@@ -85,7 +85,10 @@ def one_device():
 
 VARIANTS = {
   'plain': {'loss': losses.PAIRS['relativistic_pairing']},
-  'means over the batch': {'loss': losses.PAIRS['relativistic_average']},
+  'means over the batch': {
+    'loss': losses.PAIRS['relativistic_average'],
+    'top_k': 0.5,
+  },
   'two updates and penalties': {
     'discriminator_steps': 2,
     'penalties': tuple((p, 0.5) for p in penalties.PENALTIES.values()),

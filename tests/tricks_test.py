@@ -312,5 +312,45 @@ def test_a_projection_is_linear_in_the_embedding(key):
   )
 
 
-def test_latents_of_every_kind_are_named():
-  assert set(noise.LATENTS) == {'normal', 'uniform', 'sphere'}
+# What tells each kind from the others, of latents [5000, 4].
+DEFINING = {
+  'normal': lambda z: (
+    abs(z.mean()) < 0.03 and abs(z.std() - 1.0) < 0.03 and abs(z).max() > 3.0
+  ),
+  'uniform': lambda z: (
+    -1.0 <= z.min() < -0.99
+    and 0.99 < z.max() < 1.0
+    and abs(z.std() - 3**-0.5) < 0.01
+  ),
+  'sphere': lambda z: np.allclose(np.linalg.norm(z, axis=1), 2.0, rtol=1e-4),
+}
+
+
+@pytest.mark.parametrize('name', noise.LATENTS)
+def test_latents_have_their_law_and_follow_the_example(name, key):
+  """On the sphere of radius sqrt(d), directions are uniform."""
+  z = noise.LATENTS[name](key, 5000, (4,))
+  assert [k for k, has in DEFINING.items() if has(np.asarray(z))] == [name]
+  correlation = np.corrcoef(z, rowvar=False) - np.eye(4)
+  assert np.abs(correlation).max() < 0.06
+  assert np.abs(z.mean(axis=0)).max() < 0.06
+  np.testing.assert_array_equal(noise.LATENTS[name](key, 3, (4,)), z[:3])
+  mapped = jax.pmap(
+    lambda _: noise.LATENTS[name](key, 2, (4,), 'data'), axis_name='data'
+  )
+  many = mapped(jnp.arange(jax.device_count())).reshape(-1, 4)
+  np.testing.assert_allclose(many, z[: len(many)], rtol=1e-6)
+
+
+@pytest.mark.parametrize('name', noise.LATENTS)
+def test_latents_of_every_kind_train(name, key):
+  """They are what the step draws: another kind gives another generator."""
+  moved = {}
+  for kind in {name, 'normal'}:
+    method = make(latent=kind)
+    state = gan.init(method, key)
+    step = jax.jit(gan.train_step, static_argnums=0)
+    after, metrics = step(method, state, BATCH, key)
+    chex.assert_tree_all_finite((after, metrics))
+    moved[kind] = float(metrics['generator/loss'])
+  assert len(set(moved.values())) == len(moved)

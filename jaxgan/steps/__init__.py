@@ -24,6 +24,9 @@ Where images come from latents, there are also
   settle(method, state) -> state, with what need be found only once
   decode(method, settled state, latents, label=None) -> images
 
+Where there is a discriminator, the method extends `adversary.Adversary`, and
+`jaxgan.discriminate` updates it.
+
 `key` is the key of the run and never changes: a step folds in `state.step`, so
 a resumed run draws the numbers that it would have drawn. Nothing here knows of
 files, flags or the training loop.

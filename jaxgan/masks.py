@@ -1,0 +1,113 @@
+"""Square holes in images: where they are, and what is put into them."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import noise
+
+
+class Holes(NamedTuple):
+  """Where pixels are missing.
+
+  Attributes:
+    corner: int [B, 2], top left of each hole.
+    known: bool [B, H, W, 1], true outside of the hole.
+  """
+
+  corner: jax.Array
+  known: jax.Array
+
+
+def holes(
+  key,
+  count: int,
+  shape: tuple[int, ...],
+  size: int,
+  axis_name: str | None = None,
+) -> Holes:
+  """One hole an example, uniform over all places where it fits.
+
+  Args:
+    key: hole i depends on it and on i, the place in the global batch, alone.
+    count: examples on this device.
+    shape: (H, W, ...) of the images.
+    size: side of the hole, in 1..min(H, W).
+    axis_name: mapped axis that splits the batch.
+  """
+  height, width = shape[:2]
+  u = noise.uniform(key, count, (2,), axis_name)
+  free = np.array([height, width]) - size + 1
+  corner = jnp.floor(u * free[None]).astype(int)
+
+  def inside(first, length):  # [B, length]
+    offset = jnp.arange(length)[None] - first[:, None]
+    return (offset >= 0) & (offset < size)
+
+  rows = inside(corner[:, 0], height)[:, :, None, None]
+  columns = inside(corner[:, 1], width)[:, None, :, None]
+  return Holes(corner, ~(rows & columns))
+
+
+def cut(image, corner, size: int):
+  """What lies in the holes: [B, H, W, C] to [B, size, size, C]."""
+
+  def one(image, corner):
+    return jax.lax.dynamic_slice(
+      image, (*corner, 0), (size, size, image.shape[-1])
+    )
+
+  return jax.vmap(one)(image, corner)
+
+
+def complete(image, output, where: Holes):
+  """Known pixels of `image` [B, H, W, C] and, in the holes, the output's.
+
+  Denton et al. 2016 (https://arxiv.org/abs/1611.06430), section 3.2.
+
+  Args:
+    image: images.
+    output: whole images [B, H, W, C], or patches [B, S, S, C] of the holes.
+    where: the holes.
+  """
+  if output.shape == image.shape:
+    return jnp.where(where.known, image, output)
+
+  def paste(image, patch, corner):
+    return jax.lax.dynamic_update_slice(image, patch, (*corner, 0))
+
+  return jax.vmap(paste)(image, output, where.corner)
+
+
+def inputs(
+  image,
+  where: Holes,
+  key,
+  value: float = 0.0,
+  channel: bool = False,
+  noise_channels: int = 0,
+  axis_name: str | None = None,
+):
+  """What a generator sees of images with holes.
+
+  Args:
+    image: [B, H, W, C].
+    where: the holes.
+    key: of the noise; row i follows example i.
+    value: what holes are filled with.
+    channel: whether 1 for known pixels and 0 for others are appended.
+    noise_channels: channels of Gaussian noise that are appended.
+    axis_name: mapped axis that splits the batch.
+
+  Returns:
+    [B, H, W, C + channel + noise_channels].
+  """
+  seen = [jnp.where(where.known, image, value)]
+  if channel:
+    seen.append(where.known.astype(image.dtype))
+  if noise_channels:
+    shape = (*image.shape[1:3], noise_channels)
+    seen.append(noise.normal(key, len(image), shape, axis_name))
+  return jnp.concatenate(seen, axis=-1)
