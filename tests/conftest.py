@@ -14,6 +14,9 @@ import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Nearly all of the suite's time is compilation of tiny programs that run once.
+# Programs of their own processes are compiled as users have them.
+jax.config.update('jax_disable_most_optimizations', True)
 
 
 def pytest_configure(config):

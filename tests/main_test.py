@@ -141,7 +141,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_a_progress_bar(monkeypatch):
   screen = Terminal()
   monkeypatch.setattr(sys, 'stdout', screen)
-  console = writers.Console(100, 0, ('generator/loss',))
+  console = writers.Console(100, 0)
   console.scalars(50, {'generator/loss': 0.5, 'steps_per_second': 10.0})
   console.close()
   assert '50%' in screen.getvalue()
@@ -151,7 +151,7 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch):
 def test_a_pipe_gets_few_lines(monkeypatch):
   screen = io.StringIO()
   monkeypatch.setattr(sys, 'stdout', screen)
-  console = writers.Console(100, 0, ('generator/loss',))
+  console = writers.Console(100, 0)
   for step in range(1, 101):
     console.scalars(step, {'generator/loss': 0.5, 'steps_per_second': 10.0})
   console.close()
