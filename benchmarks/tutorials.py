@@ -3,8 +3,8 @@
   python -m benchmarks.tutorials --epochs=1 --source=tfds --data_dir=PATH
   python -m benchmarks.tutorials --systems=gan,cgan --seeds=3 --epochs=10
 
-Each run is `python -m jaxgan.main --config=configs/NAME_mnist.py:tutorial` with a
-seed of its own. A tutorial prints the losses of an epoch's last minibatch; ours
+Each run is `python -m jaxgan.main --config=configs/NAME_mnist.py:tutorial`. A
+tutorial prints the losses of an epoch's last minibatch; ours
 are means over the last 100 rounds, in the tutorial's units: its loss of the
 discriminator is half the sum over reals and fakes. Epochs count 937 rounds (of
 LSGAN 1,875), whatever the data. Runs stay in --workdir, and a second call goes
