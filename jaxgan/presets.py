@@ -161,6 +161,33 @@ def dcgan() -> ml_collections.ConfigDict:
   return config
 
 
+def classifier() -> ml_collections.ConfigDict:
+  """The fields of `steps/classifier.py`, with a network for small images."""
+  config = ml_collections.ConfigDict()
+  config.method = 'classifier'
+  config.num_steps = 4_000
+  config.batch_size = 100
+  config.network = dict(
+    name='classifier.ConvNet',
+    widths=(32, 64),
+    kernel=5,
+    features=128,
+    dropout=0.3,
+    momentum=0.9,
+    optimizer=optimizer(
+      learning_rate=2e-3,
+      b1=0.9,
+      schedule='cosine',
+      schedule_images=config.num_steps * config.batch_size,
+    ),
+  )
+  config.augment = ()  # keys of augment.AUGMENTATIONS
+  config.label_smoothing = 0.1
+  config.ema_halflife = 10_000.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  return config
+
+
 def keras_layers(config) -> None:
   """Layers of `dcgan` as the Keras tutorials have them."""
   config.generator.update(kernel=5, slope=0.3, flat_norm=True, momentum=0.99)

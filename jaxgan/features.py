@@ -1,0 +1,111 @@
+"""Features of images that metrics are computed on: any function of images.
+
+A classifier of the data set at hand, which is trained when it is first needed
+and kept, or InceptionV3 from a file (`jaxgan.metrics.inception`).
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import config as config_lib
+from jaxgan import data, errors, presets, record, train, trained, writers
+from jaxgan.data import sampling
+from jaxgan.steps import classifier as classifier_lib
+
+_logger = logging.getLogger(__name__)
+
+BATCH = 500  # images at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+  """A function of images with a name that protocols carry.
+
+  Attributes:
+    name: of the network and what it was trained on.
+    call: images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D] and
+      'logits' [N, K].
+    error: share of held-out images that it classifies wrong; None if unknown.
+  """
+
+  name: str
+  call: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+  error: float | None = None
+
+
+def _folder(config, dataset) -> pathlib.Path:
+  """Where the classifier of these data is kept, by what it depends on."""
+  fields = {
+    name: value
+    for name, value in config_lib.flatten(config).items()
+    if name not in config_lib.HARMLESS
+  }
+  identity = [fields, config.num_steps, record.of_data(dataset)]
+  text = json.dumps(identity, sort_keys=True, default=str)
+  key = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+  home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
+  return home.expanduser() / 'jaxgan' / 'classifiers' / key
+
+
+def classifier(settings) -> Features:
+  """The classifier of the data that `settings` (a `config.data`) describes.
+
+  It is trained on the whole training split, which takes about a minute for
+  MNIST on two CPU cores; another call, or another process, finds it.
+
+  Raises:
+    UserError: if the data have no labels, or no held-out images.
+  """
+  config = config_lib.defaults()
+  config.update(presets.classifier())
+  config.sample_every = config.eval_every = 0
+  config.checkpoint_every = config.num_steps
+  config.data.update(settings)
+  # Scores of runs on parts of the data are comparable.
+  config.data.update(limit=0, shuffle=True)
+  config.data.source = data.resolve(config.data)
+  dataset = data.load(config.data)
+  if not dataset.spec.num_classes:
+    raise errors.UserError(
+      'features=classifier needs labels and the data have none; give a folder '
+      'of class folders, or features=inception'
+    )
+  folder = _folder(config, dataset)
+  done = folder / 'error.json'
+  if not done.exists():
+    _logger.info('training the classifier of these data in %s', folder)
+    train.train(config, folder)
+    run = trained.restore(folder)
+    test = data.load(config.data, 'test').arrays()
+    logits = _caller(run)(test['image'])['logits']
+    error = float(np.mean(np.argmax(logits, axis=-1) != test['label']))
+    writers.write_atomically(done, json.dumps(error))
+  run = trained.restore(folder)
+  name = f'classifier-{folder.name}'
+  return Features(name, _caller(run), json.loads(done.read_text()))
+
+
+def _caller(run: trained.Run):
+  predict = jax.jit(classifier_lib.predict, static_argnums=0)
+
+  def call(images):
+    found = []
+    for start in range(0, len(images), BATCH):
+      part = sampling.to_float(jnp.asarray(images[start : start + BATCH]))
+      missing = BATCH - len(part) if len(images) > BATCH else 0
+      # One size: another is another program.
+      part = jnp.pad(part, ((0, missing), (0, 0), (0, 0), (0, 0)))
+      out = jax.device_get(predict(run.method, run.state, part))
+      found.append({k: v[: len(v) - missing] for k, v in out.items()})
+    return {name: np.concatenate([f[name] for f in found]) for name in found[0]}
+
+  return call

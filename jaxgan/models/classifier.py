@@ -1,0 +1,48 @@
+"""A small convolutional classifier, whose features metrics are computed on."""
+
+import flax.linen as nn
+import jax
+
+from jaxgan import layers
+
+
+class ConvNet(nn.Module):
+  """Images [B, H, W, C] to logits of classes [B, num_classes].
+
+  A convolution of stride 2 for each width, batch norm and a rectifier after
+  each, then one dense layer: its rectified units are sown as 'features'
+  [B, features] into 'intermediates'.
+
+  Attributes:
+    widths: channels of the convolutions.
+    kernel: side of their kernels.
+    features: units of the dense layer.
+    dropout: rate before the last layer.
+    momentum: of running statistics.
+    num_classes: of the data.
+    axis_name: mapped axis over which batch statistics are taken.
+  """
+
+  widths: tuple[int, ...] = (32, 64)
+  kernel: int = 5
+  features: int = 128
+  dropout: float = 0.0
+  momentum: float = 0.9
+  num_classes: int = 10
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def norm(x):
+      return layers.norm(
+        'batch', train=train, momentum=self.momentum, axis_name=self.axis_name
+      )(x)
+
+    for width in self.widths:
+      x = layers.Conv(width, self.kernel, stride=2, use_bias=False)(x)
+      x = nn.relu(norm(x))
+    x = x.reshape(len(x), -1)
+    x = nn.relu(norm(nn.Dense(self.features, use_bias=False)(x)))
+    self.sow('intermediates', 'features', x)
+    x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+    return nn.Dense(self.num_classes)(x)
