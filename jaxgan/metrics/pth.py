@@ -1,0 +1,146 @@
+"""State dicts in the files of PyTorch, read without PyTorch.
+
+`torch.save` pickles a dictionary of tensors. A pickle is a program, so it may
+name dictionaries, tensors and their storages here, and nothing else. There are
+two formats: a zip archive, since PyTorch 1.6; before it a stream, in which many
+weights are still handed round.
+"""
+
+import collections
+import os
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+
+from jaxgan import errors
+
+DTYPES = {
+  'HalfStorage': '<f2',
+  'FloatStorage': '<f4',
+  'DoubleStorage': '<f8',
+  'LongStorage': '<i8',
+}
+STREAM_MAGIC = 0x1950A86A20F9469CFC6C
+_REBUILD = 'torch._utils._rebuild'
+
+
+class _Unpickler(pickle.Unpickler):
+  """Unpickles state dicts; `storage(key, dtype, size)` gives an array."""
+
+  def __init__(self, file, storage=None):
+    super().__init__(file, encoding='utf-8')
+    self._storage = storage
+
+  def find_class(self, module, name):
+    place = f'{module}.{name}'
+    if place == 'collections.OrderedDict':
+      return collections.OrderedDict
+    if module == 'torch' and name in DTYPES:
+      return DTYPES[name]
+    if place in (f'{_REBUILD}_tensor', f'{_REBUILD}_tensor_v2'):
+      return self._tensor
+    if place == f'{_REBUILD}_parameter':
+      return self._parameter
+    raise pickle.UnpicklingError(f'it names {place}, no part of a state dict')
+
+  def persistent_load(self, pid):
+    kind, dtype, key, _, size, *view = pid
+    if kind != 'storage' or any(part is not None for part in view):
+      raise pickle.UnpicklingError(f'{kind} {key} is of an unknown kind')
+    return self._storage(key, dtype, size)
+
+  def _tensor(self, storage, offset, shape, strides, *unused):
+    del unused  # Gradients and hooks.
+    # NumPy checks that all of it lies within the storage.
+    return np.ndarray(
+      shape,
+      storage.dtype,
+      storage,
+      offset * storage.itemsize,
+      [stride * storage.itemsize for stride in strides],
+    )
+
+  def _parameter(self, tensor, *unused):
+    del unused
+    return tensor
+
+
+def _read_archive(file):
+  with zipfile.ZipFile(file) as archive:
+    names = archive.namelist()
+    pickles = [name for name in names if name.endswith('/data.pkl')]
+    if len(pickles) != 1:
+      raise ValueError('an archive without one data.pkl')
+    root = pickles[0].removesuffix('data.pkl')
+    order = f'{root}byteorder'
+    if order in names and archive.read(order) != b'little':
+      raise ValueError('its numbers are big-endian')
+    storages = {}
+
+    def storage(key, dtype, size):
+      if key not in storages:
+        values = archive.read(f'{root}data/{key}')
+        storages[key] = np.frombuffer(values, dtype, size)
+      return storages[key]
+
+    with archive.open(pickles[0]) as pickled:
+      return _Unpickler(pickled, storage).load()
+
+
+def _read_stream(file):
+  """Three pickles of constants, the dictionary, the storages' keys, bytes."""
+  total = os.fstat(file.fileno()).st_size
+  if _Unpickler(file).load() != STREAM_MAGIC:
+    raise ValueError('it is none of its files')
+  _Unpickler(file).load()
+  if not _Unpickler(file).load()['little_endian']:
+    raise ValueError('its numbers are big-endian')
+  storages = {}
+
+  def storage(key, dtype, size):
+    if key not in storages:
+      if not 0 <= size * np.dtype(dtype).itemsize <= total:
+        raise EOFError(f'storage {key} is cut off')
+      storages[key] = np.zeros(size, dtype)
+    return storages[key]
+
+  state = _Unpickler(file, storage).load()
+  keys = _Unpickler(file).load()
+  if set(keys) != set(storages):
+    raise ValueError('its storages are not those of its tensors')
+  for key in keys:
+    values = storages[key]
+    (size,) = struct.unpack('<q', file.read(8))
+    if size != values.size or file.readinto(values.data) != values.nbytes:
+      raise EOFError(f'storage {key} is cut off')
+  return state
+
+
+def read(path) -> dict[str, np.ndarray]:
+  """The tensors of a state dict that `torch.save` wrote, by name.
+
+  Args:
+    path: of a .pth or .pt file of either format. Nothing in it is executed.
+
+  Raises:
+    UserError: with the path, if the file is missing, damaged, or anything but
+      a dictionary of dense tensors of 16, 32 or 64 bit floats or 64 bit
+      integers.
+  """
+  try:
+    with open(path, 'rb') as file:
+      is_archive = file.read(4) == b'PK\x03\x04'
+      file.seek(0)
+      state = _read_archive(file) if is_archive else _read_stream(file)
+    for name, value in state.items():
+      if not isinstance(name, str) or not isinstance(value, np.ndarray):
+        raise TypeError(f'{name!r} is no tensor')
+  except OSError as error:
+    raise errors.UserError(f'{path}: {error.strerror or error}') from None
+  except Exception as error:  # Damaged pickles raise whatever they like.
+    raise errors.UserError(
+      f'{path}: no state dict of PyTorch ({error or type(error).__name__})'
+    ) from None
+  return dict(state)
