@@ -227,6 +227,18 @@ class Checkpoints:
       raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
     return state, meta
 
+  def read_valid(self, step: int, like):
+    """As `read`, but whatever is damaged is a StorageError."""
+    try:
+      return self.read(step, like)
+    except errors.UserError:
+      raise
+    except Exception as error:
+      raise errors.StorageError(
+        f'checkpoint {step} in {self.folder} is not valid ({error}); choose '
+        'another step'
+      ) from error
+
   def restore(self, like):
     """The newest valid checkpoint, or None if there never was one.
 
@@ -281,12 +293,30 @@ class Checkpoints:
       raise self._failed(step, ValueError('it reads back differently'))
 
 
-def load(workdir, like):
-  """The newest valid checkpoint of any workdir, without touching it."""
+def load(workdir, like, step: int | None = None):
+  """A checkpoint of any workdir, without touching it.
+
+  Args:
+    workdir: of a run.
+    like: see `Checkpoints.read`.
+    step: which; the newest valid one if not given.
+
+  Raises:
+    UserError: if there is none.
+    StorageError: if it is damaged.
+  """
   if not pathlib.Path(workdir).is_dir():
     raise errors.UserError(f'there is no workdir {str(workdir)!r}')
   with Checkpoints(workdir, read_only=True) as checkpoints:
-    found = checkpoints.restore(like)
+    if step is None:
+      found = checkpoints.restore(like)
+    elif step not in checkpoints.steps():
+      raise errors.UserError(
+        f'{str(workdir)!r} has no checkpoint {step}; there are '
+        f'{sorted(checkpoints.steps())}'
+      )
+    else:
+      found = checkpoints.read_valid(step, like)
   if found is None:
     raise errors.UserError(
       f'{str(workdir)!r} holds no valid checkpoint; train there first'

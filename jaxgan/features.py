@@ -19,6 +19,7 @@ import numpy as np
 from jaxgan import config as config_lib
 from jaxgan import data, errors, presets, record, train, trained, writers
 from jaxgan.data import sampling
+from jaxgan.metrics import batches, inception
 from jaxgan.steps import classifier as classifier_lib
 
 _logger = logging.getLogger(__name__)
@@ -96,16 +97,34 @@ def classifier(settings) -> Features:
 
 def _caller(run: trained.Run):
   predict = jax.jit(classifier_lib.predict, static_argnums=0)
+  return batches.in_batches(
+    lambda images: predict(
+      run.method, run.state, sampling.to_float(jnp.asarray(images))
+    ),
+    BATCH,
+  )
 
-  def call(images):
-    found = []
-    for start in range(0, len(images), BATCH):
-      part = sampling.to_float(jnp.asarray(images[start : start + BATCH]))
-      missing = BATCH - len(part) if len(images) > BATCH else 0
-      # One size: another is another program.
-      part = jnp.pad(part, ((0, missing), (0, 0), (0, 0), (0, 0)))
-      out = jax.device_get(predict(run.method, run.state, part))
-      found.append({k: v[: len(v) - missing] for k, v in out.items()})
-    return {name: np.concatenate([f[name] for f in found]) for name in found[0]}
 
-  return call
+def _inception(path: str) -> Features:
+  call = inception.features(path)
+
+  def renamed(images):
+    found = call(images)
+    # Without the last bias, as in the code of Salimans et al.
+    return {'features': found['pool'], 'logits': found['logits_unbiased']}
+
+  return Features('inception', renamed)
+
+
+def find(name: str, settings) -> Features:
+  """'classifier' of the data of `settings`, or 'inception:PATH'.
+
+  Raises:
+    UserError: for another name, and for a file that is not the network's.
+  """
+  kind, _, path = name.partition(':')
+  if kind == 'inception':
+    return _inception(path)
+  if name != 'classifier':
+    raise errors.unknown('--features', name, ['classifier', 'inception:PATH'])
+  return classifier(settings)

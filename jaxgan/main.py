@@ -28,7 +28,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
-_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'sample'], 'What to do.')
+_MODE = flags.DEFINE_enum(
+  'mode', 'train', ['train', 'sample', 'evaluate'], 'What to do.'
+)
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
   flags.DEFINE_integer(
@@ -60,6 +62,25 @@ _SAMPLE = [
     'seconds', None, 'Length of an animation (one for each latent).'
   ),
 ]
+
+# Of --mode=evaluate, with --num and --seed; see `jaxgan.evaluate.Request`.
+_EVALUATE = [
+  flags.DEFINE_string(
+    'steps', None, 'Checkpoints: newest, all, or steps as 1000,2000 (newest).'
+  ),
+  flags.DEFINE_bool(
+    'follow', None, 'Goes on with every checkpoint until the run is done.'
+  ),
+  flags.DEFINE_list('scores', None, 'Keys of scores.SCORES (all).'),
+  flags.DEFINE_string(
+    'features', None, 'Of images: classifier, or inception:PATH (classifier).'
+  ),
+]
+_OF_MODE = {
+  'train': [],
+  'sample': _SAMPLE,
+  'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+}
 
 LONGEST_NAME = 80
 
@@ -137,23 +158,40 @@ def _fail(error: errors.UserError) -> None:
   sys.exit(error.exit_code)
 
 
+def _refuse_others(mode: str) -> None:
+  """Raises for flags that another mode reads."""
+  for other, known in _OF_MODE.items():
+    for flag in known:
+      if flag not in _OF_MODE[mode] and flags.FLAGS[flag.name].present:
+        raise errors.UserError(
+          f'--{flag.name} is for --mode={other}; fields of the config are set '
+          f'by --config.{flag.name}'
+        )
+
+
 def main(argv) -> None:
   if len(argv) > 1:
     raise errors.UserError(f'unknown argument {argv[1]!r}; flags begin with --')
-  if _MODE.value == 'sample':
-    if not _WORKDIR.value:
-      raise errors.UserError('--mode=sample needs --workdir')
+  mode = _MODE.value
+  _refuse_others(mode)
+  if mode != 'train' and not _WORKDIR.value:
+    raise errors.UserError(f'--mode={mode} needs --workdir')
+  if mode == 'sample':
     from jaxgan import sample
 
     request = {flag.name: flag.value for flag in _SAMPLE}
     print(sample.sample(_WORKDIR.value, **request))
     return
-  for flag in _SAMPLE:
-    if flags.FLAGS[flag.name].present:
-      raise errors.UserError(
-        f'--{flag.name} is for --mode=sample; fields of the config are set by '
-        f'--config.{flag.name}'
-      )
+  if mode == 'evaluate':
+    from jaxgan import evaluate
+
+    given = {
+      flag.name: flag.value
+      for flag in _OF_MODE['evaluate']
+      if flag.value is not None
+    }
+    evaluate.evaluate(_WORKDIR.value, evaluate.Request(**given))
+    return
   flag = flags.FLAGS['config']
   if not flag.present:
     raise errors.UserError('--config is missing; try configs/gan_mnist.py')

@@ -52,7 +52,7 @@ def sample(
   if request.format in ANIMATED:
     _animate(request, run, label, path)
   elif request.format == 'images':
-    images = _images(request, run, label)
+    images = draw(run, request.num, request.seed, label)
     path.mkdir(exist_ok=True)
     for place, image in enumerate(images):
       grid.save(path / f'{place:04d}.png', sampling.to_uint8(image))
@@ -61,14 +61,21 @@ def sample(
   return path
 
 
-def _images(request: Request, run: Run, label) -> Iterator[np.ndarray]:
-  """Images of random latents, one by one."""
-  key = jax.random.key(request.seed)
+def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
+  """Images of random latents, one by one, [H, W, C] in [-1, 1].
+
+  Args:
+    run: a trained run.
+    num: how many.
+    seed: of the latents; image i depends on it and on i alone.
+    label: classes [num] for conditional runs; by default all in turn.
+  """
+  key = jax.random.key(seed)
   if run.has_latents:
-    z = run.algorithm.latents(run.method, key, request.num)
+    z = run.algorithm.latents(run.method, key, num)
     return _decoded(run, z, label)
-  draw = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
-  return iter(jax.device_get(draw(run.method, run.state, key, request.num)))
+  sample_all = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
+  return iter(jax.device_get(sample_all(run.method, run.state, key, num)))
 
 
 def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
@@ -92,7 +99,7 @@ def _grid(request: Request, run: Run, label, path: pathlib.Path) -> None:
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
   columns, classes = None, label
   if request.walk is None:
-    images = _images(request, run, label)
+    images = draw(run, request.num, request.seed, label)
     caption += 'samples'
     if request.labels == ALL:
       columns = len(run.classes)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import jax
+import ml_collections
 
 from jaxgan import checkpoint, errors, steps
 from jaxgan import config as config_lib
@@ -23,14 +24,16 @@ class Run:
   Attributes:
     algorithm: its module in `jaxgan.steps`.
     method: the parts that never change.
-    state: the newest valid TrainState.
+    state: a valid TrainState, the newest if not said otherwise.
     spec: of the data.
+    config: of the run.
   """
 
   algorithm: ModuleType
   method: Any
   state: TrainState
   spec: Spec
+  config: ml_collections.ConfigDict
 
   @property
   def name(self) -> str:
@@ -47,8 +50,18 @@ class Run:
     return (self.spec.classes or tuple(map(str, range(num))))[:num]
 
 
-def restore(workdir) -> Run:
-  """Reads the config and the newest valid checkpoint of a workdir.
+def steps_of(workdir) -> list[int]:
+  """Steps of the checkpoints of a workdir, newest first."""
+  with checkpoint.Checkpoints(workdir, read_only=True) as checkpoints:
+    return checkpoints.steps()
+
+
+def restore(workdir, step: int | None = None) -> Run:
+  """Reads the config and a checkpoint of a workdir.
+
+  Args:
+    workdir: of the run.
+    step: of the checkpoint; the newest valid one if not given.
 
   Raises:
     UserError: if there is no run, no valid checkpoint, or a config that other
@@ -74,8 +87,8 @@ def restore(workdir) -> Run:
   like = jax.eval_shape(
     functools.partial(algorithm.init, method), jax.random.key(0)
   )
-  state, _ = checkpoint.load(workdir, like)
-  return Run(algorithm, method, state, spec)
+  state, _ = checkpoint.load(workdir, like, step)
+  return Run(algorithm, method, state, spec, config)
 
 
 def _refuse_old(workdir, record, error: Exception) -> None:

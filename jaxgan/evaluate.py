@@ -1,0 +1,242 @@
+"""Checkpoints to scores.
+
+  python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist
+  python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist --follow
+
+Every checkpoint asked for is one line of `eval.jsonl` in the workdir. The name
+of a number carries its protocol, `frechet/classifier-1f2e/10000-test/10000`:
+the score, the features, the real images and the number of fakes, always of
+averaged weights. Real training images in the place of fakes, and what a perfect
+generator would get, are printed beside it.
+"""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from jaxgan import data, errors, parallel, sample, scores, trained
+from jaxgan import features as features_lib
+from jaxgan.data import sampling
+from jaxgan.scores import Images
+from jaxgan.visual import grid
+
+POLL_SECONDS = 5.0
+CHUNK = 1_000  # held-out images that an algorithm scores at a time
+SHOWN, NEIGHBOURS = 10, 5  # of the picture of nearest training images
+FILE = 'eval.jsonl'
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What to score: the flags of --mode=evaluate.
+
+  Attributes:
+    num: fakes, and at most so many real images.
+    seed: of the latents and of whatever a score draws.
+    steps: 'newest', 'all', or steps with commas between.
+    follow: goes on with every checkpoint that appears, until the run is done.
+    scores: names of rows of `scores.SCORES`; () is all.
+    features: 'classifier', or 'inception:PATH' of a file of weights.
+  """
+
+  num: int = 10_000
+  seed: int = 0
+  steps: str = 'newest'
+  follow: bool = False
+  scores: tuple[str, ...] = ()
+  features: str = 'classifier'
+
+
+class Judge:
+  """Real images, and what they are compared by.
+
+  Args:
+    settings: `config.data` of the runs to judge.
+    request: what to score.
+  """
+
+  def __init__(self, settings, request: Request):
+    if request.num < 2:
+      raise errors.UserError(f'--num={request.num} must be at least 2')
+    self.request = request
+    self.names = request.scores or tuple(scores.SCORES)
+    self.features = features_lib.find(request.features, settings)
+    self.key = jax.random.key(request.seed)
+    self._train = _some(data.load(settings, 'train'), request.num)
+    self.real = self.see(_some(data.load(settings, 'test'), request.num))
+    self.protocol = (
+      f'{self.features.name}/{len(self.real.pixels)}-test/{request.num}'
+    )
+
+  def see(self, pixels: np.ndarray) -> Images:
+    found = self.features.call(pixels)
+    return Images(pixels, found['features'], found['logits'])
+
+  def score(self, fake: Images) -> dict[str, float]:
+    """Numbers by short name."""
+    return scores.compute(self.real, fake, self.key, self.names)
+
+  def beside(self) -> dict[str, dict[str, float]]:
+    """Scores of training images, and those of a perfect generator."""
+    return {
+      'train': self.score(self.see(self._train)),
+      'ideal': scores.ideal(self.real, self.request.num),
+    }
+
+  def neighbours(self, fake: Images) -> np.ndarray:
+    """Samples above their nearest training images, [rows, columns, ...]."""
+    return scores.beside_nearest(fake, self.see(self._train), SHOWN, NEIGHBOURS)
+
+
+def _some(dataset, most: int) -> np.ndarray:
+  """At most so many images, evenly over the set, uint8."""
+  count = min(most, dataset.size)
+  places = np.arange(count) * dataset.size // count
+  if dataset.columns is not None:
+    return dataset.columns['image'][places]
+  return np.stack([dataset.read(int(place))['image'] for place in places])
+
+
+def evaluate(workdir, request: Request) -> dict[str, float]:
+  """Scores checkpoints, writes `eval.jsonl` and prints a table for each.
+
+  Args:
+    workdir: of the run.
+    request: what to score.
+
+  Returns:
+    The line of the last checkpoint.
+
+  Raises:
+    UserError: for what can not be scored.
+  """
+  workdir = pathlib.Path(workdir).absolute()
+  parallel.use_compilation_cache()
+  run = trained.restore(workdir)
+  if not run.has_latents:
+    return _held_out(workdir, run, request)
+  judge = Judge(run.config.data, request)
+  beside = judge.beside()
+  line = {}
+  for step in _steps(workdir, run.config, request):
+    began = time.monotonic()
+    try:
+      run = trained.restore(workdir, step)
+    except errors.UserError:
+      if step in trained.steps_of(workdir):
+        raise
+      continue  # The run that is followed has removed it since.
+    fake = judge.see(_fakes(run, request))
+    found = judge.score(fake)
+    line = {'step': step, 'images': step * run.config.batch_size}
+    line |= {f'{name}/{judge.protocol}': v for name, v in found.items()}
+    line['features_error'] = judge.features.error
+    line['seconds'] = time.monotonic() - began
+    _append(workdir / FILE, line)
+    picture = grid.draw(
+      sampling.to_float(judge.neighbours(fake)),
+      f'step {step:,}  samples and their {NEIGHBOURS} nearest training images',
+    )
+    grid.save(workdir / f'nearest_step_{step:08d}.png', picture)
+    print(_table(step, judge, found, beside), end='\n\n', flush=True)
+  return line
+
+
+def _fakes(run: trained.Run, request: Request) -> np.ndarray:
+  label = None
+  if run.classes:
+    label = np.arange(request.num) % len(run.classes)
+  images = sample.draw(run, request.num, request.seed, label)
+  return np.stack([sampling.to_uint8(image) for image in images])
+
+
+def _steps(workdir, config, request: Request) -> Iterator[int]:
+  """Steps to score, oldest first; with `follow`, also those yet to come."""
+  known = trained.steps_of(workdir)
+  if request.steps == 'newest':
+    chosen = known[:1]
+  elif request.steps == 'all':
+    chosen = known
+  else:
+    chosen = []
+    for part in request.steps.split(','):
+      if not part.strip().isdecimal() or int(part) not in known:
+        raise errors.UserError(
+          f'--steps={request.steps}: there is no checkpoint {part!r}; known '
+          f'are {sorted(known)}, all and newest'
+        )
+      chosen.append(int(part))
+  done = {line['step'] for line in _lines(workdir / FILE)}
+  yield from sorted(chosen)
+  done |= set(chosen)
+  while request.follow and max(done, default=0) < config.num_steps:
+    new = sorted(set(trained.steps_of(workdir)) - done)
+    yield from new
+    done |= set(new)
+    if not new:
+      time.sleep(POLL_SECONDS)
+
+
+def _lines(path: pathlib.Path) -> list[dict]:
+  if not path.exists():
+    return []
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _append(path: pathlib.Path, line) -> None:
+  with path.open('a', encoding='utf-8') as file:
+    file.write(json.dumps(line) + '\n')
+
+
+def _held_out(workdir, run: trained.Run, request: Request) -> dict[str, float]:
+  """Scores of what makes no images from latents: its own, on held-out ones."""
+  if request.steps != 'newest' or request.follow or request.scores:
+    raise errors.UserError(
+      f'method={run.name!r} makes no images from latents: it has the scores of '
+      'its held-out images alone; leave --steps, --follow and --scores out'
+    )
+  test = data.load(run.config.data, 'test').arrays()
+  size = min(request.num, len(test['image']))
+  judge = jax.jit(run.algorithm.evaluate, static_argnums=0)
+  found = {}
+  for start in range(0, size, CHUNK):
+    rows = slice(start, min(start + CHUNK, size))
+    batch = {name: column[rows] for name, column in test.items()}
+    batch['image'] = sampling.to_float(batch['image'])
+    share = len(batch['image']) / size
+    for name, value in judge(run.method, run.state, batch).items():
+      found[name] = found.get(name, 0.0) + share * float(value)
+  step = int(run.state.step)
+  line = {'step': step, 'images': step * run.config.batch_size}
+  line |= {f'{name}/{size}-test': value for name, value in found.items()}
+  _append(workdir / FILE, line)
+  rows = [[name, f'{value:.4g}'] for name, value in found.items()]
+  print(_markdown([f'step {step:,}, {size:,} test images', 'score'], rows))
+  return line
+
+
+def _table(step, judge: Judge, found, beside) -> str:
+  """Scores with what training images and a perfect generator get."""
+  kinds = {'samples': found, **beside}
+  rows = [
+    [name, *(f'{k[name]:.4g}' if name in k else '' for k in kinds.values())]
+    for name in found
+  ]
+  title = f'step {step:,}, {judge.request.num:,} samples'
+  error = judge.features.error
+  wrong = '' if error is None else f', held-out error {100 * error:.2f}%'
+  return (
+    f'features: {judge.features.name}{wrong}; '
+    f'{len(judge.real.pixels):,} real test images\n\n'
+    + _markdown([title, *kinds], rows)
+  )
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+  lines = [head, ['---'] * len(head), *rows]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
