@@ -70,6 +70,25 @@ def test_shapes_are_checked_under_jit_and_values_pass():
 
 
 @pytest.mark.parametrize(
+  ('function', 'sets'),
+  [
+    (lambda *x: kernel.distance(*x, KEY, 2, 4), (FEATURES, FEATURES)),
+    (neighbours.density_coverage, (FEATURES, FEATURES)),
+    (neighbours.nearest, (IMAGES, IMAGES)),
+    (lambda x: score.inception(x, 2), (FEATURES,)),
+    (score.accuracy, (FEATURES, np.ones(6, int))),
+    (lambda x: modes.mixture(x, FEATURES, 1.0), (FEATURES,)),
+    (parzen.score, (IMAGES, IMAGES, IMAGES)),
+    (lambda *x: wasserstein.sliced(*x, KEY), (IMAGES, IMAGES)),
+    (similarity.ms_ssim, (IMAGES, IMAGES)),
+    (lambda x: similarity.self_similarity(x, KEY), (IMAGES,)),
+  ],
+)
+def test_all_can_be_traced(function, sets):
+  jax.eval_shape(function, *sets)
+
+
+@pytest.mark.parametrize(
   ('function', 'words'),
   [
     (lambda: kernel.distance(FEATURES, FEATURES, KEY), ('size=1000', 'size=6')),

@@ -75,16 +75,33 @@ def test_precision_to_coverage_are_those_of_prdc(block, monkeypatch):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_prdc_where_a_few_rows_are_neighbours_of_most():
+  """1000-d, 2,000 each, k = 5: prdc 0.2. One row is a tie in float32."""
+  real, fake = np.random.default_rng(0).standard_normal((2, 2000, 1000))
+  found = (
+    *neighbours.precision_recall(real, fake, 5),
+    *neighbours.density_coverage(real, fake, 5),
+  )
+  np.testing.assert_allclose(found, (0.559, 0.564, 1.0085, 0.964), atol=6e-4)
+
+
 @pytest.mark.slow
 def test_the_example_of_prdc():
-  """N(0, I), 1000-d, 10,000 each, k = 5: the README of prdc."""
+  """N(0, I), 1000-d, 10,000 each, k = 5: the README of prdc.
+
+  It draws without a seed. With 2,000 rows prdc's own density had a deviation of
+  0.1 from seed to seed, its precision and recall of 0.02.
+  """
   real, fake = normal(2, 10_000, 1000)
   found = (
     *neighbours.precision_recall(real, fake, 5),
     *neighbours.density_coverage(real, fake, 5),
   )
   expected = 0.4772, 0.4705, 1.0555, 0.9735
-  np.testing.assert_allclose(found, expected, atol=0.03)
+  for value, other, off in zip(
+    found, expected, (0.06, 0.06, 0.3, 0.03), strict=True
+  ):
+    assert abs(value - other) < off
 
 
 def test_identical_sets():

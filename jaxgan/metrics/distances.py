@@ -37,7 +37,9 @@ def squared(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def blocks(x, columns: int) -> Iterator:
-  """Blocks of rows of x [N, D] with at most `BLOCK` distances to `columns`."""
+  """Rows of x [N, ...] by blocks of at most `BLOCK` distances to `columns`."""
   step = int(np.clip(BLOCK // columns, 1, len(x)))
   for first in range(0, len(x), step):
-    yield x[first : first + step]
+    size = min(step, len(x) - first)
+    # Unlike x[first : first + size] compiled once for all places.
+    yield jax.lax.dynamic_slice_in_dim(x, first, size)

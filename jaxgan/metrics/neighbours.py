@@ -60,13 +60,14 @@ def _inside(rows, squared_radii, points):
 def _balls(centres, points, k):
   """Points [N] in the ball of each centre, and balls [M] around each point."""
   squared_radii = _squared_radii(centres, k)
-  held, around, first = [], 0, 0
-  for rows in distances.blocks(centres, len(points)):
-    last = first + len(rows)
-    inside, balls = _inside(rows, squared_radii[first:last], points)
-    held.append(inside)
-    around, first = around + balls, last
-  return jnp.concatenate(held), around
+  columns = len(points)
+  blocks = zip(
+    distances.blocks(centres, columns),
+    distances.blocks(squared_radii, columns),
+    strict=True,
+  )
+  held, around = zip(*(_inside(*pair, points) for pair in blocks), strict=True)
+  return jnp.concatenate(held), sum(around)
 
 
 def precision_recall(real, fake, k: int = 3):

@@ -86,11 +86,13 @@ def shares(counts) -> jax.Array:
   return counts / jnp.sum(counts)
 
 
+@jax.jit
 def entropy(counts) -> jax.Array:
   """Of the shares of counts [K], in nats: from 0 to log K."""
   return jnp.sum(jax.scipy.special.entr(shares(counts)))
 
 
+@jax.jit
 def rarest(counts) -> jax.Array:
   """Share of the rarest class of counts [K]: from 0 to 1/K."""
   return jnp.min(shares(counts))
