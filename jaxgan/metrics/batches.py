@@ -4,29 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxgan import errors
-
-# Rounding may take a tanh this far out of [-1, 1].
-TOLERANCE = 1e-3
-
-
-def _check(images) -> None:
-  if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
-    raise errors.UserError(
-      f'images has shape {images.shape}; give [N, H, W, 1 or 3], N at least 1'
-    )
-  if images.dtype == np.uint8:
-    return
-  if not np.issubdtype(images.dtype, np.floating):
-    raise errors.UserError(
-      f'images has dtype {images.dtype}; give uint8, or floats in [-1, 1]'
-    )
-  # Written so that NaN is refused.
-  if not np.abs(images).max() <= 1 + TOLERANCE:
-    raise errors.UserError(
-      f'images has values in [{images.min():g}, {images.max():g}]; give uint8, '
-      'or floats in [-1, 1]'
-    )
+from jaxgan.metrics import check
 
 
 def in_batches(function: Callable, batch_size: int) -> Callable:
@@ -40,12 +18,12 @@ def in_batches(function: Callable, batch_size: int) -> Callable:
 
   Returns:
     images [N, H, W, C] -> {name: NumPy array [N, ...]}. Raises `UserError` for
-    images that are not [N, H, W, 1 or 3], uint8 or floats in [-1, 1].
+    images that are not [N, H, W, C], uint8 or floats in [-1, 1].
   """
 
   def call(images):
     images = np.asarray(images)
-    _check(images)
+    check.pixels(least=1, images=images)
     size = min(batch_size, len(images))
     parts = []
     for start in range(0, len(images), size):

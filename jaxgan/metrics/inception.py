@@ -246,6 +246,10 @@ def prepare(images: jax.Array) -> jax.Array:
   Args:
     images: uint8, or floats in [-1, 1].
   """
+  if images.shape[-1] not in (1, 3):
+    raise errors.UserError(
+      f'images has shape {images.shape}; give [N, H, W, 1 or 3]'
+    )
   images = sampling.to_float(images).astype(jnp.float32)
   return resize(jnp.broadcast_to(images, (*images.shape[:-1], 3)))
 

@@ -1,0 +1,45 @@
+"""Squared distances between the rows of two sets, in blocks of rows."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# Distances held at a time: 64 MiB, and a few times that while they are sorted.
+BLOCK = 2**24
+
+
+def centred(first, *others) -> list[jax.Array]:
+  """Sets [N, D] as float32, all less the mean of the first one.
+
+  `squared` cancels: its rounding is that of the largest squared length, which
+  the mean of all features would dominate.
+  """
+  wide = [_wide(x) for x in (first, *others)]
+  mean = wide[0].mean(axis=0, keepdims=True)
+  return [jnp.asarray(x - mean, jnp.float32) for x in wide]
+
+
+def _wide(x):
+  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def squared(x: jax.Array, y: jax.Array) -> jax.Array:
+  """|x_i - y_j|^2 of [N, D] and [M, D]: [N, M].
+
+  As |x|^2 + |y|^2 - 2 x.y, never below 0; off by about 1e-7 of the largest
+  |x|^2 or |y|^2.
+  """
+  product = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
+  lengths = jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None]
+  return jnp.maximum(lengths - 2.0 * product, 0.0)
+
+
+def blocks(x, columns: int) -> Iterator:
+  """Rows of x [N, ...] by blocks of at most `BLOCK` distances to `columns`."""
+  step = int(np.clip(BLOCK // columns, 1, len(x)))
+  for first in range(0, len(x), step):
+    size = min(step, len(x) - first)
+    # Unlike x[first : first + size] compiled once for all places.
+    yield jax.lax.dynamic_slice_in_dim(x, first, size)

@@ -1,0 +1,149 @@
+"""Frechet distance between Gaussians fitted to features, and its bias.
+
+Heusel et al. 2017 (https://arxiv.org/abs/1706.08500), equation 6, after Dowson
+and Landau 1982:
+
+  d^2 = |m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^1/2).
+
+With features of Inception it is called FID; with others, say which. On the
+host, in float64: of covariances in float32 the trace loses all its digits where
+the distance is small.
+
+  real = frechet.moments(real_features)
+  fake = frechet.empty(size)
+  for features in batches:
+    fake = frechet.update(fake, features)
+  frechet.distance(real, fake)
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.metrics import check
+
+
+class Moments(NamedTuple):
+  """What is known of the features seen so far; float64, a pytree.
+
+  Attributes:
+    count: number of rows.
+    mean: [D].
+    scatter: [D, D], sum of the outer products of deviations from the mean.
+  """
+
+  count: int
+  mean: np.ndarray
+  scatter: np.ndarray
+
+
+def empty(size: int) -> Moments:
+  """Of no rows with `size` features."""
+  return Moments(0, np.zeros(size), np.zeros((size, size)))
+
+
+def moments(features) -> Moments:
+  """Of features [N, D], N >= 1; O(N D^2)."""
+  (features,) = check.features(least=1, features=features)
+  features = np.asarray(features, np.float64)
+  mean = features.mean(axis=0)
+  centred = features - mean[None]
+  return Moments(len(features), mean, centred.T @ centred)
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+  """Of the rows of both, in any order and split the same up to rounding.
+
+  Chan, Golub and LeVeque 1979: unlike in E[x x^T] - m m^T nothing cancels.
+  """
+  count = a.count + b.count
+  if count == 0:
+    return a
+  change = b.mean - a.mean
+  outer = np.outer(change, change) * (a.count * b.count / count)
+  mean = a.mean + change * (b.count / count)
+  return Moments(count, mean, a.scatter + b.scatter + outer)
+
+
+def update(seen: Moments, features) -> Moments:
+  """`seen` and features [N, D]."""
+  check.features(least=1, seen=seen.mean[None], features=features)
+  return merge(seen, moments(features))
+
+
+def covariance(seen: Moments) -> np.ndarray:
+  """Unbiased estimate [D, D]; needs two rows."""
+  check.at_least('count', seen.count, 2)
+  return seen.scatter / (seen.count - 1)
+
+
+def distance(real: Moments, fake: Moments) -> float:
+  """d^2 >= 0, see above; 0 for equal Gaussians. O(D^3).
+
+  The trace of the root is the sum of the roots of the eigenvalues of
+  S1^1/2 S2 S1^1/2, which is symmetric: nothing becomes complex, and a singular
+  covariance needs no offset.
+
+  With no more rows than features a covariance is singular. The distance then
+  is still that of the two fitted Gaussians, but says little of what they were
+  fitted to: it comes with a `RuntimeWarning`. See `bias`.
+
+  Raises:
+    UserError: for different numbers of features, or fewer than two rows.
+  """
+  check.features(least=1, real=real.mean[None], fake=fake.mean[None])
+  size = len(real.mean)
+  first, second = covariance(real), covariance(fake)
+  for name, seen in (('real', real), ('fake', fake)):
+    if seen.count <= size:
+      warnings.warn(
+        f'{name} has {seen.count} rows for {size} features: its covariance is '
+        'singular and the distance strongly biased; take more images',
+        RuntimeWarning,
+        stacklevel=2,
+      )
+  root = _root(first)
+  product = root @ second @ root
+  cross = np.sqrt(_spectrum(np.linalg.eigvalsh(product))).sum()
+  change = real.mean - fake.mean
+  found = change @ change + np.trace(first) + np.trace(second) - 2.0 * cross
+  return max(float(found), 0.0)
+
+
+def _spectrum(values):
+  """Eigenvalues without those that are nothing but rounding."""
+  noise = values.max() * len(values) * np.finfo(values.dtype).eps
+  return np.where(values > noise, values, 0.0)
+
+
+def _root(matrix):
+  values, vectors = np.linalg.eigh(matrix)
+  return (vectors * np.sqrt(_spectrum(values))[None]) @ vectors.T
+
+
+def bias(covariance, num_real: int, num_fake: int) -> float:
+  """Expected `distance` between samples of one and the same Gaussian.
+
+  What a perfect generator scores, to first order in 1/n: with the eigenvalues
+  l_i of the covariance,
+
+    (1/num_real + 1/num_fake) (sum_i l_i + sum_ij w_ij),
+    w_ij = l_i l_j (1 + [i = j]) / (2 (l_i + l_j)),
+
+  the second sum from the second derivative of the trace (Bhatia, Jain and Lim
+  2019, https://arxiv.org/abs/1712.01504) and the variances of the entries of a
+  Wishart matrix. For the identity and n = num_real = num_fake it is
+  (2/n) (d + d (d + 1) / 4). Good where both numbers are many times D; O(D^3).
+
+  Args:
+    covariance: [D, D].
+    num_real: rows of the one sample.
+    num_fake: rows of the other; `math.inf` for the Gaussian itself.
+  """
+  values = _spectrum(np.linalg.eigvalsh(np.asarray(covariance, np.float64)))
+  values = values[values > 0]
+  total = values[:, None] + values[None]
+  weights = values[:, None] * values[None] / (2.0 * total)
+  shape = values.sum() + weights.sum() + np.trace(weights)
+  return float((1.0 / num_real + 1.0 / num_fake) * shape)

@@ -1,0 +1,72 @@
+"""Log-likelihood by importance sampling, of any number of samples.
+
+Burda et al. 2015 (https://arxiv.org/abs/1509.00519), equation 8: the log of the
+mean weight p(x, z) / q(z|x) over k samples is a lower bound of log p(x), which
+it nears as k grows; 5,000 samples are usual. Samples come in chunks, of which
+only the sum of weights is kept.
+
+  def log_weights(key):  # [N, 100]
+    draw = jax.random.normal(key, (N, 100, Z))
+    return vae.terms(method, code, run, pixels, draw)[-1]
+
+  likelihood.estimate(log_weights, key, chunks=50)  # k = 5,000: [N]
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.metrics import check
+from jaxgan.steps import vae
+
+
+class Weights(NamedTuple):
+  """What is known of the weights seen so far; a pytree.
+
+  Attributes:
+    log_sum: log of the sum of weights, [N].
+    count: k, number of samples an image.
+  """
+
+  log_sum: jax.Array
+  count: jax.Array
+
+
+def empty(num: int) -> Weights:
+  """Of `num` images and no samples."""
+  return Weights(jnp.full(num, -jnp.inf), jnp.zeros((), int))
+
+
+def update(seen: Weights, log_weights: jax.Array) -> Weights:
+  """`seen` and log-weights [N, K]; the same up to rounding for any split."""
+  k = log_weights.shape[1]
+  log_sum = vae.bound(log_weights) + math.log(k)
+  return Weights(jnp.logaddexp(seen.log_sum, log_sum), seen.count + k)
+
+
+def bound(seen: Weights) -> jax.Array:
+  """The bound [N] in nats of all samples seen."""
+  return seen.log_sum - jnp.log(seen.count)
+
+
+def estimate(log_weights: Callable, key, chunks: int) -> jax.Array:
+  """The bound [N] of `chunks` times K samples; memory for one chunk.
+
+  Args:
+    log_weights: key to log-weights [N, K] of new samples.
+    key: chunk i draws from it and from i.
+    chunks: how many, at least 1.
+
+  Raises:
+    UserError: if there are no chunks.
+  """
+  check.at_least('chunks', chunks, 1)
+  num, _ = jax.eval_shape(log_weights, key).shape
+
+  def add(i, seen):
+    return update(seen, log_weights(jax.random.fold_in(key, i)))
+
+  return bound(jax.lax.fori_loop(0, chunks, add, empty(num)))

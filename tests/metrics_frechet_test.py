@@ -1,0 +1,108 @@
+"""Frechet distance: closed forms, any split, singular covariances, bias."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from jaxgan import errors
+from jaxgan.metrics import frechet
+
+RNG = np.random.default_rng(0)
+
+
+def gaussian(mean, covariance, count=1000):
+  return frechet.Moments(count, mean, np.asarray(covariance) * (count - 1))
+
+
+def wishart(size, rows=None):
+  x = RNG.standard_normal((rows or 2 * size, size))
+  return x.T @ x / len(x)
+
+
+def test_between_known_gaussians():
+  """Diagonal covariances: |m1 - m2|^2 + sum (s1 - s2)^2."""
+  mean, other = np.array([1.0, -2.0, 0.5]), np.array([0.0, 1.0, 0.5])
+  s1, s2 = np.array([1.0, 2.0, 0.0]), np.array([0.5, 2.0, 3.0])
+  found = frechet.distance(
+    gaussian(mean, np.diag(s1**2)), gaussian(other, np.diag(s2**2))
+  )
+  np.testing.assert_allclose(found, 10.0 + 0.25 + 9.0, rtol=1e-12)
+
+
+def test_agrees_with_the_root_of_the_product():
+  a, b = wishart(32), 3.0 * wishart(32)
+  mean = RNG.standard_normal(32)
+  root = scipy.linalg.sqrtm(a @ b).real
+  expected = mean @ mean + np.trace(a + b - 2.0 * root)
+  found = frechet.distance(gaussian(mean, a), gaussian(np.zeros(32), b))
+  np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_statistics_do_not_depend_on_the_split():
+  """With a mean far from zero, where E[x^2] - m^2 has no digits left."""
+  x = RNG.standard_normal((500, 5)) @ RNG.standard_normal((5, 5)) + 1e6
+  splits = [
+    [500],
+    [1] * 500,
+    [7, 200, 1, 292],
+  ]
+  for sizes in splits:
+    parts = np.split(x, np.cumsum(sizes)[:-1])
+    seen = functools.reduce(frechet.update, parts, frechet.empty(5))
+    assert seen.count == 500
+    np.testing.assert_allclose(seen.mean, x.mean(axis=0), rtol=1e-14)
+    covariance = frechet.covariance(seen)
+    np.testing.assert_allclose(covariance, np.cov(x.T), rtol=1e-6, atol=1e-8)
+
+
+def test_merging_is_symmetric_and_nothing_changes_nothing():
+  a, b = (frechet.moments(RNG.standard_normal((n, 4)) + n) for n in (3, 30))
+  np.testing.assert_allclose(
+    frechet.merge(a, b).scatter, frechet.merge(b, a).scatter, rtol=1e-12
+  )
+  np.testing.assert_array_equal(
+    frechet.merge(frechet.empty(4), a).scatter, a.scatter
+  )
+  assert frechet.merge(frechet.empty(4), frechet.empty(4)).count == 0
+
+
+def test_fewer_rows_than_features_warn_and_stay_real():
+  x = RNG.standard_normal((10, 40))
+  a, b = frechet.moments(x), frechet.moments(x + 1.0)
+  with pytest.warns(RuntimeWarning, match='10 rows for 40 features') as said:
+    found = frechet.distance(a, b)
+  assert [str(w.message)[:4] for w in said] == ['real', 'fake']
+  np.testing.assert_allclose(found, 40.0, rtol=1e-6)
+  with pytest.warns(RuntimeWarning):
+    assert frechet.distance(a, a) < 1e-9
+
+
+def test_bias_of_the_identity_is_the_closed_form():
+  for d, n in ((10, 10_000), (64, 500)):
+    expected = 2.0 / n * (d + d * (d + 1) / 4.0)
+    np.testing.assert_allclose(frechet.bias(np.eye(d), n, n), expected)
+  assert frechet.bias(np.eye(4), 10, math.inf) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize('numbers', [(1000, 1000), (1000, 4000)])
+def test_bias_is_what_equal_gaussians_score(numbers):
+  scale = np.linspace(0.1, 2.0, 8)
+  found = []
+  for _ in range(100):
+    real, fake = (
+      frechet.moments(scale * RNG.standard_normal((n, 8))) for n in numbers
+    )
+    found.append(frechet.distance(real, fake))
+  expected = frechet.bias(np.diag(scale**2), *numbers)
+  assert abs(np.mean(found) - expected) < 4.0 * np.std(found) / 10.0
+
+
+def test_what_is_refused():
+  a, b = frechet.moments(np.ones((3, 2))), frechet.moments(np.ones((1, 2)))
+  with pytest.raises(errors.UserError, match='count=1 must be at least 2'):
+    frechet.distance(a, b)
+  with pytest.raises(errors.UserError, match=r'different features.*\(2,\).*3'):
+    frechet.update(a, np.ones((4, 3)))

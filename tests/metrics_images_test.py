@@ -1,0 +1,115 @@
+"""PSNR, errors in holes, SSIM, MS-SSIM and path lengths."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import masks
+from jaxgan.metrics import similarity, smoothness
+
+
+def pair():
+  rng = np.random.default_rng(0)
+  a = rng.integers(0, 256, (28, 33, 3), dtype=np.uint8)
+  b = np.clip(a.astype(int) + rng.integers(-60, 61, a.shape), 0, 255)
+  return a[None], b.astype(np.uint8)[None]
+
+
+def test_ssim_and_psnr_are_those_of_scikit_image():
+  """Constants of 0.26: gaussian_weights, sigma 1.5, no sample covariance."""
+  a, b = pair()
+  np.testing.assert_allclose(similarity.ssim(a, b), 0.9082932613, rtol=2e-5)
+  np.testing.assert_allclose(similarity.psnr(a, b), 17.7490521447, rtol=1e-5)
+  floats = [x / 127.5 - 1.0 for x in (a, b)]
+  np.testing.assert_allclose(similarity.ssim(*floats), 0.9082932613, rtol=2e-5)
+
+
+def test_psnr_of_constant_differences():
+  black = np.zeros((3, 4, 4, 1), np.uint8)
+  other = black + np.array([255, 51, 0], np.uint8)[:, None, None, None]
+  np.testing.assert_allclose(
+    similarity.psnr(black, other), [0.0, 20 * np.log10(5), np.inf], atol=1e-5
+  )
+
+
+@pytest.mark.parametrize('metric', [similarity.ssim, similarity.ms_ssim])
+def test_equal_images_are_one_and_the_order_does_not_matter(metric):
+  a, b = pair()
+  np.testing.assert_allclose(metric(a, a), 1.0, rtol=1e-6)
+  np.testing.assert_allclose(metric(a, b), metric(b, a), rtol=1e-6)
+  assert 0.0 < metric(a, b)[0] < 1.0
+
+
+def test_ssim_of_constants_is_its_luminance():
+  a, b = np.full((1, 30, 40, 1), -1.0), np.full((1, 30, 40, 1), 0.0)
+  expected = 1e-4 / (0.25 + 1e-4)
+  for metric in (similarity.ssim, similarity.ms_ssim):
+    power = 1.0 if metric is similarity.ssim else 0.2856 / (0.0448 + 0.2856)
+    np.testing.assert_allclose(metric(a, b), expected**power, rtol=1e-3)
+
+
+def test_scales_adapt_to_the_size():
+  sizes = {11: 1, 28: 2, 32: 2, 64: 3, 128: 4, 176: 5, 512: 5}
+  for size, scales in sizes.items():
+    assert similarity.num_scales(size, size + 1) == scales
+  images = np.zeros((2, 11, 15, 1))
+  np.testing.assert_allclose(similarity.ms_ssim(images, images), 1.0)
+
+
+def test_diverse_images_are_less_alike(key):
+  noise = jax.random.uniform(key, (30, 28, 28, 1), minval=-1.0)
+  same = jnp.broadcast_to(noise[:1], noise.shape)
+  found = similarity.self_similarity(noise, key, 100)
+  assert found < 0.2
+  np.testing.assert_allclose(
+    similarity.self_similarity(same, key, 100), 1.0, rtol=1e-5
+  )
+  assert found == similarity.self_similarity(noise, key, 100)
+
+
+def test_an_image_is_never_paired_with_itself(key):
+  """Black and white alone: every pair differs."""
+  images = jnp.concatenate(
+    [-jnp.ones((1, 12, 12, 1)), jnp.ones((1, 12, 12, 1))]
+  )
+  assert similarity.self_similarity(images, key, 50) < 1e-3
+
+
+def test_errors_in_and_outside_of_holes(key):
+  shape = (13, 16, 3)
+  where = masks.holes(key, 5, shape, 6)
+  real = jnp.zeros((5, *shape))
+  fake = jnp.where(where.known, 0.2, -0.8)
+  fake = jnp.broadcast_to(fake, real.shape)
+  found = similarity.completion_errors(real, fake, where.known)
+  for name, expected in {
+    'l1_hole': 0.4,
+    'mse_hole': 0.16,
+    'l1_known': 0.1,
+    'mse_known': 0.01,
+  }.items():
+    assert found[name].shape == (5,)
+    np.testing.assert_allclose(found[name], expected, rtol=1e-5)
+  whole = similarity.completion_errors(real, fake, where.known | True)
+  assert np.isnan(whole['mse_hole']).all()
+  assert np.isfinite(whole['mse_known']).all()
+
+
+def test_path_length_of_linear_functions(key):
+  """On a straight line |A (b - a)|^2; on an arc the squared angle."""
+  keys = jax.random.split(key, 4)
+  a, b = jax.random.uniform(keys[0], (2, 7, 4), minval=-1.0)
+  matrix = jax.random.normal(keys[1], (4, 12))
+  shares = jax.random.uniform(keys[2], (7,))
+  decode = lambda z: (z @ matrix).reshape(-1, 2, 6, 1)
+  found = smoothness.path_length(decode, lambda x: x, a, b, shares, 'uniform')
+  expected = jnp.sum(((b - a) @ matrix) ** 2, axis=1)
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+  start = jnp.array([[3.0, 0.0], [0.0, 3.0]])
+  end = jnp.array([[0.0, 3.0], [0.0, -3.0]])
+  same = lambda x: x
+  found = smoothness.path_length(same, same, start, end, shares[:2], 'normal')
+  expected = 9.0 * np.array([np.pi / 2, np.pi]) ** 2
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
