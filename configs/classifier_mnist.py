@@ -12,7 +12,7 @@ from jaxgan import presets
 
 
 def _default(config):
-  """Two convolutions, softened labels, averaged weights."""
+  """Two convolutions, dropout, averaged weights."""
   config.eval_every = config.sample_every = config.checkpoint_every = 1_000
 
 

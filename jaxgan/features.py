@@ -75,10 +75,10 @@ def classifier(settings) -> Features:
   config.data.update(limit=0, shuffle=True)
   config.data.source = data.resolve(config.data)
   dataset = data.load(config.data)
-  if not dataset.spec.num_classes:
+  if not (dataset.spec.is_image and dataset.spec.num_classes):
     raise errors.UserError(
-      'features=classifier needs labels and the data have none; give a folder '
-      'of class folders, or features=inception'
+      '--features=classifier needs images with labels, which the data are not; '
+      'give a folder of class folders, or --features=inception:PATH'
     )
   folder = _folder(config, dataset)
   done = folder / 'error.json'

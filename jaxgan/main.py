@@ -160,9 +160,10 @@ def _fail(error: errors.UserError) -> None:
 
 def _refuse_others(mode: str) -> None:
   """Raises for flags that another mode reads."""
+  own = {flag.name for flag in _OF_MODE[mode]}
   for other, known in _OF_MODE.items():
     for flag in known:
-      if flag not in _OF_MODE[mode] and flags.FLAGS[flag.name].present:
+      if flag.name not in own and flags.FLAGS[flag.name].present:
         raise errors.UserError(
           f'--{flag.name} is for --mode={other}; fields of the config are set '
           f'by --config.{flag.name}'

@@ -165,8 +165,8 @@ def classifier() -> ml_collections.ConfigDict:
   """The fields of `steps/classifier.py`, with a network for small images."""
   config = ml_collections.ConfigDict()
   config.method = 'classifier'
-  config.num_steps = 4_000
-  config.batch_size = 100
+  config.num_steps = 3_200
+  config.batch_size = 128
   config.network = dict(
     name='classifier.ConvNet',
     widths=(32, 64),
@@ -182,7 +182,7 @@ def classifier() -> ml_collections.ConfigDict:
     ),
   )
   config.augment = ()  # keys of augment.AUGMENTATIONS
-  config.label_smoothing = 0.1
+  config.label_smoothing = 0.0
   config.ema_halflife = 10_000.0  # images; 0 is no average
   config.ema_rampup = 0.05  # of the images seen
   return config

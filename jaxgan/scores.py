@@ -43,15 +43,16 @@ class Images(NamedTuple):
 
 
 def _frechet(real: Images, fake: Images, key):
-  ours = frechet.moments(fake.features)
   theirs = frechet.moments(real.features)
 
   def distance(features):
     return frechet.distance(theirs, frechet.moments(features))
 
-  low, high = bootstrap.interval(distance, fake.features, key, RESAMPLES)
+  low, high = bootstrap.interval(
+    distance, fake.features, key, RESAMPLES, centred=True
+  )
   return {
-    'frechet': frechet.distance(theirs, ours),
+    'frechet': distance(fake.features),
     'frechet_low': low,
     'frechet_high': high,
   }

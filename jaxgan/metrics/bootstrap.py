@@ -15,6 +15,7 @@ def interval(
   key,
   resamples: int = 1000,
   confidence: float = 0.95,
+  centred: bool = False,
 ):
   """Percentile bootstrap interval of a statistic.
 
@@ -22,7 +23,8 @@ def interval(
   1993, section 13.3: quantiles of the statistic over sets of N rows drawn with
   replacement. On the host, one call of the statistic a resample. It covers what
   comes of the choice of rows, not of training again. Of statistics that dislike
-  equal rows (neighbours, unbiased kernel estimates) it is shifted.
+  equal rows (a Frechet distance, neighbours, unbiased kernel estimates) it is
+  shifted: see `centred`.
 
   Args:
     statistic: of what `rows` is, to a scalar or an array; `jit` it where it can
@@ -31,6 +33,8 @@ def interval(
     key: the same key gives the same interval.
     resamples: how many.
     confidence: in (0, 1).
+    centred: moves the interval by the difference between the statistic and its
+      mean over the resamples, an estimate of that shift.
 
   Returns:
     (low, high), each of the statistic's shape.
@@ -56,7 +60,8 @@ def interval(
     return np.asarray(statistic(jax.tree.map(lambda x: x[index], rows)))
 
   found = np.stack([one() for _ in range(resamples)])
+  if centred:
+    found = found - found.mean(axis=0) + np.asarray(statistic(rows))
   outside = (1.0 - confidence) / 2.0
-  return np.quantile(found, outside, axis=0), np.quantile(
-    found, 1.0 - outside, axis=0
-  )
+  low, high = np.quantile(found, (outside, 1.0 - outside), axis=0)
+  return low, high

@@ -1,0 +1,147 @@
+"""Checkpoints to scores: what is written, refused, followed and kept."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgan import config as config_lib
+from jaxgan import errors, evaluate, features, presets, scores, train, trained
+
+NAMES = ('frechet', 'kernel', 'neighbours', 'classes', 'pixels')
+
+
+def config(**fields):
+  found = config_lib.defaults()
+  found.update(presets.game())
+  found.update(presets.mlp())
+  found.generator.widths = found.discriminator.widths = (8,)
+  found.data.update(source='embedded', limit=200)
+  found.num_steps = 4
+  found.sample_every = 0
+  found.checkpoint_every = 2
+  found.update(fields)
+  return found
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+  """A judge that is trained for a moment only."""
+  home = tmp_path_factory.mktemp('cache')
+  patch = pytest.MonkeyPatch()
+  patch.setenv('XDG_CACHE_HOME', str(home))
+  whole = presets.classifier
+
+  def small():
+    found = whole()
+    found.num_steps = 30
+    found.network.widths, found.network.features = (8,), 16
+    return found
+
+  patch.setattr(presets, 'classifier', small)
+  yield home
+  patch.undo()
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('run')
+  train.train(config(), folder)
+  return folder
+
+
+def lines(workdir):
+  text = (workdir / evaluate.FILE).read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
+  request = evaluate.Request(num=300, steps='all')
+  evaluate.evaluate(workdir, request)
+  found = lines(workdir)
+  assert [line['step'] for line in found] == [2, 4]
+  (folder,) = (cache / 'jaxgan' / 'classifiers').iterdir()
+  protocol = f'classifier-{folder.name}/300-test/300'
+  for name in ('frechet', 'kernel', 'precision', 'coverage', 'rarest_class'):
+    assert np.isfinite(found[1][f'{name}/{protocol}'])
+  assert 0.0 < found[1]['features_error'] < 0.9
+  assert (workdir / 'nearest_step_00000004.png').exists()
+  printed = capsys.readouterr().out
+  assert '| frechet |' in printed
+  assert 'held-out error' in printed
+  # The same again, to the last digit, and without training the judge again.
+  stamp = (folder / 'error.json').stat().st_mtime_ns
+  again = evaluate.evaluate(workdir, evaluate.Request(num=300))
+  assert (folder / 'error.json').stat().st_mtime_ns == stamp
+  for line in (again, found[1]):
+    line.pop('seconds')
+  assert again == found[1]
+
+
+def test_following_ends_with_the_run(workdir, cache):
+  request = evaluate.Request(num=100, scores=('kernel',), follow=True)
+  assert evaluate.evaluate(workdir, request)['step'] == 4
+
+
+@pytest.mark.parametrize(
+  ('fields', 'said'),
+  [
+    (dict(steps='3'), 'there is no checkpoint'),
+    (dict(steps='new'), 'there is no checkpoint'),
+    (dict(scores=('fid',)), 'fid'),
+    (dict(features='vgg'), 'vgg'),
+    (dict(features='inception:/none.pth'), 'none.pth'),
+    (dict(num=1), 'at least 2'),
+  ],
+)
+def test_what_can_not_be_scored(fields, said, workdir, cache):
+  with pytest.raises(errors.UserError, match=said):
+    evaluate.evaluate(workdir, evaluate.Request(**{'num': 100} | fields))
+
+
+def test_data_without_labels_have_no_classifier():
+  settings = config_lib.defaults().data
+  settings.update(source='toy', name='ring')
+  with pytest.raises(errors.UserError, match='needs images with labels'):
+    features.classifier(settings)
+
+
+def test_real_images_are_near_what_is_ideal():
+  rng = np.random.default_rng(0)
+
+  def draw():
+    rows = rng.normal(size=(2000, 4))
+    pixels = rng.integers(0, 256, (2000, 12, 12, 1)).astype(np.uint8)
+    return scores.Images(pixels, rows, rng.normal(size=(2000, 3)))
+
+  real, fake = draw(), draw()
+  found = scores.compute(real, fake, jax.random.key(0))
+  ideal = scores.ideal(real, 2000)
+  assert found['frechet'] < 4 * ideal['frechet']
+  assert found['frechet_low'] < found['frechet'] < found['frechet_high']
+  assert abs(found['kernel']) < 3 * found['kernel_deviation']
+  assert abs(found['coverage'] - ideal['coverage']) < 0.03
+  assert abs(found['density'] - 1.0) < 0.1
+  moved = fake._replace(features=fake.features + 1.0)
+  assert scores.compute(real, moved, jax.random.key(0), ('frechet',))[
+    'frechet'
+  ] == pytest.approx(4.0, abs=0.5)
+
+
+def test_a_copy_is_its_own_nearest_neighbour():
+  rng = np.random.default_rng(0)
+  rows = rng.normal(size=(20, 4))
+  pixels = np.arange(20, dtype=np.uint8)[:, None, None, None]
+  train_set = scores.Images(pixels, rows, None)
+  fake = scores.Images(pixels[5:], rows[5:], None)
+  found = scores.beside_nearest(fake, train_set, 3, 2)
+  assert found.shape == (3, 3, 1, 1, 1)
+  np.testing.assert_array_equal(found[1, :, 0, 0, 0], [5, 6, 7])
+
+
+def test_any_checkpoint_can_be_restored(workdir):
+  assert trained.steps_of(workdir) == [4, 2]
+  assert int(trained.restore(workdir, 2).state.step) == 2
+  with pytest.raises(errors.UserError, match='no checkpoint 3'):
+    trained.restore(workdir, 3)
