@@ -22,6 +22,9 @@ HARMLESS = (
   'sample_every',
   'checkpoint_every',
   'eval_every',
+  'eval_images',
+  'eval_scores',
+  'eval_features',
   'steps_per_call',
   'keep',
   'keep_period',
@@ -68,6 +71,9 @@ def defaults() -> ml_collections.ConfigDict:
   config.sample_every = 1_000
   config.checkpoint_every = 1_000
   config.eval_every = 0  # scores on held-out images; 0 is off
+  config.eval_images = 0  # samples that are scored then, see evaluate.py; or 0
+  config.eval_scores = ()  # keys of scores.SCORES; () is all
+  config.eval_features = 'classifier'  # or inception:PATH
   config.keep = 3  # newest checkpoints that are kept
   config.keep_period = 0  # and every checkpoint at a multiple of this; 0: none
   config.init_from = ''  # workdir to take the first weights from
@@ -150,6 +156,7 @@ def _problems(config) -> Iterator[str]:
     'sample_every': 0,
     'checkpoint_every': 0,
     'eval_every': 0,
+    'eval_images': 0,
     'keep_period': 0,
     'seed': 0,
     'data.image_size': 0,

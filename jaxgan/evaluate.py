@@ -73,6 +73,28 @@ class Judge:
       f'{self.features.name}/{len(self.real.pixels)}-test/{request.num}'
     )
 
+  @classmethod
+  def of_config(cls, config, algorithm) -> 'Judge':
+    """That of a run while it is trained: the fields `eval_*` of its config."""
+    if not hasattr(algorithm, 'latent_space'):
+      raise errors.UserError(
+        f'eval_images={config.eval_images}: method={config.method!r} makes no '
+        'images from latents; set eval_images=0'
+      )
+    request = Request(
+      config.eval_images,
+      scores=tuple(config.eval_scores),
+      features=config.eval_features,
+    )
+    return cls(config.data, request)
+
+  def scores_of(self, run: trained.Run) -> dict[str, float]:
+    """Numbers of a run's samples by name and protocol."""
+    return self.named(self.score(self.see(_fakes(run, self.request))))
+
+  def named(self, found: dict[str, float]) -> dict[str, float]:
+    return {f'{name}/{self.protocol}': value for name, value in found.items()}
+
   def see(self, pixels: np.ndarray) -> Images:
     found = self.features.call(pixels)
     return Images(pixels, found['features'], found['logits'])
@@ -134,7 +156,7 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
     fake = judge.see(_fakes(run, request))
     found = judge.score(fake)
     line = {'step': step, 'images': step * run.config.batch_size}
-    line |= {f'{name}/{judge.protocol}': v for name, v in found.items()}
+    line |= judge.named(found)
     line['features_error'] = judge.features.error
     line['seconds'] = time.monotonic() - began
     _append(workdir / FILE, line)

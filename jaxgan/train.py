@@ -16,7 +16,16 @@ import time
 import jax
 import numpy as np
 
-from jaxgan import checkpoint, data, errors, parallel, steps, summary, writers
+from jaxgan import (
+  checkpoint,
+  data,
+  errors,
+  parallel,
+  steps,
+  summary,
+  trained,
+  writers,
+)
 from jaxgan import config as config_lib
 from jaxgan import record as record_lib
 from jaxgan.data import sampling, stream
@@ -116,6 +125,11 @@ class _Run:
         self.held_out = _spread(test, HELD_OUT_IMAGES)
       if num_shown:
         self.shown = _spread(test, num_shown)
+    self.judge = None
+    if config.eval_every and config.eval_images:
+      from jaxgan import evaluate  # Its classifier is trained by this loop.
+
+      self.judge = evaluate.Judge.of_config(config, self.algorithm)
 
   def describe(self) -> None:
     """Prints tables of networks and data."""
@@ -241,6 +255,17 @@ class _Run:
       scores = self.evaluate(self.state, self.held_out)
       scores = jax.device_get(scores)
       values |= {name: float(value) for name, value in scores.items()}
+      if self.judge is not None:
+        run = trained.Run(
+          self.algorithm,
+          self.method,
+          self.state,
+          self.dataset.spec,
+          self.config,
+        )
+        # It moves images to the host and back, and is asked for by name.
+        with jax.transfer_guard('allow'):
+          values |= self.judge.scores_of(run)
     return values
 
   def pictures(self) -> dict[str, np.ndarray]:

@@ -84,6 +84,19 @@ def test_following_ends_with_the_run(workdir, cache):
   assert evaluate.evaluate(workdir, request)['step'] == 4
 
 
+def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
+  fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
+  train.train(config(**fields), tmp_path)
+  text = (tmp_path / 'metrics.jsonl').read_text()
+  logged = json.loads(text.splitlines()[-1])
+  request = evaluate.Request(num=100, scores=('kernel',))
+  found = evaluate.evaluate(workdir, request)
+  for name, value in found.items():
+    if name.startswith('kernel'):
+      assert logged[name] == pytest.approx(value, rel=1e-3)
+  assert sum(name.startswith('kernel') for name in logged) == 2
+
+
 @pytest.mark.parametrize(
   ('fields', 'said'),
   [
