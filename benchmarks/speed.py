@@ -9,7 +9,6 @@ of each, and of the ratio turn by turn.
 """
 
 import functools
-import importlib.util
 import pathlib
 import platform
 import statistics
@@ -21,6 +20,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
+from benchmarks import experiment
 from jaxgan import config as config_lib
 from jaxgan import data, parallel, summary
 from jaxgan.steps import gan
@@ -103,11 +103,7 @@ class Torch:
 
 
 def _config():
-  path = HERE.parent / 'configs' / 'gan_mnist.py'
-  spec = importlib.util.spec_from_file_location('gan_mnist', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  config = module.get_config()
+  config = experiment.load('gan_mnist')
   if _RECIPE.value == 'plain':
     config.penalties.r1 = config.ema_halflife = 0.0
     config.label_smoothing.real = 0.1

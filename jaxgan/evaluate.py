@@ -90,7 +90,7 @@ class Judge:
 
   def scores_of(self, run: trained.Run) -> dict[str, float]:
     """Numbers of a run's samples by name and protocol."""
-    return self.named(self.score(self.see(_fakes(run, self.request))))
+    return self.named(self.score(self.see(fakes(run, self.request))))
 
   def named(self, found: dict[str, float]) -> dict[str, float]:
     return {f'{name}/{self.protocol}': value for name, value in found.items()}
@@ -153,7 +153,7 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
       if step in trained.steps_of(workdir):
         raise
       continue  # The run that is followed has removed it since.
-    fake = judge.see(_fakes(run, request))
+    fake = judge.see(fakes(run, request))
     found = judge.score(fake)
     line = {'step': step, 'images': step * run.config.batch_size}
     line |= judge.named(found)
@@ -169,7 +169,8 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
   return line
 
 
-def _fakes(run: trained.Run, request: Request) -> np.ndarray:
+def fakes(run: trained.Run, request: Request) -> np.ndarray:
+  """Samples uint8 [num, H, W, C], of all classes in turn if there are any."""
   label = None
   if run.classes:
     label = np.arange(request.num) % len(run.classes)

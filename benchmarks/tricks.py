@@ -1,0 +1,143 @@
+"""What each trick does to the default GAN on digits: one change at a time.
+
+  python -m benchmarks.tricks --source=tfds --data_dir=PATH
+  python -m benchmarks.tricks --tricks=r1,spectral_norm --rounds=3000 --seeds=3
+
+Every row is `configs/gan_mnist.py` with the fields that it names, trained for
+the same number of rounds and scored as --mode=evaluate does: Frechet distance
+on the features of a classifier, precision, recall and the rarest class, means
+over seeds. The rows of `none` and of real training images tell what a
+difference means.
+"""
+
+import functools
+import statistics
+import sys
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from benchmarks import experiment
+from jaxgan import data, evaluate, parallel, trained
+from jaxgan.steps import gan
+
+_TRICKS = flags.DEFINE_list('tricks', [], 'Keys of TRICKS; none is all.')
+_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run.')
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
+_NUM = flags.DEFINE_integer(
+  'num', 10_000, 'Samples, and at most so many reals.'
+)
+_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
+_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+
+SCORES = ('frechet', 'precision', 'recall', 'rarest_class')
+ALL = ('color', 'translation', 'cutout')
+
+# name -> fields that differ from the default's.
+TRICKS = {
+  'none': {},
+  'without R1': {'penalties.r1': 0.0},
+  'without average': {'ema_halflife': 0.0},
+  'R2 as well': {'penalties.r2': 1.0},
+  'gradient penalty': {'penalties.r1': 0.0, 'penalties.gradient_penalty': 1.0},
+  'DRAGAN': {'penalties.r1': 0.0, 'penalties.dragan': 1.0},
+  'spectral norm': {'penalties.r1': 0.0, 'discriminator.spectral_norm': True},
+  'feature matching': {'adversarial': 0.0, 'feature_matching': 1.0},
+  'minibatch discrimination': {'discriminator.minibatch_kernels': 16},
+  'historical averaging': {
+    'generator.optimizer.historical_averaging': 1e-3,
+    'discriminator.optimizer.historical_averaging': 1e-3,
+  },
+  'label smoothing': {'label_smoothing.real': 0.1},
+  'noisy labels': {'label_noise': 0.3},
+  'flipped labels': {'label_flip': 0.05},
+  'instance noise': {'instance_noise': 0.1},
+  'virtual batch norm': {'generator.virtual_batch': 64},
+  'spherical latents': {'latent': 'sphere'},
+  'uniform latents': {'latent': 'uniform'},
+  'one call for both': {'discriminator_batches': 'joint'},
+  'an update each': {'discriminator_batches': 'apart'},
+  'running statistics': {'fakes': 'running'},
+  'two time scales': {'discriminator.optimizer.learning_rate': 4e-4},
+  'experience replay': {'replay_size': 2_048},
+  'augmentation': {'augment': ALL},
+  'packing': {'pack': 2},
+  'top-k': {'top_k': 0.75},
+}
+
+
+def _train(config, seed: int):
+  """A trained run and the seconds that it took, compilation included."""
+  dataset = data.load(config.data)
+  method = gan.from_config(config, dataset.spec)
+  engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
+  began = time.perf_counter()
+  state = jax.jit(
+    functools.partial(gan.init, method), out_shardings=engine.replicated
+  )(jax.random.key(seed))
+  call = parallel.compile_rounds(
+    engine,
+    functools.partial(gan.train_step, method),
+    rounds=config.steps_per_call,
+    draws=gan.draws(method),
+    batch_size=config.batch_size,
+    resident=True,
+  )
+  arrays = engine.replicate(dataset.arrays())
+  place = engine.replicate(np.uint32(seed))
+  for _ in range(config.num_steps // config.steps_per_call):
+    state, _ = call(state, arrays, place)
+  jax.block_until_ready(state)
+  run = trained.Run(gan, method, state, dataset.spec, config)
+  return run, time.perf_counter() - began
+
+
+def _row(name: str, found: list[dict], seconds: float | None) -> str:
+  cells = [name]
+  for score in SCORES:
+    values = [numbers[score] for numbers in found]
+    cell = f'{statistics.fmean(values):.3g}'
+    if len(values) > 1:
+      cell += f' ({min(values):.3g} to {max(values):.3g})'
+    cells.append(cell)
+  cells.append('' if seconds is None else f'{seconds:.0f}')
+  return f'| {" | ".join(cells)} |'
+
+
+def main(argv) -> None:
+  del argv
+  names = _TRICKS.value or list(TRICKS)
+  for name in names:
+    if name not in TRICKS:
+      sys.exit(f'error: --tricks: {name!r} is unknown; known: {[*TRICKS]}')
+  config = experiment.load('gan_mnist')
+  config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
+  config.data.source = data.resolve(config.data)
+  config.num_steps = _ROUNDS.value
+  request = evaluate.Request(
+    _NUM.value, scores=('frechet', 'neighbours', 'classes')
+  )
+  judge = evaluate.Judge(config.data, request)
+  print(
+    f'gan_mnist, {_ROUNDS.value:,} rounds of {config.batch_size}, '
+    f'{_SEEDS.value} seeds, {judge.protocol}, held-out error of the classifier '
+    f'{100 * judge.features.error:.2f}%, {jax.devices()[0].device_kind}\n'
+  )
+  print(f'| | {" | ".join(SCORES)} | seconds |')
+  print('| --- ' * (len(SCORES) + 2) + '|')
+  print(_row('real training images', [judge.beside()['train']], None))
+  for name in names:
+    found, seconds = [], []
+    for seed in range(_SEEDS.value):
+      changed = config.copy_and_resolve_references()
+      changed.update_from_flattened_dict(TRICKS[name])
+      run, took = _train(changed, seed)
+      found.append(judge.score(judge.see(evaluate.fakes(run, request))))
+      seconds.append(took)
+    print(_row(name, found, statistics.fmean(seconds)), flush=True)
+
+
+if __name__ == '__main__':
+  app.run(main)
