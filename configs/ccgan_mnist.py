@@ -63,6 +63,7 @@ def get_config(variant: str = ''):
     slope=0.2,
     norm='batch',
     momentum=0.8,
+    initializer='lecun',  # a key of layers.INITIALIZERS
     spectral_norm=False,
     optimizer=presets.optimizer(),
   )
@@ -71,6 +72,7 @@ def get_config(variant: str = ''):
     widths=(64, 128, 256),
     kernel=4,
     slopes=(0.8, 0.2, 0.2),
+    initializer='lecun',
     spectral_norm=False,
     optimizer=presets.optimizer(),
   )

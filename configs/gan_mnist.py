@@ -44,6 +44,7 @@ def _one_layer(config):
   for player in ('generator', 'discriminator'):
     config[player].widths = (128,)
     config[player].slope = 0.01
+    config[player].initializer = 'glorot'
     config[player].optimizer.update(learning_rate=2e-3, b1=0.9)
 
 

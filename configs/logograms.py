@@ -45,6 +45,7 @@ def _tutorial(config):
     hidden=1024,
     norm='batch',
     momentum=0.99,
+    initializer='glorot',
     spectral_norm=False,
     optimizer=presets.optimizer(**descent),
   )
@@ -52,6 +53,7 @@ def _tutorial(config):
     name='logograms.Discriminator',
     widths=(64, 128),
     hidden=256,
+    initializer='glorot',
     spectral_norm=False,
     optimizer=presets.optimizer(**descent),
   )

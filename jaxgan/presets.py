@@ -109,6 +109,8 @@ def mlp() -> ml_collections.ConfigDict:
     widths=(128, 256, 512),
     slope=0.2,
     norm='batch',
+    initializer='lecun',  # a key of layers.INITIALIZERS
+    first_initializer='',  # of the first layer, if another
     virtual_batch=0,  # size of a reference batch; 0 is off
     spectral_norm=False,
     optimizer=optimizer(),
@@ -119,6 +121,8 @@ def mlp() -> ml_collections.ConfigDict:
     slope=0.2,
     dropout=0.0,
     minibatch_kernels=0,
+    initializer='lecun',
+    first_initializer='',
     spectral_norm=False,
     optimizer=optimizer(),
   )
@@ -142,6 +146,7 @@ def dcgan() -> ml_collections.ConfigDict:
     norm='batch',
     flat_norm=False,
     momentum=0.9,
+    initializer='lecun',  # a key of layers.INITIALIZERS
     virtual_batch=0,
     spectral_norm=False,
     optimizer=optimizer(),
@@ -155,6 +160,7 @@ def dcgan() -> ml_collections.ConfigDict:
     dropout=0.0,
     minibatch_stddev=False,
     minibatch_kernels=0,
+    initializer='lecun',
     spectral_norm=False,
     optimizer=optimizer(),
   )
@@ -199,8 +205,9 @@ def as_tutorial(config) -> None:
 
   Labels of reals are 0.9; the discriminator takes one optimizer step on reals
   and one on fakes, which come from running statistics; no order is drawn for an
-  epoch; Adam's eps is Keras'. Not copied: the two players share one counter of
-  Adam steps there, and both draw labels of their own.
+  epoch; initial kernels and Adam's eps are Keras', and the first kernel of a
+  fully connected network is that of the notebooks. Not copied: the two players
+  share one counter of Adam steps there, and both draw labels of their own.
   """
   config.label_smoothing.real = 0.1
   config.discriminator_batches = 'apart'
@@ -208,3 +215,6 @@ def as_tutorial(config) -> None:
   config.data.shuffle = False
   for player in ('generator', 'discriminator'):
     config[player].optimizer.eps = 1e-7
+    config[player].initializer = 'glorot'
+    if 'first_initializer' in config[player]:
+      config[player].first_initializer = 'normal'

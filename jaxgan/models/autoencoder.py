@@ -14,22 +14,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import conv, errors
+from jaxgan import errors, layers
 
-
-def _convolve(x, kernel, strides, padding, **others):
-  del others  # No dilation and no groups here.
-  return conv.conv(x, kernel, strides[0], padding)
-
-
-_GLOROT = nn.initializers.glorot_uniform()
-_Dense = functools.partial(nn.Dense, kernel_init=_GLOROT)
-_Conv = functools.partial(
-  nn.Conv,
-  kernel_size=(3, 3),
-  kernel_init=_GLOROT,
-  conv_general_dilated=_convolve,
-)
+_Dense = functools.partial(nn.Dense, kernel_init=layers.initializer('glorot'))
+_Conv = functools.partial(layers.Conv, kernel=3, initializer='glorot')
 
 
 class DenseEncoder(nn.Module):
@@ -107,7 +95,7 @@ class ConvEncoder(nn.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
     for channels in self.widths:
-      x = nn.relu(_Conv(channels, strides=1 if self.pooled else 2)(x))
+      x = nn.relu(_Conv(channels, stride=1 if self.pooled else 2)(x))
       if self.pooled:
         x = _halve(x)
     if self.code_size:

@@ -3,6 +3,7 @@
 Radford et al. 2015, https://arxiv.org/abs/1511.06434.
 """
 
+import functools
 import math
 
 import flax.linen as nn
@@ -44,6 +45,7 @@ class Generator(nn.Module):
       al. 2017, https://arxiv.org/abs/1611.07004, section 2.2).
     momentum: of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
   """
@@ -62,6 +64,7 @@ class Generator(nn.Module):
   dropout_at_test: bool = False
   momentum: float = 0.99
   num_classes: int = 0
+  initializer: str = 'lecun'
   axis_name: str | None = None
   reference_size: int = 0
 
@@ -88,7 +91,10 @@ class Generator(nn.Module):
     factor = math.prod(self.strides)
     start = (-(-height // factor), -(-width // factor), self.widths[0])
     x = _one_hot(z, label, self.num_classes) if self.num_classes else z
-    x = nn.Dense(math.prod(start), use_bias=self.dense_bias)(x)
+    kernel_init = layers.initializer(self.initializer)
+    x = nn.Dense(
+      math.prod(start), use_bias=self.dense_bias, kernel_init=kernel_init
+    )(x)
     if self.flat_norm:
       x = norm(x).reshape(-1, *start)
     else:
@@ -105,12 +111,11 @@ class Generator(nn.Module):
     return x[:, :height, :width]
 
   def _enlarge(self, x, features, stride):
+    fields = dict(use_bias=self.bias, initializer=self.initializer)
     if self.upsampling == 'resize':
       x = x.repeat(stride, axis=1).repeat(stride, axis=2)
-      return layers.Conv(features, self.kernel, use_bias=self.bias)(x)
-    return layers.ConvTranspose(
-      features, self.kernel, stride, use_bias=self.bias
-    )(x)
+      return layers.Conv(features, self.kernel, **fields)(x)
+    return layers.ConvTranspose(features, self.kernel, stride, **fields)(x)
 
 
 class Discriminator(nn.Module):
@@ -141,6 +146,7 @@ class Discriminator(nn.Module):
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     momentum: of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis that splits the batch.
   """
 
@@ -157,6 +163,7 @@ class Discriminator(nn.Module):
   minibatch_kernels: int = 0
   momentum: float = 0.99
   num_classes: int = 0
+  initializer: str = 'lecun'
   axis_name: str | None = None
 
   @nn.compact
@@ -165,6 +172,9 @@ class Discriminator(nn.Module):
       raise errors.unknown(
         'discriminator.conditioning', self.conditioning, CONDITIONINGS
       )
+    dense = functools.partial(
+      nn.Dense, kernel_init=layers.initializer(self.initializer)
+    )
     strides = self.strides or (2,) * len(self.widths)
     if len(strides) != len(self.widths):
       raise errors.UserError(
@@ -176,7 +186,13 @@ class Discriminator(nn.Module):
     ):
       if self.minibatch_stddev and place == len(self.widths) - 1:
         x = layers.MinibatchStddev(self.axis_name)(x)
-      x = layers.Conv(features, self.kernel, stride, use_bias=self.bias)(x)
+      x = layers.Conv(
+        features,
+        self.kernel,
+        stride,
+        use_bias=self.bias,
+        initializer=self.initializer,
+      )(x)
       if place:
         x = layers.norm(
           self.norm,
@@ -190,16 +206,16 @@ class Discriminator(nn.Module):
     if self.num_classes and self.conditioning == 'concat':
       x = _one_hot(x, label, self.num_classes)
     if self.hidden:
-      x = nn.relu(nn.Dense(self.hidden)(x))
+      x = nn.relu(dense(self.hidden)(x))
     if self.minibatch_kernels:
       x = layers.MinibatchDiscrimination(
         self.minibatch_kernels, axis_name=self.axis_name
       )(x)
     self.sow('intermediates', 'features', x)
-    logits = nn.Dense(1)(x)[:, 0]
+    logits = dense(1)(x)[:, 0]
     if self.num_classes and self.conditioning == 'projection':
       embedding = nn.Embed(self.num_classes, x.shape[-1])(label)
       logits += jnp.sum(embedding * x, axis=-1)
     if self.num_classes and self.conditioning == 'auxiliary':
-      self.sow('intermediates', 'classes', nn.Dense(self.num_classes)(x))
+      self.sow('intermediates', 'classes', dense(self.num_classes)(x))
     return logits
