@@ -10,18 +10,14 @@ over seeds. The rows of `none` and of real training images tell what a
 difference means.
 """
 
-import functools
 import statistics
 import sys
-import time
 
 import jax
-import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import data, evaluate, parallel, trained
-from jaxgan.steps import gan
+from jaxgan import data, evaluate
 
 _TRICKS = flags.DEFINE_list('tricks', [], 'Keys of TRICKS; none is all.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run.')
@@ -68,32 +64,6 @@ TRICKS = {
 }
 
 
-def _train(config, seed: int):
-  """A trained run and the seconds that it took, compilation included."""
-  dataset = data.load(config.data)
-  method = gan.from_config(config, dataset.spec)
-  engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
-  began = time.perf_counter()
-  state = jax.jit(
-    functools.partial(gan.init, method), out_shardings=engine.replicated
-  )(jax.random.key(seed))
-  call = parallel.compile_rounds(
-    engine,
-    functools.partial(gan.train_step, method),
-    rounds=config.steps_per_call,
-    draws=gan.draws(method),
-    batch_size=config.batch_size,
-    resident=True,
-  )
-  arrays = engine.replicate(dataset.arrays())
-  place = engine.replicate(np.uint32(seed))
-  for _ in range(config.num_steps // config.steps_per_call):
-    state, _ = call(state, arrays, place)
-  jax.block_until_ready(state)
-  run = trained.Run(gan, method, state, dataset.spec, config)
-  return run, time.perf_counter() - began
-
-
 def _row(name: str, found: list[dict], seconds: float | None) -> str:
   cells = [name]
   for score in SCORES:
@@ -133,7 +103,7 @@ def main(argv) -> None:
     for seed in range(_SEEDS.value):
       changed = config.copy_and_resolve_references()
       changed.update_from_flattened_dict(TRICKS[name])
-      run, took = _train(changed, seed)
+      run, took = experiment.train(changed, seed)
       found.append(judge.score(judge.see(evaluate.fakes(run, request))))
       seconds.append(took)
     print(_row(name, found, statistics.fmean(seconds)), flush=True)

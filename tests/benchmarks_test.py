@@ -7,8 +7,10 @@ import sys
 
 import chex
 import jax.numpy as jnp
+import numpy as np
+import pytest
 
-from benchmarks import dirac
+from benchmarks import dirac, parzen
 from jaxgan.steps import gan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -47,6 +49,65 @@ def test_the_dirac_gan_moves_as_theory_says():
     theta = theta - 0.2 * psi
   by_hand = (theta**2 + psi**2) ** 0.5
   assert abs(float(rows['wasserstein'][-1]) - by_hand) < 1e-4
+
+
+def small(name: str, *flags: str) -> dict[str, list[str]]:
+  done = run(name, *flags)
+  assert done.returncode == 0, done.stderr
+  return table(done.stdout)
+
+
+@pytest.mark.slow
+def test_mixtures_are_beside_an_exact_sampler(tmp_path):
+  names = ['non-saturating', 'relativistic, R1 + R2, lazy', 'WGAN-GP']
+  done = run(
+    'mixtures',
+    *('--rounds=16', '--batch_size=8', '--seeds=2', '--mixtures=ring,grid'),
+    '--methods=' + ','.join(f'"{name}"' for name in names),
+    f'--out={tmp_path}',
+  )
+  assert done.returncode == 0, done.stderr
+  rows = [line.split(' | ') for line in done.stdout.splitlines()]
+  rows = {tuple(row[:2]): row[2:] for row in rows if row[0].startswith('| ')}
+  for mixture in ('ring', 'grid'):
+    for name in names:
+      assert (f'| {mixture}', name) in rows
+  assert rows['| grid', 'exact sampler'][:2] == ['25.0 ± 0.0', '98.9 ± 0.1%']
+  assert len(list(tmp_path.glob('*.png'))) == 6
+
+
+@pytest.mark.slow
+def test_likelihoods_are_beside_the_published_ones():
+  rows = small(
+    'likelihood',
+    *('--source=embedded', '--rounds=20', '--k=1,2'),
+    *('--images=20', '--importance_samples=50'),
+  )
+  assert {'VAE, here', 'IWAE, here', 'IWAE, published'} <= rows.keys()
+  # Pixels that are 1 with probability 0.5 have 543 nats.
+  assert 100.0 < float(rows['VAE, here'][1].split()[0]) < 600.0
+
+
+@pytest.mark.slow
+def test_parzen_windows_like_centroids():
+  rows = small(
+    'parzen', '--source=embedded', '--rounds=10', '--num=500', '--passes=2'
+  )
+  nats = {
+    name: float(row[0].split()[0]) for name, row in rows.items() if row[1]
+  }
+  assert nats['gan_mnist, 10 rounds, 500 samples'] < 0.0
+  assert nats['500 training images'] < nats['500 centroids, 2 passes']
+
+
+def test_centroids_are_means_of_what_is_nearest():
+  rng = np.random.default_rng(0)
+  centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)
+  images = centres[np.arange(300) % 3] + rng.integers(-9, 10, (300, 2, 2, 1))
+  found = parzen.centroids(images.astype(np.uint8), 3, 2)
+  for place in range(3):
+    mean = images[place::3].mean(axis=0) / 127.5 - 1.0
+    np.testing.assert_allclose(found[place], mean, atol=1e-5)
 
 
 def test_the_dirac_gan_alternates_as_training_does(key):
