@@ -100,8 +100,8 @@ def main(argv) -> None:
   else:
     settings.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
     settings.source = data.resolve(settings)
-  images = experiment.read(settings)['image']
-  test = experiment.read(settings, 'test')['image']
+  images = experiment.read(settings).columns['image']
+  test = experiment.read(settings, 'test').columns['image']
   train_size = len(images) * 5 // 6
   train, validation = images[:train_size], images[train_size:]
   run, name, seconds = _trained(train_size, settings)

@@ -10,14 +10,12 @@ over seeds. The rows of `none` and of real training images tell what a
 difference means.
 """
 
-import statistics
 import sys
 
-import jax
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import data, evaluate
+from jaxgan import data
 
 _TRICKS = flags.DEFINE_list('tricks', [], 'Keys of TRICKS; none is all.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run.')
@@ -64,18 +62,6 @@ TRICKS = {
 }
 
 
-def _row(name: str, found: list[dict], seconds: float | None) -> str:
-  cells = [name]
-  for score in SCORES:
-    values = [numbers[score] for numbers in found]
-    cell = f'{statistics.fmean(values):.3g}'
-    if len(values) > 1:
-      cell += f' ({min(values):.3g} to {max(values):.3g})'
-    cells.append(cell)
-  cells.append('' if seconds is None else f'{seconds:.0f}')
-  return f'| {" | ".join(cells)} |'
-
-
 def main(argv) -> None:
   del argv
   names = _TRICKS.value or list(TRICKS)
@@ -86,27 +72,8 @@ def main(argv) -> None:
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
   config.data.source = data.resolve(config.data)
   config.num_steps = _ROUNDS.value
-  request = evaluate.Request(
-    _NUM.value, scores=('frechet', 'neighbours', 'classes')
-  )
-  judge = evaluate.Judge(config.data, request)
-  print(
-    f'gan_mnist, {_ROUNDS.value:,} rounds of {config.batch_size}, '
-    f'{_SEEDS.value} seeds, {judge.protocol}, held-out error of the classifier '
-    f'{100 * judge.features.error:.2f}%, {jax.devices()[0].device_kind}\n'
-  )
-  print(f'| | {" | ".join(SCORES)} | seconds |')
-  print('| --- ' * (len(SCORES) + 2) + '|')
-  print(_row('real training images', [judge.beside()['train']], None))
-  for name in names:
-    found, seconds = [], []
-    for seed in range(_SEEDS.value):
-      changed = config.copy_and_resolve_references()
-      changed.update_from_flattened_dict(TRICKS[name])
-      run, took = experiment.train(changed, seed)
-      found.append(judge.score(judge.see(evaluate.fakes(run, request))))
-      seconds.append(took)
-    print(_row(name, found, statistics.fmean(seconds)), flush=True)
+  configs = {name: experiment.changed(config, TRICKS[name]) for name in names}
+  experiment.compare(configs, _SEEDS.value, _NUM.value, SCORES)
 
 
 if __name__ == '__main__':
