@@ -530,6 +530,10 @@ def test_every_example_has_a_labelled_one_beside_it():
   np.testing.assert_array_equal(
     one['labelled_image'], columns['labelled_image'][33]
   )
+  fields.labelled_seed = 1
+  assert data.load(fields).identity != found.identity
+  other = data.load(fields).columns['labelled_image']
+  assert not np.array_equal(other, columns['labelled_image'])
   fields.labelled = 15
   with pytest.raises(errors.UserError, match=r'data\.labelled=15'):
     data.load(fields)

@@ -19,6 +19,15 @@ from jaxgan import errors, layers
 _Dense = functools.partial(nn.Dense, kernel_init=layers.initializer('glorot'))
 _Conv = functools.partial(layers.Conv, kernel=3, initializer='glorot')
 
+# What hidden units of the dense networks can be.
+ACTIVATIONS = {'relu': nn.relu, 'tanh': jnp.tanh}
+
+
+def _activate(name: str, x: jax.Array) -> jax.Array:
+  if name not in ACTIVATIONS:
+    raise errors.unknown('activation', name, ACTIVATIONS)
+  return ACTIVATIONS[name](x)
+
 
 class DenseEncoder(nn.Module):
   """Images [B, ...] to codes [B, code_size].
@@ -27,18 +36,20 @@ class DenseEncoder(nn.Module):
     code_size: numbers in a code.
     widths: units of the hidden layers.
     rectified: whether the code ends in a rectifier.
+    activation: of the hidden layers, a key of `ACTIVATIONS`.
   """
 
   code_size: int = 32
   widths: tuple[int, ...] = ()
   rectified: bool = False
+  activation: str = 'relu'
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
     x = x.reshape(len(x), -1)
     for width in self.widths:
-      x = nn.relu(_Dense(width)(x))
+      x = _activate(self.activation, _Dense(width)(x))
     x = _Dense(self.code_size)(x)
     return nn.relu(x) if self.rectified else x
 
@@ -49,17 +60,19 @@ class DenseDecoder(nn.Module):
   Attributes:
     shape: of an image.
     widths: units of the hidden layers.
+    activation: of these, a key of `ACTIVATIONS`.
   """
 
   shape: tuple[int, ...]
   widths: tuple[int, ...] = ()
+  activation: str = 'relu'
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
     del train
     x = z.reshape(len(z), -1)
     for width in self.widths:
-      x = nn.relu(_Dense(width)(x))
+      x = _activate(self.activation, _Dense(width)(x))
     return _Dense(math.prod(self.shape))(x).reshape(-1, *self.shape)
 
 
