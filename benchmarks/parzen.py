@@ -20,13 +20,12 @@ import sys
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from benchmarks import experiment
+from benchmarks import experiment, kmeans
 from jaxgan import data, sample, trained
-from jaxgan.metrics import distances, parzen
+from jaxgan.metrics import parzen
 
 _WORKDIR = flags.DEFINE_string('workdir', '', 'Of a run to score.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Without --workdir.')
@@ -45,34 +44,6 @@ PUBLISHED = {
   'CGAN': '132 ± 1.8',
   'AAE': '340 ± 2',
 }
-
-
-@jax.jit
-def _nearest(rows, centroids):
-  return jnp.argmin(distances.squared(rows, centroids), axis=1)
-
-
-def centroids(images: np.ndarray, num: int, passes: int) -> np.ndarray:
-  """Lloyd's algorithm from the first images: [num, ...] in [-1, 1].
-
-  Args:
-    images: uint8 [N, ...].
-    num: of centroids; those without images stay where they are.
-    passes: over the images.
-  """
-  points = images.reshape(len(images), -1) / np.float32(127.5) - 1.0
-  found = points[:num]
-  for _ in range(passes):
-    moved, rows = distances.centred(found, points)
-    blocks = distances.blocks(rows, num)
-    nearest = np.concatenate([_nearest(block, moved) for block in blocks])
-    order = np.argsort(nearest, kind='stable')
-    members, first = np.unique(nearest[order], return_index=True)
-    sums = np.add.reduceat(points[order], first)
-    counts = np.diff(np.append(first, len(points)))
-    found = found.copy()
-    found[members] = sums / counts[:, None]
-  return found.reshape(num, *images.shape[1:]).clip(-1.0, 1.0)
 
 
 def _trained(train_size: int, settings):
@@ -126,7 +97,7 @@ def main(argv) -> None:
   if _PASSES.value:
     few = min(num, train_size // 5)
     rows[f'{few:,} centroids, {_PASSES.value} passes'] = (
-      lambda: centroids(train, few, _PASSES.value),
+      lambda: kmeans.centroids(train, few, _PASSES.value),
       '',
     )
   for row, (make, seconds) in rows.items():

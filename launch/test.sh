@@ -5,5 +5,4 @@
 #   ./launch/test.sh tests/losses_test.py -k golden
 set -euo pipefail
 source "$(dirname "$0")/setup.sh" dev
-# More workers than cores: programs that are started and waited for leave gaps.
-exec .venv/bin/python -m pytest -n "${WORKERS:-3}" --dist worksteal "$@"
+exec .venv/bin/python -m pytest -n "${WORKERS:-2}" --dist worksteal "$@"

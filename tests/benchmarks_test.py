@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import dirac, parzen
+from benchmarks import dirac, kmeans
 from jaxgan.steps import gan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,6 +34,7 @@ def table(text: str) -> dict[str, list[str]]:
   return {first: others for first, *others in cells}
 
 
+@pytest.mark.slow
 def test_the_dirac_gan_moves_as_theory_says():
   """Any value that is off ends it with an error."""
   done = run('dirac')
@@ -106,7 +107,7 @@ def test_centroids_are_means_of_what_is_nearest():
   rng = np.random.default_rng(0)
   centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)
   images = centres[np.arange(300) % 3] + rng.integers(-9, 10, (300, 2, 2, 1))
-  found = parzen.centroids(images.astype(np.uint8), 3, 2)
+  found = kmeans.centroids(images.astype(np.uint8), 3, 2)
   for place in range(3):
     mean = images[place::3].mean(axis=0) / 127.5 - 1.0
     np.testing.assert_allclose(found[place], mean, atol=1e-5)

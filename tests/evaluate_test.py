@@ -79,11 +79,13 @@ def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
   assert again == found[1]
 
 
+@pytest.mark.slow
 def test_following_ends_with_the_run(workdir, cache):
   request = evaluate.Request(num=100, scores=('kernel',), follow=True)
   assert evaluate.evaluate(workdir, request)['step'] == 4
 
 
+@pytest.mark.slow
 def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
   train.train(config(**fields), tmp_path)
@@ -120,6 +122,7 @@ def test_data_without_labels_have_no_classifier():
     features.classifier(settings)
 
 
+@pytest.mark.slow
 def test_real_images_are_near_what_is_ideal():
   rng = np.random.default_rng(0)
 

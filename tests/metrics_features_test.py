@@ -9,6 +9,9 @@ import pytest
 
 from jaxgan.metrics import bootstrap, distances, kernel, neighbours, wasserstein
 
+# Compilation of many small programs takes a minute.
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

@@ -8,6 +8,9 @@ import pytest
 from jaxgan import masks
 from jaxgan.metrics import similarity, smoothness
 
+# Compilation of many small programs takes a minute.
+pytestmark = pytest.mark.slow
+
 
 def pair():
   rng = np.random.default_rng(0)

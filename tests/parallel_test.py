@@ -124,7 +124,9 @@ def test_eight_devices_equal_one(name, variant, dataset):
   chex.assert_trees_all_close(many_metrics, one_metrics, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize('name', ['jit', 'pmap'])
+@pytest.mark.parametrize(
+  'name', [pytest.param('jit', marks=pytest.mark.slow), 'pmap']
+)
 def test_streaming_equals_resident(name, dataset):
   engine = parallel.make(name, BATCH)
   fields = {'discriminator_steps': 2}
