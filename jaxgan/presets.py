@@ -171,11 +171,12 @@ def classifier() -> ml_collections.ConfigDict:
   """The fields of `steps/classifier.py`, with a network for small images."""
   config = ml_collections.ConfigDict()
   config.method = 'classifier'
-  config.num_steps = 3_200
-  config.batch_size = 128
+  config.num_steps = 2_400
+  config.batch_size = 64
+  config.steps_per_call = 5
   config.network = dict(
     name='classifier.ConvNet',
-    widths=(32, 64),
+    widths=(16, 32),
     kernel=5,
     features=128,
     dropout=0.3,
