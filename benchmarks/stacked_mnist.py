@@ -271,8 +271,9 @@ def main(argv) -> None:
     name: configure(_SETTING.value, name, _ROUNDS.value) for name in names
   }
   print(
-    f'{_SETTING.value}, {_SEEDS.value} seeds, data: {TRIPLES:,} stacks of '
-    f'{len(digits):,} digits ({settings.source}), error of the classifier '
+    f'{_SETTING.value}, in full {setting.rounds:,} rounds, {_SEEDS.value} '
+    f'seeds, data: {TRIPLES:,} stacks of {len(digits):,} digits '
+    f'({settings.source}), error of the classifier '
     f'{100 * features.error:.2f}%, {jax.devices()[0].device_kind}, jax '
     f'{jax.__version__}, jaxgan {jaxgan.__version__}\n'
   )
@@ -280,8 +281,7 @@ def main(argv) -> None:
   print('| --- ' * 6 + '|')
   for name, cells in setting.published.items():
     print(
-      f'| {name}, published | {setting.rounds:,} | {setting.samples:,} | '
-      f'{" | ".join(cells)} | |'
+      f'| {name}, published | | {setting.samples:,} | {" | ".join(cells)} | |'
     )
   print(_row('exact uniform sampler', '', samples, [exact(samples)]))
   real = [
