@@ -52,19 +52,22 @@ def read(settings, split: str = 'train') -> data.Dataset:
   return data.part(_whole(plain.to_json(), split), settings)
 
 
-def train(config, seed: int = 0) -> tuple[trained.Run, float]:
+def train(
+  config, seed: int = 0, dataset: data.Dataset | None = None
+) -> tuple[trained.Run, float]:
   """Trains on one device, without files.
 
   Args:
     config: of the run; `num_steps` is rounded up to whole calls.
     seed: of the run.
+    dataset: to train on, if not what `config.data` describes.
 
   Returns:
     The run and the seconds that it took, with compilation and without
     reading the data.
   """
   config_lib.validate(config)
-  dataset = read(config.data)
+  dataset = dataset or read(config.data)
   algorithm = steps.find(config.method)
   method = algorithm.from_config(config, dataset.spec)
   engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
@@ -88,6 +91,19 @@ def train(config, seed: int = 0) -> tuple[trained.Run, float]:
   jax.block_until_ready(state)
   run = trained.Run(algorithm, method, state, dataset.spec, config)
   return run, time.perf_counter() - began
+
+
+def mean_and_error(values, digits: int, unit: str = '') -> str:
+  """A cell, 'mean ± standard error'; values that are NaN do not count."""
+  values = np.asarray(values)
+  if np.isnan(values).all():
+    return ''
+  values = values[~np.isnan(values)]
+  text = f'{values.mean():.{digits}f}'
+  if len(values) > 1:
+    error = values.std(ddof=1) / len(values) ** 0.5
+    text += f' ± {error:.{digits}f}'
+  return text + unit
 
 
 def compare(

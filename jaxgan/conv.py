@@ -67,25 +67,19 @@ def conv(x, w, stride: int = 1, padding: str = 'SAME'):
   return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
 
 
-def conv_transpose(x, w, stride: int = 1):
+def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
   """`lax.conv_transpose`, 'SAME': [B, H, W, I] -> [B, H * stride, ..., O].
 
   Args:
     x: images.
     w: kernel [h, w, I, O].
     stride: factor by which the image grows.
+    size: (height, width) of what `conv` would make [H, W] of, where sides are
+      not H * stride: 7 -> 4 as well as 8 -> 4 is of stride 2.
   """
-  size = tuple(n * stride for n in x.shape[1:3])
+  size = size or tuple(n * stride for n in x.shape[1:3])
   w = jnp.swapaxes(w[::-1, ::-1], 2, 3)
-  # lax puts more of the padding in front of x; F has the rest of it.
-  pads = []
-  for n, k in zip(size, w.shape[:2], strict=True):
-    total = k + stride - 2
-    ahead = k - 1 if stride > k - 1 else -(-total // 2)
-    before = k - 1 - ahead
-    pads.append((before, (n // stride - 1) * stride + k - n - before))
-  pads = tuple(pads)
-  return _transposed(x, w, Geometry(size, w.shape[:2], stride, pads))
+  return _transposed(x, w, _geometry(size, w.shape[:2], stride, 'SAME'))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
