@@ -34,12 +34,16 @@ CONFIGS = [
   *('dcgan_mnist', 'acgan_mnist', 'wgan_mnist'),
 ]
 
-_CONFIGS = flags.DEFINE_list('configs', CONFIGS, 'NAME or NAME:VARIANT.')
-_SECONDS = flags.DEFINE_float('seconds', 260.0, 'Of training, of each run.')
+_CONFIGS = flags.DEFINE_list(
+  'configs', [], 'NAME or NAME:VARIANT; none is all.'
+)
+_SECONDS = flags.DEFINE_float(
+  'seconds', 260.0, 'Of training, of each run.', lower_bound=1.0
+)
 _NUM = flags.DEFINE_integer(
   'num', 10_000, 'Samples, and at most so many reals.'
 )
-_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.', lower_bound=1)
 _PEERS = flags.DEFINE_bool('peers', True, 'Whether PyTorch has rows too.')
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
 _SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
@@ -173,7 +177,7 @@ def main(argv) -> None:
   # A person's first run finds nothing compiled.
   jax.config.update('jax_enable_compilation_cache', False)
   try:
-    compare({name: load(name) for name in _CONFIGS.value})
+    compare({name: load(name) for name in _CONFIGS.value or CONFIGS})
   except errors.UserError as error:
     sys.exit(f'error: {error}')
 
