@@ -222,9 +222,10 @@ def _compiler_options() -> dict[str, object] | None:
   """
   if jax.default_backend() != 'cpu':
     return None
+  library = 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'
   return {
     'xla_cpu_copy_insertion_use_region_analysis': True,
-    'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT',
+    'xla_cpu_experimental_ynn_fusion_type': library,
   }
 
 

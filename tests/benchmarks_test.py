@@ -106,6 +106,47 @@ def test_parzen_windows_like_centroids():
   assert nats['500 training images'] < nats['500 centroids, 2 passes']
 
 
+# The benchmark with a classifier that is trained for a moment only.
+QUALITY = """
+from absl import app
+from benchmarks import quality
+from jaxgan import presets
+whole = presets.classifier
+def small():
+  found = whole()
+  found.num_steps = 30
+  found.network.widths, found.network.features = (8,), 16
+  return found
+presets.classifier = small
+app.run(quality.main)
+"""
+
+
+@pytest.mark.slow
+def test_quality_is_beside_real_images_and_peers(tmp_path):
+  """Without `TORCH_PYTHON`, a Python with torch, there are no peers."""
+  torch = os.environ.get('TORCH_PYTHON')
+  flags = ['--source=embedded', '--seconds=3', '--num=100', '--seeds=2']
+  flags += ['--configs=gan_mnist']
+  flags += [f'--torch_python={torch}' if torch else '--peers=false']
+  done = subprocess.run(
+    [sys.executable, '-c', QUALITY, *flags],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  assert 'real training images' in rows
+  for side in ('jaxgan', 'PyTorch')[: 2 if torch else 1]:
+    rounds, reals, frechet, *_ = rows[f'gan_mnist, {side}']
+    assert int(rounds.split()[0].replace(',', '')) > 0
+    assert ' to ' in reals
+    assert float(frechet.split()[0]) > 0.0
+  assert rows['gan_mnist, jaxgan'][-1] == '1.00'
+
+
 def test_centroids_are_means_of_what_is_nearest():
   rng = np.random.default_rng(0)
   centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)
