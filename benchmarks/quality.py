@@ -136,7 +136,7 @@ def compare(configs) -> None:
   judge = experiment.judge_of(first, _NUM.value)
 
   def ours(config, seed):
-    run, _ = experiment.train(config, seed, _SECONDS.value)
+    run, _ = experiment.train(config, seed, seconds=_SECONDS.value)
     rounds = int(run.state.step)
     reals = rounds * gan.draws(run.method) * config.batch_size
     return rounds, reals, experiment.score(judge, run)
