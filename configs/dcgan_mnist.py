@@ -19,8 +19,9 @@ from jaxgan import presets
 
 def _default(config):
   """Small 4 x 4 kernels, R1, and samples from averaged weights."""
-  config.num_steps = 3_000
-  config.penalties.r1 = 1.0
+  config.num_steps = 6_000
+  presets.quick(config)
+  config.penalties.r1 = 0.3
   config.ema_halflife = 10_000.0
 
 
@@ -36,8 +37,8 @@ def _resize(config):
 def _64(config):
   _default(config)
   config.data.image_size = 64
-  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
-  config.discriminator.widths = (32, 64, 128, 256)
+  config.generator.update(widths=(128, 64, 32, 16), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (16, 32, 64, 128)
 
 
 def _tutorial(config):
@@ -60,10 +61,7 @@ def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
   config.update(presets.dcgan())
-  config.generator.update(
-    widths=(128, 64), strides=(2, 2), dropout=0.0, dropout_at_test=False
-  )
-  config.discriminator.widths = (64, 128)
+  config.generator.update(dropout=0.0, dropout_at_test=False)
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config
