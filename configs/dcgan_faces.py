@@ -9,8 +9,10 @@ r"""Faces, from TFDS or any folder of images (arxiv.org/abs/1511.06434).
 Colour and 64 x 64 pixels; variants: `28` (the size of the tutorial that leaves
 its networks to the reader), `128`. In grey: --config.data.channels=1.
 
-Not trained here yet: only its first rounds were run, on two CPU cores and on
-random images.
+1,800 of the 10,000 rounds of the default, on 13,165 photographs of 64 x 64
+pixels, took 11 minutes on two CPU cores that had as much other work: most
+samples are faces with eyes, nose and mouth, some smiling; a third are torn or
+smeared. The variants have not been trained here.
 """
 
 from jaxgan import config as config_lib
