@@ -26,16 +26,16 @@ def _28(config):
 
 def _64(config):
   config.data.image_size = 64
-  config.generator.update(widths=(128, 64, 32, 16), strides=(2, 2, 2, 2))
-  config.discriminator.widths = (16, 32, 64, 128)
+  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (32, 64, 128, 256)
 
 
 def _128(config):
   config.data.image_size = 128
   config.generator.update(
-    widths=(128, 128, 64, 32, 16), strides=(2, 2, 2, 2, 2)
+    widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
   )
-  config.discriminator.widths = (16, 32, 64, 128, 128)
+  config.discriminator.widths = (32, 64, 128, 256, 256)
 
 
 VARIANTS = {'': _64, '28': _28, '128': _128}
@@ -51,8 +51,8 @@ def get_config(variant: str = ''):
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
   config.update(presets.dcgan())
-  presets.quick(config)
   config.discriminator.minibatch_stddev = True
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
+  presets.quick(config)
   return config
