@@ -6,9 +6,9 @@ The discriminator also predicts the class. Variant `projection`: it takes the
 inner product with an embedding of the class instead (Miyato and Koyama 2018,
 https://arxiv.org/abs/1802.05637), with hinge losses and spectral norm.
 
-The default trained on the embedded digits for 5,274 of its 6,000 rounds, in 7
-minutes on two CPU cores that had as much other work: a column of each class,
-nearly all digits the right one and clean, some twos and eights broken.
+The default trained on the embedded digits in 8 minutes on two CPU cores that
+had as much other work (6,000 rounds): a column of each class, nearly all digits
+the right one and clean, a tenth of them broken, mostly twos and eights.
 `projection` has not been trained here.
 """
 
