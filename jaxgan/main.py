@@ -12,6 +12,7 @@ saved.
 import hashlib
 import importlib.util
 import logging
+import os
 import pathlib
 import re
 import sys
@@ -155,7 +156,25 @@ def _known_fields(argv) -> str | None:
 
 def _fail(error: errors.UserError) -> None:
   print(f'error: {error}', file=sys.stderr, flush=True)
-  sys.exit(error.exit_code)
+  _leave(error.exit_code)
+
+
+def _leave(code: int) -> None:
+  """Ends the process; the others of its run would wait for it at exit."""
+  jax = sys.modules.get('jax')
+  if jax is not None and jax.distributed.is_initialized():
+    os._exit(code)
+  sys.exit(code)
+
+
+def _connect() -> None:
+  """Joins the other processes, of which one speaks."""
+  from jaxgan import parallel
+
+  parallel.connect()
+  if not parallel.is_first():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    logging.getLogger('jaxgan').setLevel(logging.WARNING)
 
 
 def _refuse_others(mode: str) -> None:
@@ -203,6 +222,7 @@ def main(argv) -> None:
   if not workdir:
     workdir = derived_workdir(path, config_flags.get_override_values(flag))
     print(f'workdir: {workdir}')
+  _connect()
   from jaxgan import train
 
   train.train(_CONFIG.value, workdir)
