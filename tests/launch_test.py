@@ -1,5 +1,6 @@
 """Launchers: what they would run, checked with tools that only take notes."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -602,11 +603,14 @@ def test_a_process_reads_its_part_of_every_batch():
       )
 
 
-def train(script, workdir, *flags, devices, **popen):
+@contextlib.contextmanager
+def train(script, workdir, *flags, devices):
   """Two processes of multiprocess.sh, or one of local.sh, on CPU devices."""
-  return subprocess.Popen(
+  process = subprocess.Popen(
     [
       *[f'launch/{script}', CONFIG, f'--workdir={workdir}'],
+      *['--config.generator.widths=(16,)', '--config.steps_per_call=1'],
+      *['--config.discriminator.widths=(16,)', '--config.penalties.r1=0.0'],
       *['--config.data.source=embedded', '--config.log_every=5'],
       *['--config.sample_every=10', '--config.checkpoint_every=10'],
       *['--config.engine=jit', *flags],
@@ -621,12 +625,18 @@ def train(script, workdir, *flags, devices, **popen):
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
-    **popen,
+    start_new_session=True,
   )
+  try:
+    yield process
+  finally:
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def finish(process):
-  output, _ = process.communicate(timeout=280)
+  output, _ = process.communicate(timeout=600)
   return process.returncode, output
 
 
@@ -636,7 +646,7 @@ def lines_of(workdir):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_two_processes_train_as_one_does(tmp_path):
   """Data on the device, then streamed, after a restart."""
   two, one = tmp_path / 'two', tmp_path / 'one'
@@ -644,10 +654,12 @@ def test_two_processes_train_as_one_does(tmp_path):
     ['--config.num_steps=10'],
     ['--config.num_steps=20', '--config.data.resident_bytes=0'],
   ):
-    code, output = finish(train('multiprocess.sh', two, *flags, devices=2))
+    with train('multiprocess.sh', two, *flags, devices=2) as process:
+      code, output = finish(process)
     assert code == 0, output
     assert output.count('checkpoint verified') == 1  # one of them speaks
-  code, output = finish(train('local.sh', one, *flags[:1], devices=4))
+  with train('local.sh', one, *flags[:1], devices=4) as process:
+    code, output = finish(process)
   assert code == 0, output
   assert len(lines_of(two)) == 4
   for ours, theirs in zip(lines_of(two), lines_of(one), strict=True):
@@ -659,23 +671,16 @@ def test_two_processes_train_as_one_does(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_two_processes_stop_at_the_same_step(tmp_path):
-  process = train(
-    *['multiprocess.sh', tmp_path, '--config.num_steps=1000000'],
-    devices=1,
-    start_new_session=True,
-  )
-  try:
-    for _ in range(2500):
+  flags = ['--config.num_steps=1000000']
+  with train('multiprocess.sh', tmp_path, *flags, devices=1) as process:
+    while process.poll() is None:
       if (tmp_path / 'metrics.jsonl').exists() and lines_of(tmp_path):
         break
       time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     code, output = finish(process)
-  finally:
-    if process.poll() is None:
-      os.killpg(process.pid, signal.SIGKILL)
   assert code == 143, output
   assert output.count('SIGTERM: saved step') == 1
   assert any((tmp_path / 'checkpoints').iterdir())
