@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import sys
+import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -160,11 +161,16 @@ def _fail(error: errors.UserError) -> None:
 
 
 def _leave(code: int) -> None:
-  """Ends the process; the others of its run would wait for it at exit."""
-  jax = sys.modules.get('jax')
-  if jax is not None and jax.distributed.is_initialized():
+  """Ends the process; at exit it would wait for the others of its run."""
+  if _is_connected():
+    sys.stdout.flush()
     os._exit(code)
   sys.exit(code)
+
+
+def _is_connected() -> bool:
+  jax = sys.modules.get('jax')
+  return jax is not None and jax.distributed.is_initialized()
 
 
 def _connect() -> None:
@@ -248,6 +254,11 @@ def _run(argv) -> None:
   except errors.Stopped as stop:
     print(stop, flush=True)
     sys.exit(stop.exit_code)
+  except Exception:
+    if not _is_connected():
+      raise
+    traceback.print_exc()
+    _leave(1)
 
 
 if __name__ == '__main__':

@@ -13,9 +13,10 @@ show_help() {
   exit 0
 }
 
+# fail MESSAGE [EXIT_CODE]
 fail() {
   echo "error: $1" >&2
-  exit 2
+  exit "${2:-2}"
 }
 
 # Takes one of the flags that all scripts have; false if it is none.

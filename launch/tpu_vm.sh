@@ -29,7 +29,7 @@
 #   --config=... --config.FIELD=... --workdir=... are those of training
 #   --dry-run        prints the commands; asks for nothing
 #
-# The exit code of run is that of training. The workdir is a folder on a file
+# The exit code of run is that of training; 1 if it could not be brought to one. The workdir is a folder on a file
 # system that all workers share and that outlives them, as Filestore.
 source "$(dirname "$0")/common.sh"
 
@@ -130,11 +130,11 @@ create() {
       SUSPENDED) delete ;;
       FAILED)
         ((++failed < 3)) || fail "three requests for $name have failed; see \
-$(quoted "${queued[@]}" describe "$name" "${place[@]}")"
+$(quoted "${queued[@]}" describe "$name" "${place[@]}")" 1
         delete
         ;;
       UNKNOWN)
-        ((++unknown < 5)) || fail "gcloud does not tell the state of $name"
+        ((++unknown < 5)) || fail "gcloud does not tell the state of $name" 1
         sleep "$poll"
         ;;
       *) sleep "$poll" ;; # on its way in or out
@@ -204,7 +204,7 @@ train() {
     fi
     # The connection may end before the state says that it is preempted.
     ((++tries < 5)) ||
-      fail "five tries on $name have failed; tpu_vm.sh delete gives it back"
+      fail "five tries on $name have failed; tpu_vm.sh delete gives it back" 1
     sleep "$poll"
   done
   [ -n "$keep" ] || delete

@@ -398,8 +398,8 @@ def test_a_lost_connection_is_no_end_of_training(tools):
   ('states', 'codes', 'code', 'deleted'),
   [
     (['ACTIVE'], ['3'], 3, 1),
-    (['ACTIVE'], ['1'], 2, 0),  # crashes: not for ever
-    (['FAILED'], ['0'], 2, 2),  # refused: not for ever
+    (['ACTIVE'], ['1'], 1, 0),  # crashes: not for ever
+    (['FAILED'], ['0'], 1, 2),  # refused: not for ever
   ],
 )
 def test_training_that_fails(states, codes, code, deleted, tools):
