@@ -35,7 +35,7 @@ fi
 
 # `jaxgan.parallel.connect` reads the first three, JAX itself the last.
 process() {
-  run env "JAX_COORDINATOR_ADDRESS=127.0.0.1:$port" \
+  become env "JAX_COORDINATOR_ADDRESS=127.0.0.1:$port" \
     "JAX_NUM_PROCESSES=$count" "JAX_PROCESS_ID=$1" \
     "JAX_LOCAL_DEVICE_IDS=$1" \
     "$interpreter" -m jaxgan.main "${training[@]}"
