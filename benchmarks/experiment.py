@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from jaxgan import config as config_lib
-from jaxgan import data, evaluate, parallel, steps, trained
+from jaxgan import data, evaluate, parallel, steps, summary, trained
+from jaxgan.steps import gan
 
 # Fields that say which of the data are used, not what is read.
 PARTS = ('limit', 'labelled', 'labelled_seed')
@@ -52,22 +53,32 @@ def read(settings, split: str = 'train') -> data.Dataset:
   return data.part(_whole(plain.to_json(), split), settings)
 
 
-def train(config, seed: int = 0) -> tuple[trained.Run, float]:
+def train(
+  config,
+  seed: int = 0,
+  dataset: data.Dataset | None = None,
+  seconds: float = 0.0,
+) -> tuple[trained.Run, float]:
   """Trains on one device, without files.
 
   Args:
     config: of the run; `num_steps` is rounded up to whole calls.
     seed: of the run.
+    dataset: to train on, if not what `config.data` describes.
+    seconds: trained for so long instead, to the end of the call under way;
+      what this process has compiled before is compiled again.
 
   Returns:
     The run and the seconds that it took, with compilation and without
     reading the data.
   """
   config_lib.validate(config)
-  dataset = read(config.data)
+  dataset = dataset or read(config.data)
   algorithm = steps.find(config.method)
   method = algorithm.from_config(config, dataset.spec)
   engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
+  if seconds:
+    jax.clear_caches()
   began = time.perf_counter()
   state = jax.jit(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
@@ -83,11 +94,71 @@ def train(config, seed: int = 0) -> tuple[trained.Run, float]:
   )
   arrays = engine.replicate(dataset.arrays())
   place = engine.replicate(np.uint32(seed))
-  for _ in range(-(-config.num_steps // config.steps_per_call)):
-    state, _ = call(state, arrays, place)
+  if seconds:
+    while time.perf_counter() - began < seconds:
+      state, metrics = call(state, arrays, place)
+      jax.block_until_ready(metrics)  # Or calls pile up behind the clock.
+  else:
+    for _ in range(-(-config.num_steps // config.steps_per_call)):
+      state, _ = call(state, arrays, place)
   jax.block_until_ready(state)
   run = trained.Run(algorithm, method, state, dataset.spec, config)
   return run, time.perf_counter() - began
+
+
+def mean_and_error(values, digits: int, unit: str = '') -> str:
+  """A cell, 'mean ± standard error'; values that are NaN do not count."""
+  values = np.asarray(values)
+  if np.isnan(values).all():
+    return ''
+  values = values[~np.isnan(values)]
+  text = f'{values.mean():.{digits}f}'
+  if len(values) > 1:
+    error = values.std(ddof=1) / len(values) ** 0.5
+    text += f' ± {error:.{digits}f}'
+  return text + unit
+
+
+def parameters(method) -> dict[str, int]:
+  """Numbers that are trained, by player of a `steps.gan` method."""
+  return {
+    player: summary.parameter_counts(module, *inputs)[1]
+    for player, (module, inputs) in gan.modules(method).items()
+  }
+
+
+def judge_of(settings, num: int) -> evaluate.Judge:
+  """Of samples, by the scores that tables have."""
+  scores = ('frechet', 'kernel', 'neighbours', 'classes')
+  return evaluate.Judge(settings, evaluate.Request(num, scores=scores))
+
+
+def score(judge: evaluate.Judge, run: trained.Run) -> dict[str, float]:
+  """Scores of a run's samples by short name, as --mode=evaluate has them."""
+  return judge.score(judge.see(evaluate.fakes(run, judge.request)))
+
+
+def conditions(settings, judge: evaluate.Judge) -> str:
+  """What the numbers of a table depend on."""
+  return (
+    f'data: {settings.source}, {judge.protocol}, held-out error of the '
+    f'classifier {100 * judge.features.error:.2f}%, '
+    f'{jax.devices()[0].device_kind}, jax {jax.__version__}'
+  )
+
+
+def cell(values: Sequence[float], form: str = '.3g') -> str:
+  """Mean and range of numbers."""
+  text = f'{statistics.fmean(values):{form}}'
+  if len(values) > 1:
+    text += f' ({min(values):{form}} to {max(values):{form}})'
+  return text
+
+
+def row(name: str, before: str, found, columns, after: str = '') -> None:
+  """Prints the scores of some runs as a row, between cells of its own."""
+  cells = [cell([numbers[column] for numbers in found]) for column in columns]
+  print(f'| {" | ".join([name, before, *cells, after])} |', flush=True)
 
 
 def compare(
@@ -105,35 +176,16 @@ def compare(
     columns: names of scores.
   """
   first = next(iter(configs.values()))
-  scores = ('frechet', 'kernel', 'neighbours', 'classes')
-  request = evaluate.Request(num, scores=scores)
-  judge = evaluate.Judge(first.data, request)
-  print(
-    f'{seeds} seeds, data: {first.data.source}, {judge.protocol}, held-out '
-    f'error of the classifier {100 * judge.features.error:.2f}%, '
-    f'{jax.devices()[0].device_kind}, jax {jax.__version__}\n'
-  )
+  judge = judge_of(first.data, num)
+  print(f'{seeds} seeds, {conditions(first.data, judge)}\n')
   print(f'| | rounds | {" | ".join(columns)} | seconds |')
   print('| --- ' * (len(columns) + 3) + '|')
-  real = [judge.beside()['train']]
-  print(f'| real training images | | {_cells(real, columns)} | |', flush=True)
+  row('real training images', '', [judge.beside()['train']], columns)
   for name, config in configs.items():
     found, seconds = [], []
     for seed in range(seeds):
       run, took = train(config, seed)
-      found.append(judge.score(judge.see(evaluate.fakes(run, request))))
+      found.append(score(judge, run))
       seconds.append(took)
-    cells = f'{config.num_steps:,} of {config.batch_size} | '
-    cells += f'{_cells(found, columns)} | {statistics.fmean(seconds):.0f}'
-    print(f'| {name} | {cells} |', flush=True)
-
-
-def _cells(found: list[dict], columns: Sequence[str]) -> str:
-  cells = []
-  for name in columns:
-    values = [numbers[name] for numbers in found]
-    cell = f'{statistics.fmean(values):.3g}'
-    if len(values) > 1:
-      cell += f' ({min(values):.3g} to {max(values):.3g})'
-    cells.append(cell)
-  return ' | '.join(cells)
+    rounds = f'{config.num_steps:,} of {config.batch_size}'
+    row(name, rounds, found, columns, f'{statistics.fmean(seconds):.0f}')

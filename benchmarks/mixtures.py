@@ -38,6 +38,7 @@ import numpy as np
 import optax
 from absl import app, flags
 
+from benchmarks import experiment
 from jaxgan import losses, noise, penalties
 from jaxgan.data import toy
 from jaxgan.metrics import modes
@@ -187,27 +188,16 @@ def train(mixture: str, fields, seeds: int) -> np.ndarray:
   return np.asarray(run(keys))
 
 
-def _mean(values, digits: int, unit: str = '') -> str:
-  values = np.asarray(values)
-  if np.isnan(values).all():
-    return ''
-  values = values[~np.isnan(values)]
-  text = f'{values.mean():.{digits}f}'
-  if len(values) > 1:
-    error = values.std(ddof=1) / len(values) ** 0.5
-    text += f' ± {error:.{digits}f}'
-  return text + unit
-
-
 def scores(mixture: str, points: np.ndarray) -> list[str]:
   """Cells of a row; points [seeds, POINTS, 2]."""
   points = np.nan_to_num(points, nan=FAR, posinf=FAR, neginf=-FAR)
   found = [modes.mixture(some, *_mixture(mixture)) for some in points]
+  mean = experiment.mean_and_error
   return [
-    _mean([modes.found(x.counts) for x in found], 1),
-    _mean([100 * x.high_quality for x in found], 1, '%'),
-    _mean([modes.divergence(x.counts) for x in found], 4),
-    _mean([x.spread for x in found], 2),
+    mean([modes.found(x.counts) for x in found], 1),
+    mean([100 * x.high_quality for x in found], 1, '%'),
+    mean([modes.divergence(x.counts) for x in found], 4),
+    mean([x.spread for x in found], 2),
   ]
 
 

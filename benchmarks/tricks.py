@@ -1,13 +1,14 @@
 """What each trick does to the default GAN on digits: one change at a time.
 
   python -m benchmarks.tricks --source=tfds --data_dir=PATH
-  python -m benchmarks.tricks --tricks=r1,spectral_norm --rounds=3000 --seeds=3
+  python -m benchmarks.tricks --tricks=none,packing --rounds=3000 --seeds=3
+  python -m benchmarks.tricks --base=dcgan_mnist
 
-Every row is `configs/gan_mnist.py` with the fields that it names, trained for
-the same number of rounds and scored as --mode=evaluate does: Frechet distance
-on the features of a classifier, precision, recall and the rarest class, means
-over seeds. The rows of `none` and of real training images tell what a
-difference means.
+Every row is the config of `--base` with the fields that it names, as far as the
+base has them, trained for the same number of rounds and scored as
+--mode=evaluate does: Frechet distance on the features of a classifier,
+precision, recall and the rarest class, means over seeds. The rows of `none` and
+of real training images tell what a difference means.
 """
 
 import sys
@@ -15,9 +16,13 @@ import sys
 from absl import app, flags
 
 from benchmarks import experiment
+from jaxgan import config as config_lib
 from jaxgan import data
 
-_TRICKS = flags.DEFINE_list('tricks', [], 'Keys of TRICKS; none is all.')
+_BASE = flags.DEFINE_string('base', 'gan_mnist', 'A file of configs/.')
+_TRICKS = flags.DEFINE_list(
+  'tricks', [], 'Keys of TRICKS; none is all that the base has.'
+)
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run.')
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
 _NUM = flags.DEFINE_integer(
@@ -59,16 +64,28 @@ TRICKS = {
   'augmentation': {'augment': ALL},
   'packing': {'pack': 2},
   'top-k': {'top_k': 0.75},
+  'minibatch deviation': {'discriminator.minibatch_stddev': True},
+  'dropout in G': {'generator.dropout': 0.3},
+  'dropout in G, also at test': {
+    'generator.dropout': 0.3,
+    'generator.dropout_at_test': True,
+  },
+  'resize and convolve': {
+    'generator.upsampling': 'resize',
+    'generator.kernel': 3,
+  },
 }
 
 
 def main(argv) -> None:
   del argv
-  names = _TRICKS.value or list(TRICKS)
+  config = experiment.load(_BASE.value)
+  fields = config_lib.flatten(config)
+  known = [name for name in TRICKS if TRICKS[name].keys() <= fields.keys()]
+  names = _TRICKS.value or known
   for name in names:
-    if name not in TRICKS:
-      sys.exit(f'error: --tricks: {name!r} is unknown; known: {[*TRICKS]}')
-  config = experiment.load('gan_mnist')
+    if name not in known:
+      sys.exit(f'error: --tricks: {name!r} is unknown; known: {known}')
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
   config.data.source = data.resolve(config.data)
   config.num_steps = _ROUNDS.value

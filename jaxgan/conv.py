@@ -11,7 +11,8 @@ each is the derivative of the others, which closes the set for derivatives of
 any order (reverse mode). Here T is, on CPUs, one plain convolution that gives
 the stride x stride pixels of every place as channels (Shi et al. 2016,
 https://arxiv.org/abs/1609.05158), and W is a matrix product for each row of the
-kernel, or for each of its entries. Elsewhere all are XLA's own.
+kernel, or for each of its entries. Images of one channel are cut into patches,
+and all three are one matrix product. Elsewhere all are XLA's own.
 """
 
 import functools
@@ -23,8 +24,7 @@ import numpy as np
 from jax import lax
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-# Rows of the products of W; below this, entries of w are joined to rows.
-NARROW = 64
+NARROW = 64  # rows of a product of W
 
 
 class Geometry(NamedTuple):
@@ -67,31 +67,29 @@ def conv(x, w, stride: int = 1, padding: str = 'SAME'):
   return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
 
 
-def conv_transpose(x, w, stride: int = 1):
+def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
   """`lax.conv_transpose`, 'SAME': [B, H, W, I] -> [B, H * stride, ..., O].
 
   Args:
     x: images.
     w: kernel [h, w, I, O].
     stride: factor by which the image grows.
+    size: (height, width) of what `conv` would make [H, W] of, where sides are
+      not H * stride: 7 -> 4 as well as 8 -> 4 is of stride 2.
   """
-  size = tuple(n * stride for n in x.shape[1:3])
+  size = size or tuple(n * stride for n in x.shape[1:3])
   w = jnp.swapaxes(w[::-1, ::-1], 2, 3)
-  # lax puts more of the padding in front of x; F has the rest of it.
-  pads = []
-  for n, k in zip(size, w.shape[:2], strict=True):
-    total = k + stride - 2
-    ahead = k - 1 if stride > k - 1 else -(-total // 2)
-    before = k - 1 - ahead
-    pads.append((before, (n // stride - 1) * stride + k - n - before))
-  pads = tuple(pads)
-  return _transposed(x, w, Geometry(size, w.shape[:2], stride, pads))
+  return _transposed(x, w, _geometry(size, w.shape[:2], stride, 'SAME'))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _forward(x, w, geometry: Geometry):
   """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
-  return _plain(x, w, geometry)
+  plain = functools.partial(_plain, geometry=geometry)
+  if x.shape[-1] > 1:
+    return plain(x, w)
+  patches = functools.partial(_of_patches, geometry=geometry)
+  return lax.platform_dependent(x, w, cpu=patches, default=plain)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -100,7 +98,9 @@ def _transposed(y, w, geometry: Geometry):
   return lax.platform_dependent(
     y,
     w,
-    cpu=functools.partial(_as_pixels, geometry=geometry),
+    cpu=functools.partial(
+      _as_pixels if w.shape[2] > 1 else _to_patches, geometry=geometry
+    ),
     default=functools.partial(_plain_transposed, geometry=geometry),
   )
 
@@ -165,50 +165,76 @@ def _plain_kernel(x, y, geometry):
   return jax.linear_transpose(lambda w: _plain(x, w, geometry), like)(y)[0]
 
 
-def _as_pixels(y, w, geometry):
-  """T as a plain convolution of y followed by depth to space.
+def _phases(kernel: int, before: int, stride: int):
+  """Entries of a kernel by the phase of the pixels that they touch.
 
   Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
-  i - before = s * (q - o) + r: entry i has offset d = o - q and phase r.
+  i - before = s * (q - o) + r: entry i has phase r and offset o - q.
+
+  Returns:
+    index [entries, stride]: which entry of the kernel is which entry of each
+    phase's own, `kernel` for none; and the offset of the first, [stride].
+  """
+  place = np.arange(kernel) - before
+  phase, offset = place % stride, -(place // stride)
+  # A phase without entries (a stride beyond the kernel) starts anywhere.
+  found = [
+    offset[phase == r] if r in phase else offset[:1] for r in range(stride)
+  ]
+  entries = max(int(np.ptp(each)) + 1 for each in found)
+  # As close together as they fit, so that less is computed in vain.
+  start = max(int(each.max()) for each in found) - entries + 1
+  first = np.array([min(start, int(each.min())) for each in found])
+  index = np.full((entries, stride), kernel)
+  index[offset - first[phase], phase] = np.arange(kernel)
+  return index, first
+
+
+def _as_pixels(y, w, geometry):
+  """T as a plain convolution of y whose channels are then put side by side.
+
+  Each of the stride x stride phases has a kernel of its own, and its own place
+  where it starts.
   """
   s = geometry.stride
-  height, width, inner, outer = w.shape
-  offsets, phases, low, high = [], [], [], []
-  for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True):
-    place = np.arange(k) - before
-    offsets.append(-(place // s))
-    phases.append(place % s)
-    low.append(int(offsets[-1].min()))
-    high.append(int(offsets[-1].max()))
-  extent = tuple(b - a + 1 for a, b in zip(low, high, strict=True))
-  # Which entry of w goes where; the one past the last is zero.
-  index = np.full((*extent, s, s), height * width)
-  for i in range(height):
-    for j in range(width):
-      row, col = offsets[0][i] - low[0], offsets[1][j] - low[1]
-      index[row, col, phases[0][i], phases[1][j]] = i * width + j
-  entries = w.reshape(height * width, inner, outer)
-  entries = jnp.concatenate([entries, jnp.zeros_like(entries[:1])])
-  kernel = entries[index.reshape(-1)].reshape(*extent, s, s, inner, outer)
-  kernel = kernel.transpose(0, 1, 5, 2, 3, 4).reshape(*extent, outer, -1)
+  inner = w.shape[2]
+  (rows, top), (cols, left) = (
+    _phases(k, before, s)
+    for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True)
+  )
+  w = jnp.pad(w, ((0, 1), (0, 1), (0, 0), (0, 0)))  # Past the last is zero.
+  kernel = w[rows[:, None, :, None], cols[None, :, None, :]]
+  # [entries, entries, stride, stride, inner, outer], outer comes in.
+  kernel = kernel.transpose(0, 1, 5, 2, 3, 4)
+  kernel = kernel.reshape(*kernel.shape[:3], s * s * inner)
   blocks = tuple(-(-n // s) for n in geometry.size)
   pads = tuple(
-    (-a, b + count - n)
-    for a, b, count, n in zip(low, high, blocks, y.shape[1:3], strict=True)
+    (-int(first.min()), int(first.max()) + count + len(index) - 1 - n)
+    for index, first, count, n in zip(
+      (rows, cols), (top, left), blocks, y.shape[1:3], strict=True
+    )
   )
   x = lax.conv_general_dilated(
     y, kernel, (1, 1), pads, dimension_numbers=DIMENSIONS
   )
-  x = x.reshape(len(y), *blocks, s, s, inner).transpose(0, 1, 3, 2, 4, 5)
+  x = x.reshape(*x.shape[:3], s, s, inner)
+  top, left = top - top.min(), left - left.min()
+
+  def phase(r, c):
+    return x[:, top[r] :, left[c] :, r, c][:, : blocks[0], : blocks[1]]
+
+  x = jnp.stack(
+    [jnp.stack([phase(r, c) for c in range(s)], axis=3) for r in range(s)],
+    axis=2,
+  )
   x = x.reshape(len(y), blocks[0] * s, blocks[1] * s, inner)
   return x[:, : geometry.size[0], : geometry.size[1]]
 
 
-def _as_products(x, y, geometry):
-  """W as products of shifted images with y, summed over batch and places."""
-  s, inner, outer = geometry.stride, x.shape[-1], y.shape[-1]
-  height, width = geometry.kernel
-  rows, cols = y.shape[1:3]
+def _shifted(x, geometry):
+  """Images as entry (i, j) of the kernel meets them, [B * H' * W', I]."""
+  s, inner = geometry.stride, x.shape[-1]
+  rows, cols = geometry.output
   # Padded (or cut) to whole blocks of s x s pixels, so that slices are dense.
   reach = [-(-k // s) - 1 for k in geometry.kernel]
   config = [(0, 0, 0)]
@@ -218,23 +244,55 @@ def _as_products(x, y, geometry):
     config.append((before, (count + more) * s - n - before, 0))
   x = lax.pad(x, jnp.zeros((), x.dtype), [*config, (0, 0, 0)])
   x = x.reshape(len(x), rows + reach[0], s, cols + reach[1], s, inner)
-  y = y.reshape(-1, outer)
 
-  def shifted(i, j):
+  def part(i, j):
     a, b = i // s, j // s
-    part = x[:, a : a + rows, i % s, b : b + cols, j % s]
-    return part.reshape(-1, inner)
+    found = x[:, a : a + rows, i % s, b : b + cols, j % s]
+    return found.reshape(-1, inner)
+
+  return part
+
+
+def _patches(x, geometry):
+  """[B, H, W, I] to what every place of y sees, [B * H' * W', h * w * I]."""
+  part = _shifted(x, geometry)
+  entries = np.ndindex(geometry.kernel)
+  return jnp.concatenate([part(i, j) for i, j in entries], axis=-1)
+
+
+def _of_patches(x, w, geometry):
+  """F as one product."""
+  y = _patches(x, geometry) @ w.reshape(-1, w.shape[-1])
+  return y.reshape(len(x), *geometry.output, -1)
+
+
+def _to_patches(y, w, geometry):
+  """T as one product, whose patches are then added where they overlap."""
+  like = jax.ShapeDtypeStruct((len(y), *geometry.size, w.shape[2]), y.dtype)
+  spread = jax.linear_transpose(lambda x: _patches(x, geometry), like)
+  return spread(y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T)[0]
+
+
+def _as_products(x, y, geometry):
+  """W as products of shifted images with y, summed over batch and places.
+
+  As many entries of w are joined as it takes for a product that is not narrow.
+  """
+  height, width = geometry.kernel
+  inner, outer = x.shape[-1], y.shape[-1]
+  y = y.reshape(-1, outer)
 
   def product(part):
     return lax.dot_general(part, y, (((0,), (0,)), ((), ())))
 
-  if inner < NARROW:
+  part = _shifted(x, geometry)
+  if inner * width < NARROW:
+    found = [product(_patches(x, geometry))]
+  elif inner < NARROW:
     found = [
-      product(jnp.concatenate([shifted(i, j) for j in range(width)], axis=-1))
+      product(jnp.concatenate([part(i, j) for j in range(width)], axis=-1))
       for i in range(height)
     ]
   else:
-    found = [
-      product(shifted(i, j)) for i in range(height) for j in range(width)
-    ]
+    found = [product(part(i, j)) for i, j in np.ndindex(height, width)]
   return jnp.stack(found).reshape(height, width, inner, outer)

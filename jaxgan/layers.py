@@ -4,6 +4,7 @@ Noise in a layer follows an example's index in the global batch, and statistics
 belong to the global batch, so that devices do not matter.
 """
 
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -102,12 +103,30 @@ class Conv(nn.Module):
     return x
 
 
+def with_kernels(name: str):
+  """`nn.Dense` and `Conv` whose kernels begin as that row of `INITIALIZERS`."""
+  return (
+    functools.partial(nn.Dense, kernel_init=initializer(name)),
+    functools.partial(Conv, initializer=name),
+  )
+
+
 class ConvTranspose(nn.Module):
-  """A transposed convolution, see `conv.conv_transpose`; as `Conv`."""
+  """A transposed convolution, see `conv.conv_transpose`; as `Conv`.
+
+  Attributes:
+    features: channels of the output.
+    kernel: side of the kernel.
+    stride: factor by which the image grows.
+    size: (height, width) of the output, if not stride times the input's.
+    use_bias: whether there is a bias.
+    initializer: a key of `INITIALIZERS`.
+  """
 
   features: int
   kernel: int
   stride: int = 1
+  size: tuple[int, int] | None = None
   use_bias: bool = True
   initializer: str = 'lecun'
 
@@ -115,7 +134,7 @@ class ConvTranspose(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     w = self.param('kernel', initializer(self.initializer), shape)
-    x = conv.conv_transpose(x, w, self.stride)
+    x = conv.conv_transpose(x, w, self.stride, self.size)
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       x += bias.reshape(1, 1, 1, -1)

@@ -167,15 +167,30 @@ def dcgan() -> ml_collections.ConfigDict:
   return config
 
 
+def quick(config) -> None:
+  """Halves the channels of convolutional networks, and takes large steps.
+
+  Half the channels are a quarter of the arithmetic, and a decay of 0.99 lets
+  Adam take large steps (Karras et al. 2018, https://arxiv.org/abs/1710.10196,
+  appendix A.1).
+  """
+  config.batch_size = 32
+  for player in ('generator', 'discriminator'):
+    network = config[player]
+    network.widths = tuple(width // 2 for width in network.widths)
+    network.optimizer.update(learning_rate=2e-3, b2=0.99)
+
+
 def classifier() -> ml_collections.ConfigDict:
   """The fields of `steps/classifier.py`, with a network for small images."""
   config = ml_collections.ConfigDict()
   config.method = 'classifier'
-  config.num_steps = 3_200
-  config.batch_size = 128
+  config.num_steps = 2_400
+  config.batch_size = 64
+  config.steps_per_call = 5
   config.network = dict(
     name='classifier.ConvNet',
-    widths=(32, 64),
+    widths=(16, 32),
     kernel=5,
     features=128,
     dropout=0.3,

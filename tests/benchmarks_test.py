@@ -1,5 +1,6 @@
 """The benchmarks: those that take seconds run whole, others in small."""
 
+import itertools
 import os
 import pathlib
 import subprocess
@@ -10,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import dirac, kmeans
+from benchmarks import dirac, experiment, kmeans, stacked_mnist
+from jaxgan import evaluate, features, summary
+from jaxgan.data import Spec
 from jaxgan.steps import gan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -103,6 +106,47 @@ def test_parzen_windows_like_centroids():
   assert nats['500 training images'] < nats['500 centroids, 2 passes']
 
 
+# The benchmark with a classifier that is trained for a moment only.
+QUALITY = """
+from absl import app
+from benchmarks import quality
+from jaxgan import presets
+whole = presets.classifier
+def small():
+  found = whole()
+  found.num_steps = 30
+  found.network.widths, found.network.features = (8,), 16
+  return found
+presets.classifier = small
+app.run(quality.main)
+"""
+
+
+@pytest.mark.slow
+def test_quality_is_beside_real_images_and_peers(tmp_path):
+  """Without `TORCH_PYTHON`, a Python with torch, there are no peers."""
+  torch = os.environ.get('TORCH_PYTHON')
+  flags = ['--source=embedded', '--seconds=3', '--num=100', '--seeds=2']
+  flags += ['--configs=gan_mnist']
+  flags += [f'--torch_python={torch}' if torch else '--peers=false']
+  done = subprocess.run(
+    [sys.executable, '-c', QUALITY, *flags],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  assert 'real training images' in rows
+  for side in ('jaxgan', 'PyTorch')[: 2 if torch else 1]:
+    rounds, reals, frechet, *_ = rows[f'gan_mnist, {side}']
+    assert int(rounds.split()[0].replace(',', '')) > 0
+    assert ' to ' in reals
+    assert float(frechet.split()[0]) > 0.0
+  assert rows['gan_mnist, jaxgan'][-1] == '1.00'
+
+
 def test_centroids_are_means_of_what_is_nearest():
   rng = np.random.default_rng(0)
   centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)
@@ -120,3 +164,95 @@ def test_the_dirac_gan_alternates_as_training_does(key):
   after, _ = gan.train_step(game, state, {'image': jnp.zeros((1, 1))}, key)
   found = dirac.alternating(game, row, state)
   chex.assert_trees_all_equal(found.networks, after.networks)
+
+
+SHADE = 25  # pixels of a digit that `judge` reads
+
+
+def judge(images):
+  return {'logits': np.eye(10)[images[:, 14, 14, 0] // SHADE]}
+
+
+def shaded(labels):
+  """Images [N, 28, 28, 1] that `judge` reads as labels [N]."""
+  labels = np.asarray(labels, np.uint8)[:, None, None, None]
+  return np.broadcast_to(SHADE * labels, (len(labels), 28, 28, 1))
+
+
+def test_stacks_are_read_channel_by_channel():
+  found = features.Features('judge', judge)
+  images = [
+    np.concatenate([shaded([k]) for k in x], -1) for x in ('123', '321')
+  ]
+  images = np.concatenate(images).repeat([3, 3], axis=0)
+  modes, divergence = stacked_mnist.scores(images, found)
+  assert modes == 2
+  np.testing.assert_allclose(divergence, np.log(500), rtol=1e-5)
+  digits = shaded(range(10))
+  made = stacked_mnist.stacks(digits, 25_600, 0)
+  assert made.spec == Spec((28, 28, 3))
+  modes, divergence = stacked_mnist.scores(made.columns['image'], found)
+  # All digits are equally frequent: an exact sampler.
+  expected = stacked_mnist.exact(25_600)
+  assert modes == 1000
+  assert round(expected[0], 6) == 1000
+  np.testing.assert_allclose(divergence, expected[1], atol=4 * 0.0009)
+  others = stacked_mnist.stacks(digits, 25_600, 1)
+  assert (made.columns['image'] != others.columns['image']).any()
+
+
+def conv(kernel, *widths, normed):
+  """Parameters of convolutions with biases, and of the norms after some."""
+  pairs = list(itertools.pairwise(widths))
+  total = sum(kernel**2 * a * b + b for a, b in pairs)
+  return total + sum(2 * b for _, b in pairs[normed])
+
+
+def unrolled(pack, *widths):
+  return (
+    257 * 4 * 4 * 64 + 2 * 64 + conv(3, 64, 32, 16, 8, 3, normed=slice(3)),
+    conv(3, 3 * pack, *widths, normed=slice(3)) + 4 * 4 * widths[-1] + 1,
+  )
+
+
+def pacgan(pack):
+  first = 101 * 2 * 2 * 512 + 2 * 512
+  generator = conv(5, 512, 256, 128, 64, 3, normed=slice(3))
+  discriminator = conv(5, 3 * pack, 64, 128, 256, 512, normed=slice(1, 4))
+  return first + generator, discriminator + 2 * 2 * 512 + 1
+
+
+# setting -> pack -> parameters of both networks by hand, from PacGAN's code.
+LAYERS = {
+  'unrolled_half': lambda pack: unrolled(pack, 4, 8, 16),
+  'unrolled_quarter': lambda pack: unrolled(pack, 2, 4, 8),
+  'pacgan': pacgan,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('setting', LAYERS)
+def test_networks_of_stacked_mnist_are_those_of_pacgan(setting):
+  for name, pack in {'DCGAN': 1, 'packing of 3': 3}.items():
+    config = stacked_mnist.configure(setting, name)
+    assert config.num_steps == stacked_mnist.SETTINGS[setting].rounds
+    assert config.batch_size == pack * (64 if setting == 'pacgan' else 128)
+    method = gan.from_config(config, Spec((28, 28, 3)))
+    found = tuple(
+      summary.parameter_counts(module, *inputs)[1]
+      for module, inputs in gan.modules(method).values()
+    )
+    assert found == LAYERS[setting](pack)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['packing of 2', 'relativistic, R1 + R2'])
+def test_stacks_are_trained_on_and_sampled(name):
+  config = stacked_mnist.configure('unrolled_quarter', name, 3)
+  assert config.steps_per_call == 1
+  made = stacked_mnist.stacks(shaded(range(10)), 600, 0)
+  run, _ = experiment.train(config, 0, made)
+  assert int(run.state.step) == 3
+  images = evaluate.fakes(run, evaluate.Request(20))
+  assert images.shape == (20, 28, 28, 3)
+  assert images.std() > 0

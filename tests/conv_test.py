@@ -57,7 +57,8 @@ def data(key, size, kernel, inner, outer):
 
 @pytest.mark.parametrize(
   ('size', 'kernel', 'stride', 'inner'),
-  [(*case, 3) for case in CASES] + [((7, 6), 5, 2, conv.NARROW)],
+  [(*case, inner) for case in CASES for inner in (1, 3)]
+  + [((7, 6), 5, 2, inner) for inner in (conv.NARROW // 2, conv.NARROW)],
 )
 def test_convolution(size, kernel, stride, inner, key):
   x, w = data(key, size, kernel, inner, 4)
@@ -66,11 +67,27 @@ def test_convolution(size, kernel, stride, inner, key):
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 
+@pytest.mark.parametrize('outer', [1, 3])
 @pytest.mark.parametrize(('size', 'kernel', 'stride'), CASES)
-def test_transposed_convolution(size, kernel, stride, key):
-  x, w = data(key, size, kernel, 4, 3)
+def test_transposed_convolution(size, kernel, stride, outer, key):
+  x, w = data(key, size, kernel, 4, outer)
   found = derivatives(lambda x, w: conv.conv_transpose(x, w, stride), x, w)
   expected = derivatives(lambda x, w: plain_transposed(x, w, stride), x, w)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize('size', [(7, 8), (4, 7), (8, 8)])
+def test_transposed_convolution_to_a_size(size, key):
+  """As the gradient of the convolution that leads from that size."""
+  x, w = data(key, tuple(-(-n // 2) for n in size), 3, 4, 3)
+
+  def transposed(x, w):
+    flipped = jnp.swapaxes(w[::-1, ::-1], 2, 3)
+    like = jnp.zeros((len(x), *size, w.shape[3]))
+    return jax.vjp(lambda y: plain(y, flipped, 2), like)[1](x)[0]
+
+  found = derivatives(lambda x, w: conv.conv_transpose(x, w, 2, size), x, w)
+  expected = derivatives(transposed, x, w)
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 

@@ -26,7 +26,9 @@ class Generator(nn.Module):
 
   The defaults are the network of the MNIST DCGAN tutorial (2,330,944 parameters
   for 28 x 28 grey pixels and 100 latents, 25,472 of them running statistics).
-  A dense layer gives a small image, and every further layer enlarges it.
+  A dense layer gives a small image, and every further layer enlarges it. Sides
+  that the strides do not divide are rounded up in every layer: 28 pixels with
+  three strides of 2 are 4, 7, 14, 28.
 
   Attributes:
     shape: (height, width, channels) of an image.
@@ -87,9 +89,13 @@ class Generator(nn.Module):
         reference_size=self.reference_size,
       )(x)
 
-    height, width, channels = self.shape
-    factor = math.prod(self.strides)
-    start = (-(-height // factor), -(-width // factor), self.widths[0])
+    *sides, channels = self.shape
+    # Of the small image and after every layer.
+    sizes = [
+      tuple(-(-side // math.prod(self.strides[place:])) for side in sides)
+      for place in range(len(self.strides) + 1)
+    ]
+    start = (*sizes[0], self.widths[0])
     x = _one_hot(z, label, self.num_classes) if self.num_classes else z
     kernel_init = layers.initializer(self.initializer)
     x = nn.Dense(
@@ -100,22 +106,23 @@ class Generator(nn.Module):
     else:
       x = norm(x.reshape(-1, *start))
     x = nn.leaky_relu(x, self.slope)
-    for features, stride in zip(self.widths[1:], self.strides, strict=False):
-      x = norm(self._enlarge(x, features, stride))
+    *hidden, last = zip(self.strides, sizes[1:], strict=True)
+    for features, (stride, size) in zip(self.widths[1:], hidden, strict=True):
+      x = norm(self._enlarge(x, features, stride, size))
       x = nn.leaky_relu(x, self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(
         x, active=train or self.dropout_at_test
       )
-    x = jnp.tanh(self._enlarge(x, channels, self.strides[-1]))
-    # Sides that the strides do not divide were rounded up.
-    return x[:, :height, :width]
+    return jnp.tanh(self._enlarge(x, channels, *last))
 
-  def _enlarge(self, x, features, stride):
+  def _enlarge(self, x, features, stride, size):
     fields = dict(use_bias=self.bias, initializer=self.initializer)
     if self.upsampling == 'resize':
       x = x.repeat(stride, axis=1).repeat(stride, axis=2)
-      return layers.Conv(features, self.kernel, **fields)(x)
-    return layers.ConvTranspose(features, self.kernel, stride, **fields)(x)
+      layer = layers.Conv(features, self.kernel, **fields)
+      return layer(x[:, : size[0], : size[1]])
+    layer = layers.ConvTranspose(features, self.kernel, stride, size, **fields)
+    return layer(x)
 
 
 class Discriminator(nn.Module):
@@ -133,6 +140,7 @@ class Discriminator(nn.Module):
     kernel: side of the kernels.
     slope: negative slope of the leaky rectifiers.
     norm: one of `layers.NORMS`, after every convolution but the first.
+    first_norm: the first convolution has it as well.
     bias: the convolutions have biases.
     dropout: rate after every convolution.
     hidden: units of a dense layer after the convolutions; 0 is none.
@@ -155,6 +163,7 @@ class Discriminator(nn.Module):
   kernel: int = 5
   slope: float = 0.3
   norm: str = 'none'
+  first_norm: bool = False
   bias: bool = True
   dropout: float = 0.3
   hidden: int = 0
@@ -193,7 +202,7 @@ class Discriminator(nn.Module):
         use_bias=self.bias,
         initializer=self.initializer,
       )(x)
-      if place:
+      if place or self.first_norm:
         x = layers.norm(
           self.norm,
           train=train,
