@@ -21,6 +21,7 @@ def norm(
   train: bool,
   momentum: float = 0.9,
   epsilon: float = 1e-3,
+  affine: bool = True,
   axis_name: str | None = None,
   reference_size: int = 0,
 ) -> Callable:
@@ -34,6 +35,7 @@ def norm(
     train: whether 'batch' takes its statistics from the batch.
     momentum: of the running statistics of 'batch'.
     epsilon: added to variances.
+    affine: whether 'instance' learns a scale and a bias.
     axis_name: mapped axis over which 'batch' takes statistics.
     reference_size: rows of the reference batch of 'virtual'.
   """
@@ -47,7 +49,7 @@ def norm(
   if kind == 'layer':
     return nn.LayerNorm(epsilon=epsilon)
   if kind == 'instance':
-    return nn.InstanceNorm(epsilon=epsilon)
+    return nn.InstanceNorm(epsilon=epsilon, use_bias=affine, use_scale=affine)
   if kind == 'virtual':
     return VirtualBatchNorm(reference_size, epsilon)
   if kind == 'none':
@@ -64,6 +66,7 @@ class Conv(nn.Module):
     stride: in both directions.
     padding: 'SAME' or 'VALID'.
     use_bias: whether there is a bias.
+    kernel_init: what kernels are drawn from.
   """
 
   features: int
@@ -71,11 +74,12 @@ class Conv(nn.Module):
   stride: int = 1
   padding: str = 'SAME'
   use_bias: bool = True
+  kernel_init: Callable = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-    w = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    w = self.param('kernel', self.kernel_init, shape)
     x = conv.conv(x, w, self.stride, self.padding)
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
@@ -90,11 +94,12 @@ class ConvTranspose(nn.Module):
   kernel: int
   stride: int = 1
   use_bias: bool = True
+  kernel_init: Callable = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-    w = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    w = self.param('kernel', self.kernel_init, shape)
     x = conv.conv_transpose(x, w, self.stride)
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
