@@ -14,7 +14,8 @@ The folder holds the folders `neutral` and `smiling`. Other domains:
 
 A variant:    --config=configs/cyclegan_faces.py:paper
 
-REACHED
+Not trained here yet: only first rounds were run, with few units in every layer,
+on two CPU cores that other jobs shared.
 """
 
 from jaxgan import config as config_lib

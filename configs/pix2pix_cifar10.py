@@ -14,7 +14,8 @@ TFDS, leave the last three flags out. Sources of other kinds are one flag:
 
 A variant:    --config=configs/pix2pix_cifar10.py:encoder_decoder
 
-REACHED
+Not trained here yet: only first rounds were run, with few units in every layer,
+on two CPU cores that other jobs shared.
 """
 
 from jaxgan import config as config_lib

@@ -17,7 +17,8 @@ It sees no drawing:  --config.conditional=False
 Encoder-decoder:     --config.generator.skips=False
 A variant:           --config=configs/pix2pix_faces.py:paper
 
-REACHED
+Not trained here yet: only first rounds were run, with few units in every layer,
+on two CPU cores that other jobs shared.
 """
 
 from jaxgan import config as config_lib
