@@ -22,7 +22,7 @@ from absl import app, flags
 
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan import data, parallel, summary
+from jaxgan import data, parallel
 from jaxgan.steps import gan
 
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
@@ -50,10 +50,7 @@ class Jaxgan:
   def __init__(self, config):
     dataset = data.load(config.data)
     method = gan.from_config(config, dataset.spec)
-    self.parameters = {
-      player: summary.parameter_counts(module, *inputs)[1]
-      for player, (module, inputs) in gan.modules(method).items()
-    }
+    self.parameters = experiment.parameters(method)
     engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
     init = functools.partial(gan.init, method)
     self._state = jax.jit(init, out_shardings=engine.replicated)(

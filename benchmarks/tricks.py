@@ -1,29 +1,28 @@
 """What each trick does to the default GAN on digits: one change at a time.
 
   python -m benchmarks.tricks --source=tfds --data_dir=PATH
-  python -m benchmarks.tricks --tricks=r1,spectral_norm --rounds=3000 --seeds=3
+  python -m benchmarks.tricks --tricks=none,packing --rounds=3000 --seeds=3
+  python -m benchmarks.tricks --base=dcgan_mnist
 
-Every row is `configs/gan_mnist.py` with the fields that it names, trained for
-the same number of rounds and scored as --mode=evaluate does: Frechet distance
-on the features of a classifier, precision, recall and the rarest class, means
-over seeds. The rows of `none` and of real training images tell what a
-difference means.
+Every row is the config of `--base` with the fields that it names, as far as the
+base has them, trained for the same number of rounds and scored as
+--mode=evaluate does: Frechet distance on the features of a classifier,
+precision, recall and the rarest class, means over seeds. The rows of `none` and
+of real training images tell what a difference means.
 """
 
-import functools
-import statistics
 import sys
-import time
 
-import jax
-import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import data, evaluate, parallel, trained
-from jaxgan.steps import gan
+from jaxgan import config as config_lib
+from jaxgan import data
 
-_TRICKS = flags.DEFINE_list('tricks', [], 'Keys of TRICKS; none is all.')
+_BASE = flags.DEFINE_string('base', 'gan_mnist', 'A file of configs/.')
+_TRICKS = flags.DEFINE_list(
+  'tricks', [], 'Keys of TRICKS; none is all that the base has.'
+)
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run.')
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
 _NUM = flags.DEFINE_integer(
@@ -65,78 +64,33 @@ TRICKS = {
   'augmentation': {'augment': ALL},
   'packing': {'pack': 2},
   'top-k': {'top_k': 0.75},
+  'minibatch deviation': {'discriminator.minibatch_stddev': True},
+  'dropout in G': {'generator.dropout': 0.3},
+  'dropout in G, also at test': {
+    'generator.dropout': 0.3,
+    'generator.dropout_at_test': True,
+  },
+  'resize and convolve': {
+    'generator.upsampling': 'resize',
+    'generator.kernel': 3,
+  },
 }
-
-
-def _train(config, seed: int):
-  """A trained run and the seconds that it took, compilation included."""
-  dataset = data.load(config.data)
-  method = gan.from_config(config, dataset.spec)
-  engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
-  began = time.perf_counter()
-  state = jax.jit(
-    functools.partial(gan.init, method), out_shardings=engine.replicated
-  )(jax.random.key(seed))
-  call = parallel.compile_rounds(
-    engine,
-    functools.partial(gan.train_step, method),
-    rounds=config.steps_per_call,
-    draws=gan.draws(method),
-    batch_size=config.batch_size,
-    resident=True,
-  )
-  arrays = engine.replicate(dataset.arrays())
-  place = engine.replicate(np.uint32(seed))
-  for _ in range(config.num_steps // config.steps_per_call):
-    state, _ = call(state, arrays, place)
-  jax.block_until_ready(state)
-  run = trained.Run(gan, method, state, dataset.spec, config)
-  return run, time.perf_counter() - began
-
-
-def _row(name: str, found: list[dict], seconds: float | None) -> str:
-  cells = [name]
-  for score in SCORES:
-    values = [numbers[score] for numbers in found]
-    cell = f'{statistics.fmean(values):.3g}'
-    if len(values) > 1:
-      cell += f' ({min(values):.3g} to {max(values):.3g})'
-    cells.append(cell)
-  cells.append('' if seconds is None else f'{seconds:.0f}')
-  return f'| {" | ".join(cells)} |'
 
 
 def main(argv) -> None:
   del argv
-  names = _TRICKS.value or list(TRICKS)
+  config = experiment.load(_BASE.value)
+  fields = config_lib.flatten(config)
+  known = [name for name in TRICKS if TRICKS[name].keys() <= fields.keys()]
+  names = _TRICKS.value or known
   for name in names:
-    if name not in TRICKS:
-      sys.exit(f'error: --tricks: {name!r} is unknown; known: {[*TRICKS]}')
-  config = experiment.load('gan_mnist')
+    if name not in known:
+      sys.exit(f'error: --tricks: {name!r} is unknown; known: {known}')
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
   config.data.source = data.resolve(config.data)
   config.num_steps = _ROUNDS.value
-  request = evaluate.Request(
-    _NUM.value, scores=('frechet', 'neighbours', 'classes')
-  )
-  judge = evaluate.Judge(config.data, request)
-  print(
-    f'gan_mnist, {_ROUNDS.value:,} rounds of {config.batch_size}, '
-    f'{_SEEDS.value} seeds, {judge.protocol}, held-out error of the classifier '
-    f'{100 * judge.features.error:.2f}%, {jax.devices()[0].device_kind}\n'
-  )
-  print(f'| | {" | ".join(SCORES)} | seconds |')
-  print('| --- ' * (len(SCORES) + 2) + '|')
-  print(_row('real training images', [judge.beside()['train']], None))
-  for name in names:
-    found, seconds = [], []
-    for seed in range(_SEEDS.value):
-      changed = config.copy_and_resolve_references()
-      changed.update_from_flattened_dict(TRICKS[name])
-      run, took = _train(changed, seed)
-      found.append(judge.score(judge.see(evaluate.fakes(run, request))))
-      seconds.append(took)
-    print(_row(name, found, statistics.fmean(seconds)), flush=True)
+  configs = {name: experiment.changed(config, TRICKS[name]) for name in names}
+  experiment.compare(configs, _SEEDS.value, _NUM.value, SCORES)
 
 
 if __name__ == '__main__':

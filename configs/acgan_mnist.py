@@ -16,7 +16,7 @@ from jaxgan import presets
 def _default(config):
   config.discriminator.conditioning = 'auxiliary'
   config.auxiliary = 1.0
-  config.penalties.r1 = 1.0
+  config.penalties.r1 = 0.3
 
 
 def _projection(config):
@@ -31,15 +31,12 @@ VARIANTS = {'': _default, 'projection': _projection}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.num_steps = 2_000
+  config.num_steps = 6_000
   config.conditional = True
   config.ema_halflife = 10_000.0
   config.update(presets.dcgan())
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.update(
-    widths=(64, 128),
-    conditioning='auxiliary',  # or projection, or concat
-  )
+  presets.quick(config)
+  config.discriminator.conditioning = 'auxiliary'  # or projection, or concat
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -72,6 +72,7 @@ def get_config(variant: str = ''):
     dropout=0.5,
     norm='batch',
     momentum=0.8,
+    initializer='lecun',  # a key of layers.INITIALIZERS
     spectral_norm=False,
     optimizer=presets.optimizer(),
   )
@@ -82,6 +83,7 @@ def get_config(variant: str = ''):
     slope=0.2,
     norm='batch',
     momentum=0.8,
+    initializer='lecun',
     spectral_norm=False,
     optimizer=presets.optimizer(),
   )

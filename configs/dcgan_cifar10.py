@@ -14,7 +14,10 @@ from jaxgan import presets
 
 def _default(config):
   """Small 4 x 4 kernels, R1, and samples from averaged weights."""
-  config.num_steps = 20_000
+  config.num_steps = 10_000
+  presets.quick(config)
+  config.generator.widths = (128, 64, 32)
+  config.discriminator.widths = (32, 64, 128)
   config.penalties.r1 = 0.5
   config.ema_halflife = 10_000.0
 
@@ -39,10 +42,8 @@ def get_config(variant: str = ''):
   config.update(presets.game())
   config.data.name = 'cifar10'
   config.update(presets.dcgan())
-  config.generator.update(
-    widths=(256, 128, 64), strides=(2, 2, 2), dense_bias=False
-  )
-  config.discriminator.update(widths=(64, 128, 256), hidden=0)
+  config.generator.update(strides=(2, 2, 2), dense_bias=False)
+  config.discriminator.hidden = 0
   config.sample_every = config.checkpoint_every = 1_000
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -19,22 +19,21 @@ from jaxgan import presets
 
 def _28(config):
   config.data.image_size = 28
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.widths = (64, 128)
+  config.generator.strides = (2, 2)
 
 
 def _64(config):
   config.data.image_size = 64
-  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
-  config.discriminator.widths = (32, 64, 128, 256)
+  config.generator.update(widths=(128, 64, 32, 16), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (16, 32, 64, 128)
 
 
 def _128(config):
   config.data.image_size = 128
   config.generator.update(
-    widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
+    widths=(128, 128, 64, 32, 16), strides=(2, 2, 2, 2, 2)
   )
-  config.discriminator.widths = (32, 64, 128, 256, 256)
+  config.discriminator.widths = (16, 32, 64, 128, 128)
 
 
 VARIANTS = {'': _64, '28': _28, '128': _128}
@@ -43,13 +42,14 @@ VARIANTS = {'': _64, '28': _28, '128': _128}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.num_steps = 20_000
+  config.num_steps = 10_000
   config.data.source = 'folder'
   config.data.name = 'celeb_a'
   config.data.channels = 3
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
-  config.update(presets.dcgan())  # widths and strides are the variant's
+  config.update(presets.dcgan())
+  presets.quick(config)
   config.discriminator.minibatch_stddev = True
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)

@@ -35,6 +35,7 @@ def _tutorial(config):
   config.batch_size = 128
   config.latent_reuse = True
   config.data.shuffle = False
+  config.generator.initializer = config.discriminator.initializer = 'glorot'
 
 
 VARIANTS = {'': _default, 'tutorial': _tutorial}

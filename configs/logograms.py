@@ -19,16 +19,16 @@ from jaxgan import presets
 
 def _default(config):
   """Strided convolutions, augmentation, R1, and averaged weights."""
-  config.num_steps = 20_000
+  config.num_steps = 2_000
   config.batch_size = 16
   config.augment = ('color', 'translation', 'cutout')
   config.penalties.r1 = 1.0
-  config.ema_halflife = 5_000.0
+  config.ema_halflife = 2_000.0
   config.update(presets.dcgan())
   config.generator.update(
-    widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
+    widths=(128, 128, 64, 32, 16), strides=(2, 2, 2, 2, 2)
   )
-  config.discriminator.widths = (32, 64, 128, 256, 256)
+  config.discriminator.widths = (16, 32, 64, 128, 128)
 
 
 def _tutorial(config):
@@ -45,6 +45,7 @@ def _tutorial(config):
     hidden=1024,
     norm='batch',
     momentum=0.99,
+    initializer='glorot',
     spectral_norm=False,
     optimizer=presets.optimizer(**descent),
   )
@@ -52,6 +53,7 @@ def _tutorial(config):
     name='logograms.Discriminator',
     widths=(64, 128),
     hidden=256,
+    initializer='glorot',
     spectral_norm=False,
     optimizer=presets.optimizer(**descent),
   )

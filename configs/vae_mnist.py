@@ -101,6 +101,7 @@ def get_config(variant: str = ''):
 
   config.latent_size = 20
   config.likelihood = 'bernoulli'  # a key of vae.LIKELIHOODS
+  config.binarised = False  # pixels are drawn as 0 or 1, by their grey value
   config.decoder_deviation = 0.1  # of pixels in [0, 1]; for 'gaussian'
   config.beta = 1.0  # weight of the divergence
   config.importance_samples = 0  # of the bound; 0 is the ELBO
@@ -109,11 +110,13 @@ def get_config(variant: str = ''):
     name='autoencoder.DenseEncoder',
     widths=(400,),
     rectified=False,
+    activation='relu',  # a key of autoencoder.ACTIVATIONS
     optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
   config.decoder = dict(
     name='autoencoder.DenseDecoder',
     widths=(400,),
+    activation='relu',
     optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
   config.ema_halflife = 0.0  # images; 0 is no average

@@ -14,7 +14,9 @@ from jaxgan import presets
 
 def _default(config):
   """Small kernels, fresh reals for every update of the critic, and averages."""
-  config.num_steps = 2_000
+  config.num_steps = 3_000
+  config.generator.widths = (64, 32)
+  config.discriminator.widths = (32, 64)
   config.ema_halflife = 10_000.0
 
 
@@ -54,8 +56,6 @@ def get_config(variant: str = ''):
   config.loss = 'wasserstein'
   config.discriminator_steps = 5
   config.update(presets.dcgan())
-  config.generator.update(widths=(128, 64), strides=(2, 2))
-  config.discriminator.widths = (64, 128)
   # A critic that compares images has no bound on the slope at one of them.
   del config.discriminator.minibatch_stddev
   del config.discriminator.minibatch_kernels

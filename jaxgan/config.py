@@ -162,6 +162,7 @@ def _problems(config) -> Iterator[str]:
     'data.image_size': 0,
     'data.limit': 0,
     'data.labelled': 1,
+    'data.labelled_seed': 0,
     'data.max_pixels': 1,
     'data.resident_bytes': 0,
     'discriminator_steps': 1,

@@ -67,25 +67,19 @@ def conv(x, w, stride: int = 1, padding: str = 'SAME'):
   return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
 
 
-def conv_transpose(x, w, stride: int = 1):
+def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
   """`lax.conv_transpose`, 'SAME': [B, H, W, I] -> [B, H * stride, ..., O].
 
   Args:
     x: images.
     w: kernel [h, w, I, O].
     stride: factor by which the image grows.
+    size: (height, width) of what `conv` would make [H, W] of, where sides are
+      not H * stride: 7 -> 4 as well as 8 -> 4 is of stride 2.
   """
-  size = tuple(n * stride for n in x.shape[1:3])
+  size = size or tuple(n * stride for n in x.shape[1:3])
   w = jnp.swapaxes(w[::-1, ::-1], 2, 3)
-  # lax puts more of the padding in front of x; F has the rest of it.
-  pads = []
-  for n, k in zip(size, w.shape[:2], strict=True):
-    total = k + stride - 2
-    ahead = k - 1 if stride > k - 1 else -(-total // 2)
-    before = k - 1 - ahead
-    pads.append((before, (n // stride - 1) * stride + k - n - before))
-  pads = tuple(pads)
-  return _transposed(x, w, Geometry(size, w.shape[:2], stride, pads))
+  return _transposed(x, w, _geometry(size, w.shape[:2], stride, 'SAME'))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -165,41 +159,68 @@ def _plain_kernel(x, y, geometry):
   return jax.linear_transpose(lambda w: _plain(x, w, geometry), like)(y)[0]
 
 
-def _as_pixels(y, w, geometry):
-  """T as a plain convolution of y followed by depth to space.
+def _phases(kernel: int, before: int, stride: int):
+  """Entries of a kernel by the phase of the pixels that they touch.
 
   Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
-  i - before = s * (q - o) + r: entry i has offset d = o - q and phase r.
+  i - before = s * (q - o) + r: entry i has phase r and offset o - q.
+
+  Returns:
+    index [entries, stride]: which entry of the kernel is which entry of each
+    phase's own, `kernel` for none; and the offset of the first, [stride].
+  """
+  place = np.arange(kernel) - before
+  phase, offset = place % stride, -(place // stride)
+  # A phase without entries (a stride beyond the kernel) starts anywhere.
+  found = [
+    offset[phase == r] if r in phase else offset[:1] for r in range(stride)
+  ]
+  entries = max(int(np.ptp(each)) + 1 for each in found)
+  # As close together as they fit, so that less is computed in vain.
+  start = max(int(each.max()) for each in found) - entries + 1
+  first = np.array([min(start, int(each.min())) for each in found])
+  index = np.full((entries, stride), kernel)
+  index[offset - first[phase], phase] = np.arange(kernel)
+  return index, first
+
+
+def _as_pixels(y, w, geometry):
+  """T as a plain convolution of y whose channels are then put side by side.
+
+  Each of the stride x stride phases has a kernel of its own, and its own place
+  where it starts.
   """
   s = geometry.stride
-  height, width, inner, outer = w.shape
-  offsets, phases, low, high = [], [], [], []
-  for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True):
-    place = np.arange(k) - before
-    offsets.append(-(place // s))
-    phases.append(place % s)
-    low.append(int(offsets[-1].min()))
-    high.append(int(offsets[-1].max()))
-  extent = tuple(b - a + 1 for a, b in zip(low, high, strict=True))
-  # Which entry of w goes where; the one past the last is zero.
-  index = np.full((*extent, s, s), height * width)
-  for i in range(height):
-    for j in range(width):
-      row, col = offsets[0][i] - low[0], offsets[1][j] - low[1]
-      index[row, col, phases[0][i], phases[1][j]] = i * width + j
-  entries = w.reshape(height * width, inner, outer)
-  entries = jnp.concatenate([entries, jnp.zeros_like(entries[:1])])
-  kernel = entries[index.reshape(-1)].reshape(*extent, s, s, inner, outer)
-  kernel = kernel.transpose(0, 1, 5, 2, 3, 4).reshape(*extent, outer, -1)
+  inner = w.shape[2]
+  (rows, top), (cols, left) = (
+    _phases(k, before, s)
+    for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True)
+  )
+  w = jnp.pad(w, ((0, 1), (0, 1), (0, 0), (0, 0)))  # Past the last is zero.
+  kernel = w[rows[:, None, :, None], cols[None, :, None, :]]
+  # [entries, entries, stride, stride, inner, outer], outer comes in.
+  kernel = kernel.transpose(0, 1, 5, 2, 3, 4)
+  kernel = kernel.reshape(*kernel.shape[:3], s * s * inner)
   blocks = tuple(-(-n // s) for n in geometry.size)
   pads = tuple(
-    (-a, b + count - n)
-    for a, b, count, n in zip(low, high, blocks, y.shape[1:3], strict=True)
+    (-int(first.min()), int(first.max()) + count + len(index) - 1 - n)
+    for index, first, count, n in zip(
+      (rows, cols), (top, left), blocks, y.shape[1:3], strict=True
+    )
   )
   x = lax.conv_general_dilated(
     y, kernel, (1, 1), pads, dimension_numbers=DIMENSIONS
   )
-  x = x.reshape(len(y), *blocks, s, s, inner).transpose(0, 1, 3, 2, 4, 5)
+  x = x.reshape(*x.shape[:3], s, s, inner)
+  top, left = top - top.min(), left - left.min()
+
+  def phase(r, c):
+    return x[:, top[r] :, left[c] :, r, c][:, : blocks[0], : blocks[1]]
+
+  x = jnp.stack(
+    [jnp.stack([phase(r, c) for c in range(s)], axis=3) for r in range(s)],
+    axis=2,
+  )
   x = x.reshape(len(y), blocks[0] * s, blocks[1] * s, inner)
   return x[:, : geometry.size[0], : geometry.size[1]]
 

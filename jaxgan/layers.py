@@ -14,6 +14,23 @@ from jaxgan import conv, errors, noise
 
 NORMS = ('none', 'batch', 'layer', 'instance', 'virtual')
 
+# Of kernels; biases begin at zero.
+INITIALIZERS = {
+  # LeCun et al. 1998: variance 1 / inputs. Flax' default.
+  'lecun': nn.initializers.lecun_normal(),
+  # Glorot and Bengio 2010: variance 2 / (inputs + outputs). Keras' default.
+  'glorot': nn.initializers.glorot_uniform(),
+  # Radford et al. 2015, https://arxiv.org/abs/1511.06434, section 4.
+  'normal': nn.initializers.normal(0.02),
+}
+
+
+def initializer(name: str) -> Callable:
+  """The row of `INITIALIZERS` named."""
+  if name not in INITIALIZERS:
+    raise errors.unknown('initializer', name, INITIALIZERS)
+  return INITIALIZERS[name]
+
 
 def norm(
   kind: str,
@@ -66,7 +83,7 @@ class Conv(nn.Module):
     stride: in both directions.
     padding: 'SAME' or 'VALID'.
     use_bias: whether there is a bias.
-    kernel_init: what kernels are drawn from.
+    initializer: a key of `INITIALIZERS`.
   """
 
   features: int
@@ -74,12 +91,12 @@ class Conv(nn.Module):
   stride: int = 1
   padding: str = 'SAME'
   use_bias: bool = True
-  kernel_init: Callable = nn.initializers.lecun_normal()
+  initializer: str = 'lecun'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-    w = self.param('kernel', self.kernel_init, shape)
+    w = self.param('kernel', initializer(self.initializer), shape)
     x = conv.conv(x, w, self.stride, self.padding)
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
@@ -88,19 +105,29 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-  """A transposed convolution, see `conv.conv_transpose`; as `Conv`."""
+  """A transposed convolution, see `conv.conv_transpose`; as `Conv`.
+
+  Attributes:
+    features: channels of the output.
+    kernel: side of the kernel.
+    stride: factor by which the image grows.
+    size: (height, width) of the output, if not stride times the input's.
+    use_bias: whether there is a bias.
+    initializer: a key of `INITIALIZERS`.
+  """
 
   features: int
   kernel: int
   stride: int = 1
+  size: tuple[int, int] | None = None
   use_bias: bool = True
-  kernel_init: Callable = nn.initializers.lecun_normal()
+  initializer: str = 'lecun'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-    w = self.param('kernel', self.kernel_init, shape)
-    x = conv.conv_transpose(x, w, self.stride)
+    w = self.param('kernel', initializer(self.initializer), shape)
+    x = conv.conv_transpose(x, w, self.stride, self.size)
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       x += bias.reshape(1, 1, 1, -1)

@@ -212,11 +212,21 @@ def compile_rounds(
   return _bounded(engine, functools.partial(mapped, shard))
 
 
-def _compiler_options() -> dict[str, bool] | None:
-  """Fewer copies of the parameters in a scan on CPUs (5 % of a round)."""
+def _compiler_options() -> dict[str, object] | None:
+  """For programs on CPUs.
+
+  Fewer copies of the parameters in a scan are 5 % of a round. The library that
+  takes convolutions by default is 1.3 to 2 times slower at them than XLA's own
+  code; with it on products alone a round of the MNIST DCGAN is 10 to 30 %
+  shorter.
+  """
   if jax.default_backend() != 'cpu':
     return None
-  return {'xla_cpu_copy_insertion_use_region_analysis': True}
+  library = 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'
+  return {
+    'xla_cpu_copy_insertion_use_region_analysis': True,
+    'xla_cpu_experimental_ynn_fusion_type': library,
+  }
 
 
 def _bounded(engine: Engine, call: Callable) -> Callable:

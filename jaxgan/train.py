@@ -103,6 +103,12 @@ class _Run:
       record_lib.refuse_changes(self.workdir, record, config)
     config.data.source = data.resolve(config.data)
     self.dataset = data.load(config.data)
+    if self.dataset.size < 2:
+      raise errors.DataError(
+        f'data.source={config.data.source!r}: there is {self.dataset.size} '
+        'image to train on and a distribution needs two at least; add images '
+        'to data.path, or raise data.limit'
+      )
     if record is not None:
       record_lib.refuse_changes(self.workdir, record, config, self.dataset)
     spec = self.dataset.spec

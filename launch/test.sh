@@ -5,4 +5,4 @@
 #   ./launch/test.sh tests/losses_test.py -k golden
 set -euo pipefail
 source "$(dirname "$0")/setup.sh" dev
-exec .venv/bin/python -m pytest -n "${WORKERS:-2}" "$@"
+exec .venv/bin/python -m pytest -n "${WORKERS:-2}" --dist worksteal "$@"

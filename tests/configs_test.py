@@ -39,7 +39,13 @@ def shrink(node):
 
 
 @pytest.mark.parametrize(
-  ('path', 'variant'), CASES, ids=[f'{p.stem}:{v}' for p, v in CASES]
+  ('path', 'variant'),
+  [
+    pytest.param(
+      p, v, id=f'{p.stem}:{v}', marks=[pytest.mark.slow] if v else []
+    )
+    for p, v in CASES
+  ],
 )
 def test_every_config_keeps_the_shape_of_its_state(path, variant):
   """A round is traced, not run."""
@@ -75,6 +81,15 @@ def small(config, path):
   dataset = data.load(config.data)
   algorithm = steps.find(config.method)
   return dataset, algorithm, algorithm.from_config(config, dataset.spec)
+
+
+@pytest.mark.parametrize(
+  ('path', 'variant'), CASES, ids=[f'{p.stem}:{v}' for p, v in CASES]
+)
+def test_every_variant_is_a_method(path, variant):
+  config = module(path).get_config(variant)
+  config_lib.validate(config)
+  small(config, path)
 
 
 @pytest.mark.slow

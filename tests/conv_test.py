@@ -74,6 +74,21 @@ def test_transposed_convolution(size, kernel, stride, key):
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 
+@pytest.mark.parametrize('size', [(7, 8), (4, 7), (8, 8)])
+def test_transposed_convolution_to_a_size(size, key):
+  """As the gradient of the convolution that leads from that size."""
+  x, w = data(key, tuple(-(-n // 2) for n in size), 3, 4, 3)
+
+  def transposed(x, w):
+    flipped = jnp.swapaxes(w[::-1, ::-1], 2, 3)
+    like = jnp.zeros((len(x), *size, w.shape[3]))
+    return jax.vjp(lambda y: plain(y, flipped, 2), like)[1](x)[0]
+
+  found = derivatives(lambda x, w: conv.conv_transpose(x, w, 2, size), x, w)
+  expected = derivatives(transposed, x, w)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
+
+
 def test_without_padding(key):
   x, w = data(key, (9, 8), 4, 3, 2)
   found = derivatives(lambda x, w: conv.conv(x, w, 2, 'VALID'), x, w)

@@ -258,14 +258,6 @@ def test_missing_and_empty_folders(tmp_path):
     data.load(settings(source='folder'))
 
 
-def test_one_image_is_no_distribution(tmp_path):
-  write(tmp_path / 'only.png', np.zeros((6, 8, 3)))
-  with pytest.raises(errors.DataError, match='there is 1 image to train on'):
-    data.load(in_folder(tmp_path))
-  with pytest.raises(errors.DataError, match='there is 1 image to train on'):
-    data.load(settings(source='embedded', limit=1))
-
-
 def test_other_files_give_another_identity(folder):
   before = data.load(in_folder(folder)).identity
   write(folder / 'cat' / 'new.png', np.zeros((6, 8, 3)))
@@ -538,6 +530,10 @@ def test_every_example_has_a_labelled_one_beside_it():
   np.testing.assert_array_equal(
     one['labelled_image'], columns['labelled_image'][33]
   )
+  fields.labelled_seed = 1
+  assert data.load(fields).identity != found.identity
+  other = data.load(fields).columns['labelled_image']
+  assert not np.array_equal(other, columns['labelled_image'])
   fields.labelled = 15
   with pytest.raises(errors.UserError, match=r'data\.labelled=15'):
     data.load(fields)

@@ -10,8 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import config as config_lib
-from jaxgan import data, errors, losses, penalties
+from jaxgan import data, errors, losses, penalties, presets
 from jaxgan import state as state_lib
 from jaxgan.models import mlp
 from jaxgan.steps import gan
@@ -313,12 +312,10 @@ def test_methods_are_static_arguments(key):
   ],
 )
 def test_tricks_that_exclude_each_other_are_refused(fields, message):
-  config = config_lib.game()
+  config = presets.game()
+  config.update(presets.mlp())
   config.batch_size = 8
-  for player in ('Generator', 'Discriminator'):
-    config[player.lower()] = dict(
-      name=f'mlp.{player}', widths=(4,), optimizer=config_lib.optimizer()
-    )
+  config.generator.widths = config.discriminator.widths = (4,)
   config.update(fields)
   with pytest.raises(errors.UserError, match=message) as caught:
     gan.from_config(config, data.Spec(SHAPE, 2, ('a', 'b')))

@@ -7,6 +7,9 @@ import pytest
 
 from jaxgan import interpolate, noise
 
+# Compilation of many small programs takes half a minute.
+pytestmark = pytest.mark.slow
+
 SHARES = jnp.linspace(0.0, 1.0, 9)
 
 

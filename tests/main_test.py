@@ -42,9 +42,10 @@ BAD = {
   'unknown model': ([CONFIG, '--config.generator.name=x'], 'mlp.Generator', 2),
   'unknown method': (
     [CONFIG, '--config.method=x'],
-    'known are: autoencoder, gan',
+    'known are: autoencoder, ',
     2,
   ),
+  'one image': ([CONFIG, '--config.data.limit=1'], 'there is 1 image', 2),
   'no folder': (
     [CONFIG, '--config.data.source=folder', '--config.data.path=/none'],
     'is not a folder',

@@ -5,9 +5,13 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxgan.data import toy
 from jaxgan.metrics import modes, score
+
+# Compilation of many small programs takes a minute.
+pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(0)
 

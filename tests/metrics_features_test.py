@@ -9,6 +9,9 @@ import pytest
 
 from jaxgan.metrics import bootstrap, distances, kernel, neighbours, wasserstein
 
+# Compilation of many small programs takes a minute.
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 
@@ -57,6 +60,7 @@ def test_subsets_follow_the_key(key):
   assert call(key) != call(jax.random.key(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('block', [distances.BLOCK, 1000])
 def test_precision_to_coverage_are_those_of_prdc(block, monkeypatch):
   """Constants of prdc 0.2 (clovaai/generative-evaluation-prdc)."""
@@ -75,6 +79,7 @@ def test_precision_to_coverage_are_those_of_prdc(block, monkeypatch):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_prdc_where_a_few_rows_are_neighbours_of_most():
   """1000-d, 2,000 each, k = 5: prdc 0.2. One row is a tie in float32."""
   real, fake = np.random.default_rng(0).standard_normal((2, 2000, 1000))

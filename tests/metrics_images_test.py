@@ -8,6 +8,9 @@ import pytest
 from jaxgan import masks
 from jaxgan.metrics import similarity, smoothness
 
+# Compilation of many small programs takes a minute.
+pytestmark = pytest.mark.slow
+
 
 def pair():
   rng = np.random.default_rng(0)
@@ -57,6 +60,7 @@ def test_scales_adapt_to_the_size():
   np.testing.assert_allclose(similarity.ms_ssim(images, images), 1.0)
 
 
+@pytest.mark.slow
 def test_diverse_images_are_less_alike(key):
   noise = jax.random.uniform(key, (30, 28, 28, 1), minval=-1.0)
   same = jnp.broadcast_to(noise[:1], noise.shape)
@@ -76,6 +80,7 @@ def test_an_image_is_never_paired_with_itself(key):
   assert similarity.self_similarity(images, key, 50) < 1e-3
 
 
+@pytest.mark.slow
 def test_errors_in_and_outside_of_holes(key):
   shape = (13, 16, 3)
   where = masks.holes(key, 5, shape, 6)

@@ -12,6 +12,9 @@ import scipy.stats
 from jaxgan.metrics import distances, likelihood, parzen
 from jaxgan.steps import vae
 
+# Compilation of many small programs takes a minute.
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

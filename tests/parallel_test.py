@@ -101,8 +101,19 @@ def on_one_device(variant):
   return train(one_device(), random_images(), **VARIANTS[variant])
 
 
-@pytest.mark.parametrize('name', ['jit', 'pmap'])
-@pytest.mark.parametrize('variant', VARIANTS)
+# Of the second engine the plain case; the others take half a minute.
+@pytest.mark.parametrize(
+  ('name', 'variant'),
+  [
+    pytest.param(
+      name,
+      variant,
+      marks=[pytest.mark.slow] if name == 'jit' and variant != 'plain' else [],
+    )
+    for name in ('jit', 'pmap')
+    for variant in VARIANTS
+  ],
+)
 def test_eight_devices_equal_one(name, variant, dataset):
   fields = VARIANTS[variant]
   one, one_metrics = on_one_device(variant)
@@ -113,7 +124,9 @@ def test_eight_devices_equal_one(name, variant, dataset):
   chex.assert_trees_all_close(many_metrics, one_metrics, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize('name', ['jit', 'pmap'])
+@pytest.mark.parametrize(
+  'name', [pytest.param('jit', marks=pytest.mark.slow), 'pmap']
+)
 def test_streaming_equals_resident(name, dataset):
   engine = parallel.make(name, BATCH)
   fields = {'discriminator_steps': 2}

@@ -115,6 +115,7 @@ def content(workdir, seed, **fields):
   return path, [p.read_bytes() for p in paths]
 
 
+@pytest.mark.slow
 def test_the_same_flags_give_the_same_files(classy, monkeypatch):
   """And no request writes over the files of another."""
 

@@ -117,7 +117,10 @@ class Cut(Exception):
   pass
 
 
-@pytest.mark.parametrize('at', [1, 3, 5, 8, 9, 10])
+@pytest.mark.parametrize(
+  'at',
+  [1, 5, 9, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 8, 10))],
+)
 def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
   """Cut off after any round, also in the middle of a log interval."""
   workdir = tmp_path / 'run'

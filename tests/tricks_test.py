@@ -260,6 +260,7 @@ def test_minibatch_layers_see_the_other_examples(key):
   assert float(closeness.apply(variables, x)[:, 4:].max()) < 0.9
 
 
+@pytest.mark.slow
 def test_labelled_images_teach_the_classifier(key):
   """Two classes that brightness tells apart, one labelled example each."""
   method = make(
@@ -289,6 +290,7 @@ def test_labelled_images_teach_the_classifier(key):
   assert 'discriminator/held_out_error' in before
 
 
+@pytest.mark.slow
 def test_classes_of_fakes_are_learnt_with_an_auxiliary_head(key):
   method = make(
     generator=mlp.Generator(SHAPE, (8,), num_classes=2),

@@ -70,6 +70,7 @@ def run(method, rounds, key):
     {},
     {'parts': convolutional, 'importance_samples': 2},
     {'likelihood': vae.gaussian(0.3), 'beta': 4.0},
+    {'binarised': True},
   ],
 )
 def test_every_kind_trains_and_is_shown(fields, key):
@@ -230,6 +231,42 @@ def test_one_importance_sample_is_the_elbo_with_sampled_divergence(key):
   np.testing.assert_allclose(metrics['vae/loss'], want, rtol=1e-5)
 
 
+def test_binarised_pixels_are_drawn_anew_by_their_grey_value(key):
+  method = make(binarised=True)
+  images = jnp.broadcast_to(IMAGES[:1], (4_000, *SHAPE))
+  drawn = vae.observe(method, images, key)
+  assert set(np.unique(drawn)) == {0.0, 1.0}
+  grey = vae.to_pixels(IMAGES[0])
+  np.testing.assert_allclose(drawn.mean(axis=0), grey, atol=0.05)
+  again = vae.observe(method, images, jax.random.fold_in(key, 1))
+  assert float((again != drawn).mean()) > 0.1
+  np.testing.assert_array_equal(vae.observe(method, images[:3], key), drawn[:3])
+  np.testing.assert_array_equal(vae.observe(make(), images[:1], key)[0], grey)
+
+
+def test_training_sees_binarised_pixels(key):
+  """A still network: only the draw of pixels differs from round to round."""
+  first, second = (run(make(**STILL, binarised=b), 1, key) for b in (0, 1))
+  assert first[1]['vae/kl'] != second[1]['vae/kl']
+  scores = jit(vae.evaluate, make(binarised=True))
+  one, two = (scores(first[0], {'image': IMAGES}) for _ in range(2))
+  chex.assert_trees_all_equal(one, two)
+
+
+@pytest.mark.parametrize('name', networks.ACTIVATIONS)
+def test_hidden_units_have_the_activation_asked_for(name, key):
+  for net in (
+    networks.DenseEncoder(2, (4,), activation=name),
+    networks.DenseDecoder((2,), (4,), activation=name),
+  ):
+    x = jax.random.normal(key, (3, 5))
+    params = net.init(key, x, train=False)['params']
+    hidden = networks.ACTIVATIONS[name](x @ params['Dense_0']['kernel'])
+    want = hidden @ params['Dense_1']['kernel']
+    found = net.apply({'params': params}, x, train=False)
+    np.testing.assert_allclose(found, want, atol=1e-5)
+
+
 def test_beta_weighs_the_divergence(key):
   for beta in (0.0, 4.0):
     method = make(beta=beta, **STILL)
@@ -306,6 +343,11 @@ def test_only_two_latents_have_a_manifold(key):
 @pytest.mark.parametrize(
   ('changed', 'match'),
   [
+    (
+      {'binarised': True, 'likelihood': 'gaussian'},
+      r"likelihood='gaussian'.*binarised=False",
+    ),
+    ({'encoder.activation': 'sine'}, "activation.*'sine'.*relu, tanh"),
     ({'likelihood': 'poisson'}, 'bernoulli, gaussian'),
     ({'decoder_deviation': 0.0}, 'decoder_deviation=0.0'),
     ({'beta': -1.0}, 'beta=-1.0'),
@@ -321,5 +363,5 @@ def test_what_does_not_fit_is_one_line(changed, match):
   config = get_config()
   config.update_from_flattened_dict(changed)
   with pytest.raises(errors.UserError, match=match) as caught:
-    vae.from_config(config, data.Spec((28, 28, 1)))
+    vae.init(vae.from_config(config, data.Spec((28, 28, 1))), jax.random.key(0))
   assert '\n' not in str(caught.value)

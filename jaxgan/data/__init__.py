@@ -80,14 +80,16 @@ def load(settings, split: str = 'train') -> Dataset:
     found = SOURCES[source](settings, split)
   if settings.classes and not settings.get('unpaired'):
     found = dataset.of_classes(found, settings.classes)
-  if settings.limit and split == 'train':
+  return part(found, settings)
+
+
+def part(found: Dataset, settings) -> Dataset:
+  """What is trained on of a whole set: `limit`, `labelled`, `labelled_seed`."""
+  if found.split != 'train':
+    return found
+  if settings.limit:
     found = dataset.first(found, settings.limit)
-  if settings.get('labelled') and split == 'train':
-    found = dataset.with_labelled(found, settings.labelled)
-  if split == 'train' and found.size < 2:
-    raise errors.DataError(
-      f'data.source={source!r}: there is {found.size} image to train on and a '
-      'distribution needs two at least; add images to data.path, or raise '
-      'data.limit'
-    )
+  if settings.get('labelled'):
+    seed = settings.get('labelled_seed', 0)
+    found = dataset.with_labelled(found, settings.labelled, seed)
   return found

@@ -14,22 +14,19 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import conv, errors
+from jaxgan import errors, layers
+
+_Dense = functools.partial(nn.Dense, kernel_init=layers.initializer('glorot'))
+_Conv = functools.partial(layers.Conv, kernel=3, initializer='glorot')
+
+# What hidden units of the dense networks can be.
+ACTIVATIONS = {'relu': nn.relu, 'tanh': jnp.tanh}
 
 
-def _convolve(x, kernel, strides, padding, **others):
-  del others  # No dilation and no groups here.
-  return conv.conv(x, kernel, strides[0], padding)
-
-
-_GLOROT = nn.initializers.glorot_uniform()
-_Dense = functools.partial(nn.Dense, kernel_init=_GLOROT)
-_Conv = functools.partial(
-  nn.Conv,
-  kernel_size=(3, 3),
-  kernel_init=_GLOROT,
-  conv_general_dilated=_convolve,
-)
+def _activate(name: str, x: jax.Array) -> jax.Array:
+  if name not in ACTIVATIONS:
+    raise errors.unknown('activation', name, ACTIVATIONS)
+  return ACTIVATIONS[name](x)
 
 
 class DenseEncoder(nn.Module):
@@ -39,18 +36,20 @@ class DenseEncoder(nn.Module):
     code_size: numbers in a code.
     widths: units of the hidden layers.
     rectified: whether the code ends in a rectifier.
+    activation: of the hidden layers, a key of `ACTIVATIONS`.
   """
 
   code_size: int = 32
   widths: tuple[int, ...] = ()
   rectified: bool = False
+  activation: str = 'relu'
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
     x = x.reshape(len(x), -1)
     for width in self.widths:
-      x = nn.relu(_Dense(width)(x))
+      x = _activate(self.activation, _Dense(width)(x))
     x = _Dense(self.code_size)(x)
     return nn.relu(x) if self.rectified else x
 
@@ -61,17 +60,19 @@ class DenseDecoder(nn.Module):
   Attributes:
     shape: of an image.
     widths: units of the hidden layers.
+    activation: of these, a key of `ACTIVATIONS`.
   """
 
   shape: tuple[int, ...]
   widths: tuple[int, ...] = ()
+  activation: str = 'relu'
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
     del train
     x = z.reshape(len(z), -1)
     for width in self.widths:
-      x = nn.relu(_Dense(width)(x))
+      x = _activate(self.activation, _Dense(width)(x))
     return _Dense(math.prod(self.shape))(x).reshape(-1, *self.shape)
 
 
@@ -107,7 +108,7 @@ class ConvEncoder(nn.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
     for channels in self.widths:
-      x = nn.relu(_Conv(channels, strides=1 if self.pooled else 2)(x))
+      x = nn.relu(_Conv(channels, stride=1 if self.pooled else 2)(x))
       if self.pooled:
         x = _halve(x)
     if self.code_size:

@@ -3,6 +3,7 @@
 Radford et al. 2015, https://arxiv.org/abs/1511.06434.
 """
 
+import functools
 import math
 
 import flax.linen as nn
@@ -25,7 +26,9 @@ class Generator(nn.Module):
 
   The defaults are the network of the MNIST DCGAN tutorial (2,330,944 parameters
   for 28 x 28 grey pixels and 100 latents, 25,472 of them running statistics).
-  A dense layer gives a small image, and every further layer enlarges it.
+  A dense layer gives a small image, and every further layer enlarges it. Sides
+  that the strides do not divide are rounded up in every layer: 28 pixels with
+  three strides of 2 are 4, 7, 14, 28.
 
   Attributes:
     shape: (height, width, channels) of an image.
@@ -44,6 +47,7 @@ class Generator(nn.Module):
       al. 2017, https://arxiv.org/abs/1611.07004, section 2.2).
     momentum: of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
   """
@@ -62,6 +66,7 @@ class Generator(nn.Module):
   dropout_at_test: bool = False
   momentum: float = 0.99
   num_classes: int = 0
+  initializer: str = 'lecun'
   axis_name: str | None = None
   reference_size: int = 0
 
@@ -84,33 +89,40 @@ class Generator(nn.Module):
         reference_size=self.reference_size,
       )(x)
 
-    height, width, channels = self.shape
-    factor = math.prod(self.strides)
-    start = (-(-height // factor), -(-width // factor), self.widths[0])
+    *sides, channels = self.shape
+    # Of the small image and after every layer.
+    sizes = [
+      tuple(-(-side // math.prod(self.strides[place:])) for side in sides)
+      for place in range(len(self.strides) + 1)
+    ]
+    start = (*sizes[0], self.widths[0])
     x = _one_hot(z, label, self.num_classes) if self.num_classes else z
-    x = nn.Dense(math.prod(start), use_bias=self.dense_bias)(x)
+    kernel_init = layers.initializer(self.initializer)
+    x = nn.Dense(
+      math.prod(start), use_bias=self.dense_bias, kernel_init=kernel_init
+    )(x)
     if self.flat_norm:
       x = norm(x).reshape(-1, *start)
     else:
       x = norm(x.reshape(-1, *start))
     x = nn.leaky_relu(x, self.slope)
-    for features, stride in zip(self.widths[1:], self.strides, strict=False):
-      x = norm(self._enlarge(x, features, stride))
+    *hidden, last = zip(self.strides, sizes[1:], strict=True)
+    for features, (stride, size) in zip(self.widths[1:], hidden, strict=True):
+      x = norm(self._enlarge(x, features, stride, size))
       x = nn.leaky_relu(x, self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(
         x, active=train or self.dropout_at_test
       )
-    x = jnp.tanh(self._enlarge(x, channels, self.strides[-1]))
-    # Sides that the strides do not divide were rounded up.
-    return x[:, :height, :width]
+    return jnp.tanh(self._enlarge(x, channels, *last))
 
-  def _enlarge(self, x, features, stride):
+  def _enlarge(self, x, features, stride, size):
+    fields = dict(use_bias=self.bias, initializer=self.initializer)
     if self.upsampling == 'resize':
       x = x.repeat(stride, axis=1).repeat(stride, axis=2)
-      return layers.Conv(features, self.kernel, use_bias=self.bias)(x)
-    return layers.ConvTranspose(
-      features, self.kernel, stride, use_bias=self.bias
-    )(x)
+      layer = layers.Conv(features, self.kernel, **fields)
+      return layer(x[:, : size[0], : size[1]])
+    layer = layers.ConvTranspose(features, self.kernel, stride, size, **fields)
+    return layer(x)
 
 
 class Discriminator(nn.Module):
@@ -128,6 +140,7 @@ class Discriminator(nn.Module):
     kernel: side of the kernels.
     slope: negative slope of the leaky rectifiers.
     norm: one of `layers.NORMS`, after every convolution but the first.
+    first_norm: the first convolution has it as well.
     bias: the convolutions have biases.
     dropout: rate after every convolution.
     hidden: units of a dense layer after the convolutions; 0 is none.
@@ -141,6 +154,7 @@ class Discriminator(nn.Module):
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     momentum: of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis that splits the batch.
   """
 
@@ -149,6 +163,7 @@ class Discriminator(nn.Module):
   kernel: int = 5
   slope: float = 0.3
   norm: str = 'none'
+  first_norm: bool = False
   bias: bool = True
   dropout: float = 0.3
   hidden: int = 0
@@ -157,6 +172,7 @@ class Discriminator(nn.Module):
   minibatch_kernels: int = 0
   momentum: float = 0.99
   num_classes: int = 0
+  initializer: str = 'lecun'
   axis_name: str | None = None
 
   @nn.compact
@@ -165,6 +181,9 @@ class Discriminator(nn.Module):
       raise errors.unknown(
         'discriminator.conditioning', self.conditioning, CONDITIONINGS
       )
+    dense = functools.partial(
+      nn.Dense, kernel_init=layers.initializer(self.initializer)
+    )
     strides = self.strides or (2,) * len(self.widths)
     if len(strides) != len(self.widths):
       raise errors.UserError(
@@ -176,8 +195,14 @@ class Discriminator(nn.Module):
     ):
       if self.minibatch_stddev and place == len(self.widths) - 1:
         x = layers.MinibatchStddev(self.axis_name)(x)
-      x = layers.Conv(features, self.kernel, stride, use_bias=self.bias)(x)
-      if place:
+      x = layers.Conv(
+        features,
+        self.kernel,
+        stride,
+        use_bias=self.bias,
+        initializer=self.initializer,
+      )(x)
+      if place or self.first_norm:
         x = layers.norm(
           self.norm,
           train=train,
@@ -190,16 +215,16 @@ class Discriminator(nn.Module):
     if self.num_classes and self.conditioning == 'concat':
       x = _one_hot(x, label, self.num_classes)
     if self.hidden:
-      x = nn.relu(nn.Dense(self.hidden)(x))
+      x = nn.relu(dense(self.hidden)(x))
     if self.minibatch_kernels:
       x = layers.MinibatchDiscrimination(
         self.minibatch_kernels, axis_name=self.axis_name
       )(x)
     self.sow('intermediates', 'features', x)
-    logits = nn.Dense(1)(x)[:, 0]
+    logits = dense(1)(x)[:, 0]
     if self.num_classes and self.conditioning == 'projection':
       embedding = nn.Embed(self.num_classes, x.shape[-1])(label)
       logits += jnp.sum(embedding * x, axis=-1)
     if self.num_classes and self.conditioning == 'auxiliary':
-      self.sow('intermediates', 'classes', nn.Dense(self.num_classes)(x))
+      self.sow('intermediates', 'classes', dense(self.num_classes)(x))
     return logits

@@ -4,6 +4,8 @@ Generators take an image with a hole, and any further channels, and return the
 whole image or the missing patch. Discriminators return logits that may be maps.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,8 +13,12 @@ import jax.numpy as jnp
 from jaxgan import errors, layers
 
 
-def _conv(width: int, kernel: int, stride: int = 1) -> nn.Conv:
-  return nn.Conv(width, (kernel, kernel), (stride, stride), padding='SAME')
+def _layers(initializer: str):
+  """Dense layers and convolutions with such kernels."""
+  return (
+    functools.partial(nn.Dense, kernel_init=layers.initializer(initializer)),
+    functools.partial(layers.Conv, initializer=initializer),
+  )
 
 
 def _refuse_unequal(name: str, values, widths) -> None:
@@ -45,6 +51,7 @@ class UNet(nn.Module):
     slope: negative slope of the leaky rectifiers on the way down.
     norm: after each hidden layer but the first, one of `layers.NORMS`.
     momentum: of running statistics.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
   """
 
@@ -54,10 +61,13 @@ class UNet(nn.Module):
   slope: float = 0.2
   norm: str = 'batch'
   momentum: float = 0.8
+  initializer: str = 'lecun'
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    _, conv = _layers(self.initializer)
+
     def norm(x):
       return layers.norm(
         self.norm,
@@ -68,15 +78,15 @@ class UNet(nn.Module):
 
     scales = []
     for place, width in enumerate(self.widths):
-      x = nn.leaky_relu(_conv(width, self.kernel, 2)(x), self.slope)
+      x = nn.leaky_relu(conv(width, self.kernel, 2)(x), self.slope)
       x = norm(x) if place else x
       scales.append(x)
     for like in reversed(scales[:-1]):
       x = _enlarge(x, *like.shape[1:3])
-      x = norm(nn.relu(_conv(like.shape[-1], self.kernel)(x)))
+      x = norm(nn.relu(conv(like.shape[-1], self.kernel)(x)))
       x = jnp.concatenate([x, like], axis=-1)
     height, width, channels = self.shape
-    return jnp.tanh(_conv(channels, self.kernel)(_enlarge(x, height, width)))
+    return jnp.tanh(conv(channels, self.kernel)(_enlarge(x, height, width)))
 
 
 class ContextEncoder(nn.Module):
@@ -98,6 +108,7 @@ class ContextEncoder(nn.Module):
     dropout: rate at the bottleneck.
     norm: after hidden layers, one of `layers.NORMS`.
     momentum: of running statistics.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
   """
 
@@ -110,10 +121,13 @@ class ContextEncoder(nn.Module):
   dropout: float = 0.5
   norm: str = 'batch'
   momentum: float = 0.8
+  initializer: str = 'lecun'
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    _, conv = _layers(self.initializer)
+
     def norm(x):
       return layers.norm(
         self.norm,
@@ -123,14 +137,14 @@ class ContextEncoder(nn.Module):
       )(x)
 
     for width in self.widths:
-      x = nn.leaky_relu(norm(_conv(width, 3, 2)(x)), self.slope)
-    x = nn.leaky_relu(_conv(self.bottleneck, 1, 2)(x), self.slope)
+      x = nn.leaky_relu(norm(conv(width, 3, 2)(x)), self.slope)
+    x = nn.leaky_relu(conv(self.bottleneck, 1, 2)(x), self.slope)
     x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     for place, width in enumerate(self.decoder_widths):
       halvings = len(self.decoder_widths) - 1 - place
       size = -(-self.patch_size // 2**halvings)
-      x = norm(nn.relu(_conv(width, 3)(_enlarge(x, size, size))))
-    return jnp.tanh(_conv(self.shape[-1], 3)(x))
+      x = norm(nn.relu(conv(width, 3)(_enlarge(x, size, size))))
+    return jnp.tanh(conv(self.shape[-1], 3)(x))
 
 
 class PatchDiscriminator(nn.Module):
@@ -147,22 +161,25 @@ class PatchDiscriminator(nn.Module):
     kernel: side of the kernels.
     slopes: negative slopes of the leaky rectifiers, one a layer.
     num_classes: labels that are told apart; 0 is no such head.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
   """
 
   widths: tuple[int, ...] = (64, 128, 256)
   kernel: int = 4
   slopes: tuple[float, ...] = (0.8, 0.2, 0.2)
   num_classes: int = 0
+  initializer: str = 'lecun'
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
+    dense, conv = _layers(self.initializer)
     _refuse_unequal('slopes', self.slopes, self.widths)
     for width, slope in zip(self.widths, self.slopes, strict=True):
-      x = nn.leaky_relu(_conv(width, self.kernel, 2)(x), slope)
-    logits = _conv(1, self.kernel)(x)[..., 0]
+      x = nn.leaky_relu(conv(width, self.kernel, 2)(x), slope)
+    logits = conv(1, self.kernel)(x)[..., 0]
     if self.num_classes:
-      head = nn.Dense(self.num_classes + 1, name='classes_head')
+      head = dense(self.num_classes + 1, name='classes_head')
       self.sow('intermediates', 'classes', head(x.reshape(len(x), -1)))
     return logits
 
@@ -181,6 +198,7 @@ class Discriminator(nn.Module):
     norm: after each convolution but the first, one of `layers.NORMS`.
     momentum: of running statistics.
     num_classes: labels that are told apart; 0 is no such head.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
   """
 
@@ -190,13 +208,15 @@ class Discriminator(nn.Module):
   norm: str = 'batch'
   momentum: float = 0.8
   num_classes: int = 0
+  initializer: str = 'lecun'
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    dense, conv = _layers(self.initializer)
     _refuse_unequal('strides', self.strides, self.widths)
     for place, width in enumerate(self.widths):
-      x = _conv(width, 3, self.strides[place])(x)
+      x = conv(width, 3, self.strides[place])(x)
       if place:
         x = layers.norm(
           self.norm,
@@ -207,6 +227,6 @@ class Discriminator(nn.Module):
       x = nn.leaky_relu(x, self.slope)
     x = x.reshape(len(x), -1)
     if self.num_classes:
-      head = nn.Dense(self.num_classes + 1, name='classes_head')
+      head = dense(self.num_classes + 1, name='classes_head')
       self.sow('intermediates', 'classes', head(x))
-    return nn.Dense(1)(x)[:, 0]
+    return dense(1)(x)[:, 0]

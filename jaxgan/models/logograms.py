@@ -1,5 +1,6 @@
 """The networks of the logogram tutorial: tanh throughout, and pooling."""
 
+import functools
 import math
 
 import flax.linen as nn
@@ -7,6 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import layers
+
+
+def _layers(initializer: str):
+  """Dense layers and convolutions with such kernels."""
+  return (
+    functools.partial(nn.Dense, kernel_init=layers.initializer(initializer)),
+    functools.partial(layers.Conv, initializer=initializer),
+  )
 
 
 class Generator(nn.Module):
@@ -22,6 +31,7 @@ class Generator(nn.Module):
     widths: channels of the small image and after the first convolution.
     norm: one of `layers.NORMS`, of the small image's units.
     momentum: of running statistics.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
   """
 
@@ -30,21 +40,23 @@ class Generator(nn.Module):
   widths: tuple[int, int] = (128, 64)
   norm: str = 'batch'
   momentum: float = 0.99
+  initializer: str = 'lecun'
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+    dense, conv = _layers(self.initializer)
     height, width, channels = self.shape
     start = (-(-height // 16), -(-width // 16), self.widths[0])
-    x = jnp.tanh(nn.Dense(self.hidden)(z))
-    x = nn.Dense(math.prod(start))(x)
+    x = jnp.tanh(dense(self.hidden)(z))
+    x = dense(math.prod(start))(x)
     x = layers.norm(
       self.norm, train=train, momentum=self.momentum, axis_name=self.axis_name
     )(x)
     x = jnp.tanh(x).reshape(-1, *start)
     for features in (self.widths[1], channels):
       x = x.repeat(4, axis=1).repeat(4, axis=2)
-      x = jnp.tanh(layers.Conv(features, 5)(x))
+      x = jnp.tanh(conv(features, 5)(x))
     return x[:, :height, :width]
 
 
@@ -54,18 +66,21 @@ class Discriminator(nn.Module):
   Attributes:
     widths: channels of the convolutions.
     hidden: units of the dense layer.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
   """
 
   widths: tuple[int, int] = (64, 128)
   hidden: int = 256
+  initializer: str = 'lecun'
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
-    x = jnp.tanh(layers.Conv(self.widths[0], 5)(x))
+    dense, conv = _layers(self.initializer)
+    x = jnp.tanh(conv(self.widths[0], 5)(x))
     x = nn.avg_pool(x, (4, 4), (4, 4))
-    x = jnp.tanh(layers.Conv(self.widths[1], 5, padding='VALID')(x))
+    x = jnp.tanh(conv(self.widths[1], 5, padding='VALID')(x))
     x = nn.avg_pool(x, (2, 2), (2, 2))
-    x = jnp.tanh(nn.Dense(self.hidden)(x.reshape(len(x), -1)))
+    x = jnp.tanh(dense(self.hidden)(x.reshape(len(x), -1)))
     self.sow('intermediates', 'features', x)
-    return nn.Dense(1)(x)[:, 0]
+    return dense(1)(x)[:, 0]

@@ -34,6 +34,15 @@ def _embedding(key, shape, dtype=jnp.float32):
   return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
 
 
+def _initializers(module):
+  """Those of one layer's kernel after the other."""
+  rest = layers.initializer(module.initializer)
+  first = module.first_initializer
+  yield layers.initializer(first) if first else rest
+  while True:
+    yield rest
+
+
 class Generator(nn.Module):
   """Latents [B, Z] to images [B, *shape] in (-1, 1).
 
@@ -49,6 +58,8 @@ class Generator(nn.Module):
     bounded: ends in tanh; without, outputs are any real numbers.
     num_classes: classes to condition on; 0 ignores labels.
     conditioning: one of `CONDITIONINGS`.
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
+    first_initializer: of the first layer's, if another.
     axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
   """
@@ -61,14 +72,19 @@ class Generator(nn.Module):
   bounded: bool = True
   num_classes: int = 0
   conditioning: str = 'concat'
+  initializer: str = 'lecun'
+  first_initializer: str = ''
   axis_name: str | None = None
   reference_size: int = 0
 
   @nn.compact
   def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
     x = _with_label(z, label, self.num_classes, self.conditioning)
+    kernels = _initializers(self)
     for width in self.widths:
-      x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
+      x = nn.leaky_relu(
+        nn.Dense(width, kernel_init=next(kernels))(x), self.slope
+      )
       x = layers.norm(
         self.norm,
         train=train,
@@ -76,7 +92,7 @@ class Generator(nn.Module):
         axis_name=self.axis_name,
         reference_size=self.reference_size,
       )(x)
-    x = nn.Dense(math.prod(self.shape))(x)
+    x = nn.Dense(math.prod(self.shape), kernel_init=next(kernels))(x)
     if self.bounded:
       x = jnp.tanh(x)
     return x.reshape(-1, *self.shape)
@@ -102,6 +118,8 @@ class Discriminator(nn.Module):
       classifier, and the logit of real is log sum exp of its logits, which it
       sows as 'classes' (Salimans et al. 2016, https://arxiv.org/abs/1606.03498,
       section 5).
+    initializer: of kernels, a key of `layers.INITIALIZERS`.
+    first_initializer: of the first layer's, if another.
     axis_name: mapped axis that splits the batch.
   """
 
@@ -113,6 +131,8 @@ class Discriminator(nn.Module):
   minibatch_kernels: int = 0
   num_classes: int = 0
   conditioning: str = 'concat'
+  initializer: str = 'lecun'
+  first_initializer: str = ''
   axis_name: str | None = None
 
   @nn.compact
@@ -120,10 +140,13 @@ class Discriminator(nn.Module):
     x = x.reshape(len(x), -1)
     if self.conditioning != 'classes':
       x = _with_label(x, label, self.num_classes, self.conditioning)
+    kernels = _initializers(self)
     for place, width in enumerate(self.widths):
       deviation = self.hidden_noise if place else self.input_noise
       x = layers.GaussianNoise(deviation, self.axis_name)(x, active=train)
-      x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
+      x = nn.leaky_relu(
+        nn.Dense(width, kernel_init=next(kernels))(x), self.slope
+      )
       x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     if self.minibatch_kernels:
       x = layers.MinibatchDiscrimination(
@@ -131,7 +154,7 @@ class Discriminator(nn.Module):
       )(x)
     self.sow('intermediates', 'features', x)
     if self.num_classes and self.conditioning == 'classes':
-      classes = nn.Dense(self.num_classes)(x)
+      classes = nn.Dense(self.num_classes, kernel_init=next(kernels))(x)
       self.sow('intermediates', 'classes', classes)
       return jax.nn.logsumexp(classes, axis=-1)
-    return nn.Dense(1)(x)[:, 0]
+    return nn.Dense(1, kernel_init=next(kernels))(x)[:, 0]

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 from jaxgan import errors, layers
 
 EPSILON = 1e-5  # of norms, as in PyTorch
-_init = nn.initializers.normal(0.02)
-_Conv = functools.partial(layers.Conv, kernel_init=_init)
-_Up = functools.partial(layers.ConvTranspose, kernel=4, stride=2)
+_Conv = functools.partial(layers.Conv, initializer='normal')
+_Up = functools.partial(
+  layers.ConvTranspose, kernel=4, stride=2, initializer='normal'
+)
 
 
 def _norm(module: nn.Module, train: bool):
@@ -85,7 +86,7 @@ class UNet(nn.Module):
       if place < last and self.skips:
         x = jnp.concatenate([x, nn.relu(scales[place])], axis=-1)
       width = self.widths[place - 1] if place else self.shape[-1]
-      x = _Up(width, use_bias=use_bias or not place, kernel_init=_init)(x)
+      x = _Up(width, use_bias=use_bias or not place)(x)
       height, width = sizes[place]
       x = x[:, :height, :width]
       if place:
@@ -139,7 +140,7 @@ class ResNet(nn.Module):
       x += norm(mirrored(y, self.widths[-1], 3, use_bias))
     for width in reversed(self.widths[:-1]):
       height, columns = sizes.pop()
-      x = _Up(width, kernel=3, use_bias=use_bias, kernel_init=_init)(x)
+      x = _Up(width, kernel=3, use_bias=use_bias)(x)
       x = nn.relu(norm(x[:, :height, :columns]))
     return jnp.tanh(mirrored(x, self.shape[-1], 7, True))
 

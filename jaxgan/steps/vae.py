@@ -98,6 +98,7 @@ class VAE:
     importance_samples: k of the importance-weighted bound; 0 for the ELBO with
       the divergence in closed form.
     held_out_samples: k of the bound on held-out images; 0 leaves it out.
+    binarised: pixels are drawn as 0 or 1, see `observe`.
     ema_halflife: of both networks' averages, in images; 0 for no average.
     ema_rampup: cap of the half-life, as a share of the images seen.
     axis_name: set where the caller maps the step over parts of the batch.
@@ -113,6 +114,7 @@ class VAE:
   beta: float = 1.0
   importance_samples: int = 0
   held_out_samples: int = 0
+  binarised: bool = False
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
   axis_name: str | None = None
@@ -134,6 +136,12 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
       f'beta={config.beta} weighs a divergence that the importance-weighted '
       'bound does not have; set beta=1.0 or importance_samples=0'
     )
+  if config.binarised and config.likelihood != 'bernoulli':
+    raise errors.UserError(
+      f'binarised=True makes pixels of 0 and 1, of which likelihood='
+      f"{config.likelihood!r} has no density; set likelihood='bernoulli' or "
+      'binarised=False'
+    )
   size = config.latent_size
   return VAE(
     **encoder_decoder.networks(config, spec, axis_name, code_size=2 * size),
@@ -142,6 +150,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
     beta=config.beta,
     importance_samples=config.importance_samples,
     held_out_samples=config.held_out_samples,
+    binarised=config.binarised,
   )
 
 
@@ -168,6 +177,20 @@ def draws(method: VAE) -> int:
 def init(method: VAE, key: jax.Array) -> TrainState:
   """The state before the first round."""
   return encoder_decoder.create(method, modules(method), key)
+
+
+def observe(method: VAE, images: jax.Array, key) -> jax.Array:
+  """Images [B, ...] in [-1, 1] as the pixels in [0, 1] that the bounds are of.
+
+  Where they are `binarised`, each is 1 with its grey value as probability, and
+  drawn again with every key (Burda et al. 2015, section 5; Salakhutdinov and
+  Murray 2008, https://doi.org/10.1145/1390156.1390266).
+  """
+  pixels = to_pixels(images)
+  if not method.binarised:
+    return pixels
+  draw = noise.uniform(key, len(pixels), pixels.shape[1:], method.axis_name)
+  return (draw < pixels).astype(pixels.dtype)
 
 
 def divergence(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
@@ -232,8 +255,8 @@ def train_step(method: VAE, state: TrainState, batch, key):
     divergence.
   """
   key = jax.random.fold_in(key, state.step)
-  noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
-  pixels = to_pixels(batch['image'])
+  noise_key, encoder_key, decoder_key, pixel_key = jax.random.split(key, 4)
+  pixels = observe(method, batch['image'], pixel_key)
   shape = (max(method.importance_samples, 1), method.latent_size)
   draw = noise.normal(noise_key, len(pixels), shape, method.axis_name)
   keys = {'encoder': encoder_key, 'decoder': decoder_key}
@@ -305,7 +328,8 @@ def evaluate(method: VAE, state: TrainState, batch):
   Args:
     method: the parts that never change.
     state: a state.
-    batch: 'image' [N, ...] in [-1, 1]. The noise is the same every time.
+    batch: 'image' [N, ...] in [-1, 1]. The noise is the same every time, and
+      so are binarised pixels.
 
   Returns:
     Nats an image: 'held_out_loss' the negative ELBO (beta = 1), its parts
@@ -314,7 +338,7 @@ def evaluate(method: VAE, state: TrainState, batch):
     'active_latents', those whose posterior mean has a variance over the images
     above 0.01 (Burda et al. 2015, section 5.2).
   """
-  pixels = to_pixels(batch['image'])
+  pixels = observe(method, batch['image'], jax.random.key(1))
   code = averaged(method, state, 'encoder', pixels)
   samples = max(method.held_out_samples, 1)
   shape = (samples, 1, method.latent_size)
@@ -367,11 +391,11 @@ def preview(method: VAE, state: TrainState, batch, key):
     images, posterior means and decoded means; with two latents 'manifold', see
     there. All in [-1, 1].
   """
-  images = batch['image']
-  code = averaged(method, state, 'encoder', to_pixels(images))
+  pixels = observe(method, batch['image'], jax.random.key(1))
+  code = averaged(method, state, 'encoder', pixels)
   mean, _ = jnp.split(code, 2, axis=-1)
   rows = [
-    images,
+    to_images(pixels),
     encoder_decoder.code_pictures(mean, method.shape),
     decode(method, state, mean),
   ]

@@ -1,0 +1,115 @@
+"""The table of the original GAN: Parzen-window log-likelihood on MNIST.
+
+  python -m benchmarks.parzen --source=tfds --data_dir=PATH
+  python -m benchmarks.parzen --workdir=runs/gan_mnist
+
+Scores 10,000 samples of a run, or of `configs/gan_mnist.py` trained for
+--rounds, by the protocol of Goodfellow et al. 2014
+(https://arxiv.org/abs/1406.2661, section 5): the bandwidth out of ten that the
+first 1,000 validation images like best, the mean over all test images in nats,
+and its standard error over test images, which says nothing of other seeds.
+Validation images are the last sixth of the training images, 10,000 of 60,000,
+and not trained on; a run of --workdir may have seen them.
+
+Two rows say what the numbers are worth: training images in the place of
+samples, and centroids of k-means, which no one would take for digits (Theis et
+al. 2016, https://arxiv.org/abs/1511.01844, section 3.2).
+"""
+
+import sys
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from benchmarks import experiment, kmeans
+from jaxgan import data, sample, trained
+from jaxgan.metrics import parzen
+
+_WORKDIR = flags.DEFINE_string('workdir', '', 'Of a run to score.')
+_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Without --workdir.')
+_NUM = flags.DEFINE_integer('num', 10_000, 'Samples, or images instead.')
+_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
+_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_PASSES = flags.DEFINE_integer('passes', 3, 'Of k-means; 0 leaves it out.')
+
+# Nats; errors are over test images. Goodfellow et al. 2014, table 1; CGAN:
+# Mirza and Osindero 2014, table 1; AAE: Makhzani et al. 2015, table 1.
+PUBLISHED = {
+  'DBN': '138 ± 2',
+  'stacked CAE': '121 ± 1.6',
+  'deep GSN': '214 ± 1.1',
+  'GAN': '225 ± 2',
+  'CGAN': '132 ± 1.8',
+  'AAE': '340 ± 2',
+}
+
+
+def _trained(train_size: int, settings):
+  """A run, its name, and what it took."""
+  if _WORKDIR.value:
+    run = trained.restore(_WORKDIR.value)
+    if not run.has_latents:
+      sys.exit(
+        f'error: --workdir: method={run.name!r} makes no images from latents'
+      )
+    return run, f'{run.name} of --workdir, step {int(run.state.step):,}', ''
+  config = experiment.load('gan_mnist')
+  config.data.update(settings)
+  config.data.limit = train_size
+  config.num_steps = _ROUNDS.value
+  run, seconds = experiment.train(config)
+  return run, f'gan_mnist, {_ROUNDS.value:,} rounds', f'{seconds:.0f}'
+
+
+def main(argv) -> None:
+  del argv
+  settings = experiment.load('gan_mnist').data
+  if _WORKDIR.value:
+    settings = trained.restore(_WORKDIR.value).config.data
+  else:
+    settings.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
+    settings.source = data.resolve(settings)
+  images = experiment.read(settings).columns['image']
+  test = experiment.read(settings, 'test').columns['image']
+  train_size = len(images) * 5 // 6
+  train, validation = images[:train_size], images[train_size:]
+  run, name, seconds = _trained(train_size, settings)
+  num = min(_NUM.value, train_size)
+  print(
+    f'{settings.source}, {train_size:,} images to train on, '
+    f'{len(test):,} to test on, {jax.devices()[0].device_kind}, jax '
+    f'{jax.__version__}\n'
+  )
+  print('| | nats | bandwidth | seconds of training | of scoring |')
+  print('| --- ' * 5 + '|')
+  for model, nats in PUBLISHED.items():
+    print(f'| {model}, published | {nats} | | | |')
+  label = np.arange(_NUM.value) % len(run.classes) if run.classes else None
+  rows = {
+    f'{name}, {_NUM.value:,} samples': (
+      lambda: list(sample.draw(run, _NUM.value, 0, label)),
+      seconds,
+    ),
+    f'{num:,} training images': (lambda: train[:num], ''),
+  }
+  if _PASSES.value:
+    few = min(num, train_size // 5)
+    rows[f'{few:,} centroids, {_PASSES.value} passes'] = (
+      lambda: kmeans.centroids(train, few, _PASSES.value),
+      '',
+    )
+  for row, (make, seconds) in rows.items():
+    began = time.perf_counter()
+    found = parzen.score(np.asarray(make()), validation, test)
+    took = time.perf_counter() - began
+    print(
+      f'| {row} | {found.mean:.1f} ± {found.standard_error:.1f} | '
+      f'{found.bandwidth:.3f} | {seconds} | {took:.0f} |',
+      flush=True,
+    )
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,257 @@
+"""The benchmarks: those that take seconds run whole, others in small."""
+
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import dirac, experiment, kmeans, stacked_mnist
+from jaxgan import evaluate, features, summary
+from jaxgan.data import Spec
+from jaxgan.steps import gan
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def run(name: str, *flags: str) -> subprocess.CompletedProcess:
+  """A benchmark in a process of its own, on one CPU device."""
+  return subprocess.run(
+    [sys.executable, '-m', f'benchmarks.{name}', *flags],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    capture_output=True,
+    text=True,
+  )
+
+
+def table(text: str) -> dict[str, list[str]]:
+  """Cells of a Markdown table by the first of each row."""
+  rows = [line for line in text.splitlines() if line.startswith('| ')]
+  cells = [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows]
+  return {first: others for first, *others in cells}
+
+
+@pytest.mark.slow
+def test_the_dirac_gan_moves_as_theory_says():
+  """Any value that is off ends it with an error."""
+  done = run('dirac')
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  # Mescheder et al. 2018, section 3, and the square that R3GAN leaves out.
+  assert rows['minimax'][1] == '1.004988 (1.004988)'
+  assert rows['minimax + r1 0.3'][1] == '0.974679 (0.974679)'
+  assert rows['minimax + r1 1'][0] == '-0.50000, -0.50000 (-0.50000, -0.50000)'
+  theta = psi = 1.0
+  for _ in range(500):  # Wasserstein, D first; without a penalty by hand.
+    psi = psi + 0.2 * theta
+    theta = theta - 0.2 * psi
+  by_hand = (theta**2 + psi**2) ** 0.5
+  assert abs(float(rows['wasserstein'][-1]) - by_hand) < 1e-4
+
+
+def small(name: str, *flags: str) -> dict[str, list[str]]:
+  done = run(name, *flags)
+  assert done.returncode == 0, done.stderr
+  return table(done.stdout)
+
+
+@pytest.mark.slow
+def test_mixtures_are_beside_an_exact_sampler(tmp_path):
+  names = ['non-saturating', 'relativistic, R1 + R2, lazy', 'WGAN-GP']
+  done = run(
+    'mixtures',
+    *('--rounds=16', '--batch_size=8', '--seeds=2', '--mixtures=ring,grid'),
+    '--methods=' + ','.join(f'"{name}"' for name in names),
+    f'--out={tmp_path}',
+  )
+  assert done.returncode == 0, done.stderr
+  rows = [line.split(' | ') for line in done.stdout.splitlines()]
+  rows = {tuple(row[:2]): row[2:] for row in rows if row[0].startswith('| ')}
+  for mixture in ('ring', 'grid'):
+    for name in names:
+      assert (f'| {mixture}', name) in rows
+  assert rows['| grid', 'exact sampler'][:2] == ['25.0 ± 0.0', '98.9 ± 0.1%']
+  assert len(list(tmp_path.glob('*.png'))) == 6
+
+
+@pytest.mark.slow
+def test_likelihoods_are_beside_the_published_ones():
+  rows = small(
+    'likelihood',
+    *('--source=embedded', '--rounds=20', '--k=1,2'),
+    *('--images=20', '--importance_samples=50'),
+  )
+  assert {'VAE, here', 'IWAE, here', 'IWAE, published'} <= rows.keys()
+  # Pixels that are 1 with probability 0.5 have 543 nats.
+  assert 100.0 < float(rows['VAE, here'][1].split()[0]) < 600.0
+
+
+@pytest.mark.slow
+def test_parzen_windows_like_centroids():
+  rows = small(
+    'parzen', '--source=embedded', '--rounds=10', '--num=500', '--passes=2'
+  )
+  nats = {
+    name: float(row[0].split()[0])
+    for name, row in rows.items()
+    if row[1].startswith('0.')  # Others have no bandwidth.
+  }
+  assert nats['gan_mnist, 10 rounds, 500 samples'] < 0.0
+  assert nats['500 training images'] < nats['500 centroids, 2 passes']
+
+
+# The benchmark with a classifier that is trained for a moment only.
+QUALITY = """
+from absl import app
+from benchmarks import quality
+from jaxgan import presets
+whole = presets.classifier
+def small():
+  found = whole()
+  found.num_steps = 30
+  found.network.widths, found.network.features = (8,), 16
+  return found
+presets.classifier = small
+app.run(quality.main)
+"""
+
+
+@pytest.mark.slow
+def test_quality_is_beside_real_images_and_peers(tmp_path):
+  """Without `TORCH_PYTHON`, a Python with torch, there are no peers."""
+  torch = os.environ.get('TORCH_PYTHON')
+  flags = ['--source=embedded', '--seconds=3', '--num=100', '--seeds=2']
+  flags += ['--configs=gan_mnist']
+  flags += [f'--torch_python={torch}' if torch else '--peers=false']
+  done = subprocess.run(
+    [sys.executable, '-c', QUALITY, *flags],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  assert 'real training images' in rows
+  for side in ('jaxgan', 'PyTorch')[: 2 if torch else 1]:
+    rounds, reals, frechet, *_ = rows[f'gan_mnist, {side}']
+    assert int(rounds.split()[0].replace(',', '')) > 0
+    assert ' to ' in reals
+    assert float(frechet.split()[0]) > 0.0
+  assert rows['gan_mnist, jaxgan'][-1] == '1.00'
+
+
+def test_centroids_are_means_of_what_is_nearest():
+  rng = np.random.default_rng(0)
+  centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)
+  images = centres[np.arange(300) % 3] + rng.integers(-9, 10, (300, 2, 2, 1))
+  found = kmeans.centroids(images.astype(np.uint8), 3, 2)
+  for place in range(3):
+    mean = images[place::3].mean(axis=0) / 127.5 - 1.0
+    np.testing.assert_allclose(found[place], mean, atol=1e-5)
+
+
+def test_the_dirac_gan_alternates_as_training_does(key):
+  row = next(row for row in dirac.ROWS if row.penalty == 'r1')
+  game = dirac.method(row, 0.2)
+  state = gan.init(game, key)
+  after, _ = gan.train_step(game, state, {'image': jnp.zeros((1, 1))}, key)
+  found = dirac.alternating(game, row, state)
+  chex.assert_trees_all_equal(found.networks, after.networks)
+
+
+SHADE = 25  # pixels of a digit that `judge` reads
+
+
+def judge(images):
+  return {'logits': np.eye(10)[images[:, 14, 14, 0] // SHADE]}
+
+
+def shaded(labels):
+  """Images [N, 28, 28, 1] that `judge` reads as labels [N]."""
+  labels = np.asarray(labels, np.uint8)[:, None, None, None]
+  return np.broadcast_to(SHADE * labels, (len(labels), 28, 28, 1))
+
+
+def test_stacks_are_read_channel_by_channel():
+  found = features.Features('judge', judge)
+  images = [
+    np.concatenate([shaded([k]) for k in x], -1) for x in ('123', '321')
+  ]
+  images = np.concatenate(images).repeat([3, 3], axis=0)
+  modes, divergence = stacked_mnist.scores(images, found)
+  assert modes == 2
+  np.testing.assert_allclose(divergence, np.log(500), rtol=1e-5)
+  digits = shaded(range(10))
+  made = stacked_mnist.stacks(digits, 25_600, 0)
+  assert made.spec == Spec((28, 28, 3))
+  modes, divergence = stacked_mnist.scores(made.columns['image'], found)
+  # All digits are equally frequent: an exact sampler.
+  expected = stacked_mnist.exact(25_600)
+  assert modes == 1000
+  assert round(expected[0], 6) == 1000
+  np.testing.assert_allclose(divergence, expected[1], atol=4 * 0.0009)
+  others = stacked_mnist.stacks(digits, 25_600, 1)
+  assert (made.columns['image'] != others.columns['image']).any()
+
+
+def conv(kernel, *widths, normed):
+  """Parameters of convolutions with biases, and of the norms after some."""
+  pairs = list(itertools.pairwise(widths))
+  total = sum(kernel**2 * a * b + b for a, b in pairs)
+  return total + sum(2 * b for _, b in pairs[normed])
+
+
+def unrolled(pack, *widths):
+  return (
+    257 * 4 * 4 * 64 + 2 * 64 + conv(3, 64, 32, 16, 8, 3, normed=slice(3)),
+    conv(3, 3 * pack, *widths, normed=slice(3)) + 4 * 4 * widths[-1] + 1,
+  )
+
+
+def pacgan(pack):
+  first = 101 * 2 * 2 * 512 + 2 * 512
+  generator = conv(5, 512, 256, 128, 64, 3, normed=slice(3))
+  discriminator = conv(5, 3 * pack, 64, 128, 256, 512, normed=slice(1, 4))
+  return first + generator, discriminator + 2 * 2 * 512 + 1
+
+
+# setting -> pack -> parameters of both networks by hand, from PacGAN's code.
+LAYERS = {
+  'unrolled_half': lambda pack: unrolled(pack, 4, 8, 16),
+  'unrolled_quarter': lambda pack: unrolled(pack, 2, 4, 8),
+  'pacgan': pacgan,
+}
+
+
+@pytest.mark.parametrize('setting', LAYERS)
+def test_networks_of_stacked_mnist_are_those_of_pacgan(setting):
+  for name, pack in {'DCGAN': 1, 'packing of 3': 3}.items():
+    config = stacked_mnist.configure(setting, name)
+    assert config.num_steps == stacked_mnist.SETTINGS[setting].rounds
+    assert config.batch_size == pack * (64 if setting == 'pacgan' else 128)
+    method = gan.from_config(config, Spec((28, 28, 3)))
+    found = tuple(
+      summary.parameter_counts(module, *inputs)[1]
+      for module, inputs in gan.modules(method).values()
+    )
+    assert found == LAYERS[setting](pack)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['packing of 2', 'relativistic, R1 + R2'])
+def test_stacks_are_trained_on_and_sampled(name):
+  config = stacked_mnist.configure('unrolled_quarter', name, 3)
+  assert config.steps_per_call == 1
+  made = stacked_mnist.stacks(shaded(range(10)), 600, 0)
+  run, _ = experiment.train(config, 0, made)
+  assert int(run.state.step) == 3
+  images = evaluate.fakes(run, evaluate.Request(20))
+  assert images.shape == (20, 28, 28, 3)
+  assert images.std() > 0
