@@ -6,7 +6,10 @@ The discriminator also predicts the class. Variant `projection`: it takes the
 inner product with an embedding of the class instead (Miyato and Koyama 2018,
 https://arxiv.org/abs/1802.05637), with hinge losses and spectral norm.
 
-Not trained here yet: only its first rounds were run, on two CPU cores.
+The default trained on the embedded digits for 5,274 of its 6,000 rounds, in 7
+minutes on two CPU cores that had as much other work: a column of each class,
+nearly all digits the right one and clean, some twos and eights broken.
+`projection` has not been trained here.
 """
 
 from jaxgan import config as config_lib

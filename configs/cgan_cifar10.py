@@ -16,8 +16,6 @@ def _default(config):
   """A projection discriminator, R1, and samples from averaged weights."""
   config.num_steps = 10_000
   presets.quick(config)
-  config.generator.widths = (128, 64, 32)
-  config.discriminator.widths = (32, 64, 128)
   config.penalties.r1 = 0.5
   config.ema_halflife = 10_000.0
 
@@ -47,8 +45,11 @@ def get_config(variant: str = ''):
   config.data.name = 'cifar10'
   config.conditional = True
   config.update(presets.dcgan())
-  config.generator.update(strides=(2, 2, 2), dense_bias=True)
+  config.generator.update(
+    widths=(256, 128, 64), strides=(2, 2, 2), dense_bias=True
+  )
   config.discriminator.update(
+    widths=(64, 128, 256),
     hidden=0,  # units of a dense layer before the last; 0 is none
     conditioning='projection',  # or concat, or auxiliary
   )

@@ -26,12 +26,14 @@ from jaxgan import presets
 
 
 def _default(config):
-  """The tutorial's generator, as an expert would train it at the same cost.
+  """Half the tutorial's channels, which take steps of their own size.
 
   The generator knows where the hole is, the discriminator can't win at once
   (spectral norm in place of batch norm), and its weight is felt.
   """
-  config.num_steps = 10_000
+  config.num_steps = 4_000
+  presets.quick(config)
+  config.generator.decoder_widths = (64, 32)
   config.mask.channel = True
   config.reconstruction.weight = 1.0
   config.reconstruction.distance = 'l1'

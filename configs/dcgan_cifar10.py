@@ -5,7 +5,9 @@ r"""DCGAN on CIFAR-10 in colour (Radford et al. 2015, arxiv.org/abs/1511.06434).
 From a folder of class folders instead of TFDS: --config.data.source=folder
 --config.data.path=PATH. Variant: `tutorial`.
 
-Not trained here yet: only its first rounds were run, on two CPU cores.
+1,981 of the 10,000 rounds of the default took 5 minutes on two CPU cores that
+had as much other work: skies, grounds and something dark or bright between, no
+objects yet. Neither variant has been run to its end here.
 """
 
 from jaxgan import config as config_lib
@@ -16,8 +18,6 @@ def _default(config):
   """Small 4 x 4 kernels, R1, and samples from averaged weights."""
   config.num_steps = 10_000
   presets.quick(config)
-  config.generator.widths = (128, 64, 32)
-  config.discriminator.widths = (32, 64, 128)
   config.penalties.r1 = 0.5
   config.ema_halflife = 10_000.0
 
@@ -42,8 +42,10 @@ def get_config(variant: str = ''):
   config.update(presets.game())
   config.data.name = 'cifar10'
   config.update(presets.dcgan())
-  config.generator.update(strides=(2, 2, 2), dense_bias=False)
-  config.discriminator.hidden = 0
+  config.generator.update(
+    widths=(256, 128, 64), strides=(2, 2, 2), dense_bias=False
+  )
+  config.discriminator.update(widths=(64, 128, 256), hidden=0)
   config.sample_every = config.checkpoint_every = 1_000
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -9,8 +9,10 @@ r"""Faces, from TFDS or any folder of images (arxiv.org/abs/1511.06434).
 Colour and 64 x 64 pixels; variants: `28` (the size of the tutorial that leaves
 its networks to the reader), `128`. In grey: --config.data.channels=1.
 
-Not trained here yet: only its first rounds were run, on two CPU cores and on
-random images.
+1,800 of the 10,000 rounds of the default, on 13,165 photographs of 64 x 64
+pixels, took 11 minutes on two CPU cores that had as much other work: most
+samples are faces with eyes, nose and mouth, some smiling; a third are torn or
+smeared. The variants have not been trained here.
 """
 
 from jaxgan import config as config_lib
@@ -24,16 +26,16 @@ def _28(config):
 
 def _64(config):
   config.data.image_size = 64
-  config.generator.update(widths=(128, 64, 32, 16), strides=(2, 2, 2, 2))
-  config.discriminator.widths = (16, 32, 64, 128)
+  config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
+  config.discriminator.widths = (32, 64, 128, 256)
 
 
 def _128(config):
   config.data.image_size = 128
   config.generator.update(
-    widths=(128, 128, 64, 32, 16), strides=(2, 2, 2, 2, 2)
+    widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
   )
-  config.discriminator.widths = (16, 32, 64, 128, 128)
+  config.discriminator.widths = (32, 64, 128, 256, 256)
 
 
 VARIANTS = {'': _64, '28': _28, '128': _128}
@@ -49,8 +51,8 @@ def get_config(variant: str = ''):
   config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
   config.update(presets.dcgan())
-  presets.quick(config)
   config.discriminator.minibatch_stddev = True
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
+  presets.quick(config)
   return config

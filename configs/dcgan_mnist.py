@@ -5,11 +5,13 @@ r"""DCGAN on MNIST (Radford et al. 2015, https://arxiv.org/abs/1511.06434).
 Variants: `tutorial`; `resize`, the default with resize-convolutions; `64`, the
 default at 64 x 64 pixels.
 
-The default trained on the embedded digits in 16 minutes on two CPU cores that
-had other work too (3,000 rounds, 4.3 a second when alone): about half of the
-samples can be read, and strokes are clean. It has seen a fifth of the images
-that the default of gan_mnist.py sees. `tutorial` runs at 1.4 rounds/s; its
-losses beside the printed ones are in the README. `resize` and `64` have not
+The default trained on the embedded digits in 9 minutes on two CPU cores that
+had as much other work (6,000 rounds; 28 a second when alone): about three
+quarters of the samples can be read, strokes are clean. With 1,700 rounds on
+MNIST's 60,000 digits it had a Frechet distance of 9.8 (5,000 samples, features
+of our classifier); with a rate of 2e-4, weight 1 of R1 and batches of 64, 25.4
+after 888 rounds, in about the same time. `tutorial` runs at 2.3 rounds/s alone;
+its losses beside the printed ones are in the README. `resize` and `64` have not
 been trained here.
 """
 
@@ -18,7 +20,7 @@ from jaxgan import presets
 
 
 def _default(config):
-  """Small 4 x 4 kernels, R1, and samples from averaged weights."""
+  """Small kernels, R1, and samples from averaged weights."""
   config.num_steps = 6_000
   presets.quick(config)
   config.penalties.r1 = 0.3

@@ -16,11 +16,11 @@ from jaxgan import presets
 
 def _default(config):
   """Small 4 x 4 kernels, R1 and no batch norm in D, and averaged weights."""
-  config.num_steps = 20_000
-  config.batch_size = 64
+  config.num_steps = 10_000
   config.latent = 'normal'
   config.generator.update(kernel=4, widths=(256, 128, 64))
   config.discriminator.update(kernel=4, norm='none')
+  presets.quick(config)
   config.penalties.r1 = 0.5
   config.ema_halflife = 10_000.0
 

@@ -5,7 +5,9 @@ r"""Wasserstein GAN on MNIST (Arjovsky et al. 2017, arxiv.org/abs/1701.07875).
 The default clips weights; variants: `gp`, with a gradient penalty instead
 (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), and `tutorial`.
 
-Not trained here yet: only its first rounds were run, on two CPU cores.
+The default runs at 5 rounds/s and `gp` at 3.4 on two CPU cores. 490 of 3,000
+rounds of the default were run here: strokes of the right thickness that do not
+make digits yet. No variant has been run to its end.
 """
 
 from jaxgan import config as config_lib

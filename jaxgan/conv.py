@@ -11,7 +11,8 @@ each is the derivative of the others, which closes the set for derivatives of
 any order (reverse mode). Here T is, on CPUs, one plain convolution that gives
 the stride x stride pixels of every place as channels (Shi et al. 2016,
 https://arxiv.org/abs/1609.05158), and W is a matrix product for each row of the
-kernel, or for each of its entries. Elsewhere all are XLA's own.
+kernel, or for each of its entries. Images of one channel are cut into patches,
+and all three are one matrix product. Elsewhere all are XLA's own.
 """
 
 import functools
@@ -23,8 +24,7 @@ import numpy as np
 from jax import lax
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-# Rows of the products of W; below this, entries of w are joined to rows.
-NARROW = 64
+NARROW = 64  # rows of a product of W
 
 
 class Geometry(NamedTuple):
@@ -85,7 +85,11 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _forward(x, w, geometry: Geometry):
   """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
-  return _plain(x, w, geometry)
+  plain = functools.partial(_plain, geometry=geometry)
+  if x.shape[-1] > 1:
+    return plain(x, w)
+  patches = functools.partial(_of_patches, geometry=geometry)
+  return lax.platform_dependent(x, w, cpu=patches, default=plain)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -94,7 +98,9 @@ def _transposed(y, w, geometry: Geometry):
   return lax.platform_dependent(
     y,
     w,
-    cpu=functools.partial(_as_pixels, geometry=geometry),
+    cpu=functools.partial(
+      _as_pixels if w.shape[2] > 1 else _to_patches, geometry=geometry
+    ),
     default=functools.partial(_plain_transposed, geometry=geometry),
   )
 
@@ -225,11 +231,10 @@ def _as_pixels(y, w, geometry):
   return x[:, : geometry.size[0], : geometry.size[1]]
 
 
-def _as_products(x, y, geometry):
-  """W as products of shifted images with y, summed over batch and places."""
-  s, inner, outer = geometry.stride, x.shape[-1], y.shape[-1]
-  height, width = geometry.kernel
-  rows, cols = y.shape[1:3]
+def _shifted(x, geometry):
+  """Images as entry (i, j) of the kernel meets them, [B * H' * W', I]."""
+  s, inner = geometry.stride, x.shape[-1]
+  rows, cols = geometry.output
   # Padded (or cut) to whole blocks of s x s pixels, so that slices are dense.
   reach = [-(-k // s) - 1 for k in geometry.kernel]
   config = [(0, 0, 0)]
@@ -239,23 +244,55 @@ def _as_products(x, y, geometry):
     config.append((before, (count + more) * s - n - before, 0))
   x = lax.pad(x, jnp.zeros((), x.dtype), [*config, (0, 0, 0)])
   x = x.reshape(len(x), rows + reach[0], s, cols + reach[1], s, inner)
-  y = y.reshape(-1, outer)
 
-  def shifted(i, j):
+  def part(i, j):
     a, b = i // s, j // s
-    part = x[:, a : a + rows, i % s, b : b + cols, j % s]
-    return part.reshape(-1, inner)
+    found = x[:, a : a + rows, i % s, b : b + cols, j % s]
+    return found.reshape(-1, inner)
+
+  return part
+
+
+def _patches(x, geometry):
+  """[B, H, W, I] to what every place of y sees, [B * H' * W', h * w * I]."""
+  part = _shifted(x, geometry)
+  entries = np.ndindex(geometry.kernel)
+  return jnp.concatenate([part(i, j) for i, j in entries], axis=-1)
+
+
+def _of_patches(x, w, geometry):
+  """F as one product."""
+  y = _patches(x, geometry) @ w.reshape(-1, w.shape[-1])
+  return y.reshape(len(x), *geometry.output, -1)
+
+
+def _to_patches(y, w, geometry):
+  """T as one product, whose patches are then added where they overlap."""
+  like = jax.ShapeDtypeStruct((len(y), *geometry.size, w.shape[2]), y.dtype)
+  spread = jax.linear_transpose(lambda x: _patches(x, geometry), like)
+  return spread(y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T)[0]
+
+
+def _as_products(x, y, geometry):
+  """W as products of shifted images with y, summed over batch and places.
+
+  As many entries of w are joined as it takes for a product that is not narrow.
+  """
+  height, width = geometry.kernel
+  inner, outer = x.shape[-1], y.shape[-1]
+  y = y.reshape(-1, outer)
 
   def product(part):
     return lax.dot_general(part, y, (((0,), (0,)), ((), ())))
 
-  if inner < NARROW:
+  part = _shifted(x, geometry)
+  if inner * width < NARROW:
+    found = [product(_patches(x, geometry))]
+  elif inner < NARROW:
     found = [
-      product(jnp.concatenate([shifted(i, j) for j in range(width)], axis=-1))
+      product(jnp.concatenate([part(i, j) for j in range(width)], axis=-1))
       for i in range(height)
     ]
   else:
-    found = [
-      product(shifted(i, j)) for i in range(height) for j in range(width)
-    ]
+    found = [product(part(i, j)) for i, j in np.ndindex(height, width)]
   return jnp.stack(found).reshape(height, width, inner, outer)

@@ -4,6 +4,7 @@ Noise in a layer follows an example's index in the global batch, and statistics
 belong to the global batch, so that devices do not matter.
 """
 
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -102,6 +103,14 @@ class Conv(nn.Module):
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       x += bias.reshape(1, 1, 1, -1)
     return x
+
+
+def with_kernels(name: str):
+  """`nn.Dense` and `Conv` whose kernels begin as that row of `INITIALIZERS`."""
+  return (
+    functools.partial(nn.Dense, kernel_init=initializer(name)),
+    functools.partial(Conv, initializer=name),
+  )
 
 
 class ConvTranspose(nn.Module):

@@ -230,6 +230,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('setting', LAYERS)
 def test_networks_of_stacked_mnist_are_those_of_pacgan(setting):
   for name, pack in {'DCGAN': 1, 'packing of 3': 3}.items():

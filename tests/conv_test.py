@@ -57,7 +57,8 @@ def data(key, size, kernel, inner, outer):
 
 @pytest.mark.parametrize(
   ('size', 'kernel', 'stride', 'inner'),
-  [(*case, 3) for case in CASES] + [((7, 6), 5, 2, conv.NARROW)],
+  [(*case, inner) for case in CASES for inner in (1, 3)]
+  + [((7, 6), 5, 2, inner) for inner in (conv.NARROW // 2, conv.NARROW)],
 )
 def test_convolution(size, kernel, stride, inner, key):
   x, w = data(key, size, kernel, inner, 4)
@@ -66,9 +67,10 @@ def test_convolution(size, kernel, stride, inner, key):
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 
+@pytest.mark.parametrize('outer', [1, 3])
 @pytest.mark.parametrize(('size', 'kernel', 'stride'), CASES)
-def test_transposed_convolution(size, kernel, stride, key):
-  x, w = data(key, size, kernel, 4, 3)
+def test_transposed_convolution(size, kernel, stride, outer, key):
+  x, w = data(key, size, kernel, 4, outer)
   found = derivatives(lambda x, w: conv.conv_transpose(x, w, stride), x, w)
   expected = derivatives(lambda x, w: plain_transposed(x, w, stride), x, w)
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)

@@ -4,21 +4,11 @@ Generators take an image with a hole, and any further channels, and return the
 whole image or the missing patch. Discriminators return logits that may be maps.
 """
 
-import functools
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgan import errors, layers
-
-
-def _layers(initializer: str):
-  """Dense layers and convolutions with such kernels."""
-  return (
-    functools.partial(nn.Dense, kernel_init=layers.initializer(initializer)),
-    functools.partial(layers.Conv, initializer=initializer),
-  )
 
 
 def _refuse_unequal(name: str, values, widths) -> None:
@@ -66,7 +56,7 @@ class UNet(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    _, conv = _layers(self.initializer)
+    _, conv = layers.with_kernels(self.initializer)
 
     def norm(x):
       return layers.norm(
@@ -126,7 +116,7 @@ class ContextEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    _, conv = _layers(self.initializer)
+    _, conv = layers.with_kernels(self.initializer)
 
     def norm(x):
       return layers.norm(
@@ -173,7 +163,7 @@ class PatchDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
-    dense, conv = _layers(self.initializer)
+    dense, conv = layers.with_kernels(self.initializer)
     _refuse_unequal('slopes', self.slopes, self.widths)
     for width, slope in zip(self.widths, self.slopes, strict=True):
       x = nn.leaky_relu(conv(width, self.kernel, 2)(x), slope)
@@ -213,7 +203,7 @@ class Discriminator(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    dense, conv = _layers(self.initializer)
+    dense, conv = layers.with_kernels(self.initializer)
     _refuse_unequal('strides', self.strides, self.widths)
     for place, width in enumerate(self.widths):
       x = conv(width, 3, self.strides[place])(x)

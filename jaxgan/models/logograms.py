@@ -1,6 +1,5 @@
 """The networks of the logogram tutorial: tanh throughout, and pooling."""
 
-import functools
 import math
 
 import flax.linen as nn
@@ -8,14 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import layers
-
-
-def _layers(initializer: str):
-  """Dense layers and convolutions with such kernels."""
-  return (
-    functools.partial(nn.Dense, kernel_init=layers.initializer(initializer)),
-    functools.partial(layers.Conv, initializer=initializer),
-  )
 
 
 class Generator(nn.Module):
@@ -45,7 +36,7 @@ class Generator(nn.Module):
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
-    dense, conv = _layers(self.initializer)
+    dense, conv = layers.with_kernels(self.initializer)
     height, width, channels = self.shape
     start = (-(-height // 16), -(-width // 16), self.widths[0])
     x = jnp.tanh(dense(self.hidden)(z))
@@ -76,7 +67,7 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
-    dense, conv = _layers(self.initializer)
+    dense, conv = layers.with_kernels(self.initializer)
     x = jnp.tanh(conv(self.widths[0], 5)(x))
     x = nn.avg_pool(x, (4, 4), (4, 4))
     x = jnp.tanh(conv(self.widths[1], 5, padding='VALID')(x))
