@@ -182,6 +182,9 @@ def _problems(config) -> Iterator[str]:
     'feature_matching': 0,
     'auxiliary': 0,
     'labelled': 0,
+    'reconstruction': 0,
+    'cycle': 0,
+    'identity': 0,
   }
   for name, least in at_least.items():
     if name in fields and fields[name] < least:

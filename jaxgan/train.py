@@ -263,7 +263,7 @@ class _Run:
     if batch is None:
       return None
     return self.engine.replicate(
-      batch | {'image': sampling.to_float(batch['image'])}
+      {name: sampling.to_float(x) for name, x in batch.items()}
     )
 
   def feed(self, rounds: int):
