@@ -37,6 +37,12 @@ HANDLERS = {
 }
 
 
+def _alone() -> ocp.options.MultiprocessingOptions:
+  """Orbax waits for no other process: one writes, and each reads by itself."""
+  own = jax.process_index()
+  return ocp.options.MultiprocessingOptions(own, {own}, f'process_{own}')
+
+
 def _paths(tree) -> dict[str, Any]:
   leaves = jax.tree_util.tree_leaves_with_path(tree)
   return {
@@ -118,15 +124,21 @@ class Checkpoints:
   def _open(self) -> ocp.CheckpointManager:
     # Opened late: a manager that has seen a broken step never saves below it.
     if self._manager is None:
+      if not self._read_only:
+        self.folder.mkdir(parents=True, exist_ok=True)
       self._manager = ocp.CheckpointManager(
         self.folder,
-        item_handlers={name: make() for name, make in HANDLERS.items()},
+        item_handlers={
+          name: make(multiprocessing_options=_alone())
+          for name, make in HANDLERS.items()
+        },
         options=ocp.CheckpointManagerOptions(
           max_to_keep=self._keep,
           keep_period=self._keep_period or None,
           read_only=self._read_only,
-          create=not self._read_only,
+          create=False,
           cleanup_tmp_directories=not self._read_only,
+          multiprocessing_options=_alone(),
         ),
       )
     return self._manager

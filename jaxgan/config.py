@@ -78,7 +78,7 @@ def defaults() -> ml_collections.ConfigDict:
   config.keep_period = 0  # and every checkpoint at a multiple of this; 0: none
   config.init_from = ''  # workdir to take the first weights from
 
-  config.engine = 'auto'  # jit on one device, pmap on several
+  config.engine = 'auto'  # pmap on several devices of one process, else jit
   config.steps_per_call = 1  # rounds per compiled call (a scan)
   return config
 
@@ -182,6 +182,9 @@ def _problems(config) -> Iterator[str]:
     'feature_matching': 0,
     'auxiliary': 0,
     'labelled': 0,
+    'reconstruction': 0,
+    'cycle': 0,
+    'identity': 0,
   }
   for name, least in at_least.items():
     if name in fields and fields[name] < least:

@@ -41,15 +41,26 @@ def show(method: Adversary, state: TrainState, x, key):
 
 
 def recall(
-  method: Adversary, state: TrainState, fake, key, name: str = 'replay'
+  method: Adversary,
+  state: TrainState,
+  fake,
+  key,
+  name: str = 'replay',
+  rule: Callable = replay.mix,
 ):
   """Fakes [B, ...], some of them earlier ones, and the state after it.
 
-  Shrivastava et al. 2017 (https://arxiv.org/abs/1612.07828), section 2.3.
+  Args:
+    method: the parts that never change.
+    state: a state.
+    fake: new images.
+    key: for this draw.
+    name: of the pool in the state's 'extra'.
+    rule: `replay.mix` or `replay.swap`.
   """
   if not method.replay_size:
     return fake, state
-  fake, held = replay.mix(
+  fake, held = rule(
     state.extra[name], fake, key, method.replay_share, method.axis_name
   )
   return fake, state.replace(extra=state.extra | {name: held})

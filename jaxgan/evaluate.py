@@ -229,8 +229,7 @@ def _held_out(workdir, run: trained.Run, request: Request) -> dict[str, float]:
   found = {}
   for start in range(0, size, CHUNK):
     rows = slice(start, min(start + CHUNK, size))
-    batch = {name: column[rows] for name, column in test.items()}
-    batch['image'] = sampling.to_float(batch['image'])
+    batch = {k: sampling.to_float(v[rows]) for k, v in test.items()}
     share = len(batch['image']) / size
     for name, value in judge(run.method, run.state, batch).items():
       found[name] = found.get(name, 0.0) + share * float(value)

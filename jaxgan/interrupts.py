@@ -4,13 +4,18 @@ import contextlib
 import os
 import signal
 
+import jax
+from jax.experimental import multihost_utils
+
 from jaxgan import errors
 
 
 class Interrupts:
   """Turns SIGTERM and Ctrl-C into a flag while `polled`, else into an error.
 
-  A second signal ends the process at once.
+  A second signal ends the process at once. Of several processes all stop at the
+  same step when one of them is asked to; there JAX listens to SIGTERM, from its
+  start on, and Ctrl-C is handed to it.
   """
 
   NUMBERS = (signal.SIGTERM, signal.SIGINT)
@@ -18,17 +23,31 @@ class Interrupts:
   def __init__(self):
     self.number = None
     self.polled = False
+    self._polls = 0
+    self._handlers = dict.fromkeys(self.NUMBERS, self._handle)
+    if jax.process_count() > 1:
+      self._handlers = {signal.SIGINT: _hand_over}
 
   def __enter__(self):
     # Python allows handlers in the main thread only; elsewhere there are none.
     with contextlib.suppress(ValueError):
-      self._before = [signal.signal(n, self._handle) for n in self.NUMBERS]
+      self._before = {
+        number: signal.signal(number, handler)
+        for number, handler in self._handlers.items()
+      }
     return self
 
   def __exit__(self, *unused):
-    before = getattr(self, '_before', ())
-    for number, handler in zip(self.NUMBERS, before, strict=bool(before)):
+    for number, handler in getattr(self, '_before', {}).items():
       signal.signal(number, handler)
+
+  def asked(self) -> bool:
+    """Whether to stop now; each process asks once before every call."""
+    if jax.process_count() > 1:
+      self._polls += 1
+      if multihost_utils.reached_preemption_sync_point(self._polls):
+        self.number = signal.SIGTERM
+    return self.number is not None
 
   def _handle(self, number, frame):
     del frame
@@ -39,3 +58,8 @@ class Interrupts:
       raise errors.Stopped(
         number, 'stopped before the first step; nothing to save'
       )
+
+
+def _hand_over(number, frame):
+  del number, frame
+  os.kill(os.getpid(), signal.SIGTERM)

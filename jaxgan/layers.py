@@ -39,6 +39,7 @@ def norm(
   train: bool,
   momentum: float = 0.9,
   epsilon: float = 1e-3,
+  affine: bool = True,
   axis_name: str | None = None,
   reference_size: int = 0,
 ) -> Callable:
@@ -52,6 +53,7 @@ def norm(
     train: whether 'batch' takes its statistics from the batch.
     momentum: of the running statistics of 'batch'.
     epsilon: added to variances.
+    affine: whether 'instance' learns a scale and a bias.
     axis_name: mapped axis over which 'batch' takes statistics.
     reference_size: rows of the reference batch of 'virtual'.
   """
@@ -65,7 +67,7 @@ def norm(
   if kind == 'layer':
     return nn.LayerNorm(epsilon=epsilon)
   if kind == 'instance':
-    return nn.InstanceNorm(epsilon=epsilon)
+    return nn.InstanceNorm(epsilon=epsilon, use_bias=affine, use_scale=affine)
   if kind == 'virtual':
     return VirtualBatchNorm(reference_size, epsilon)
   if kind == 'none':

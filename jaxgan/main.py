@@ -12,9 +12,11 @@ saved.
 import hashlib
 import importlib.util
 import logging
+import os
 import pathlib
 import re
 import sys
+import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -155,7 +157,30 @@ def _known_fields(argv) -> str | None:
 
 def _fail(error: errors.UserError) -> None:
   print(f'error: {error}', file=sys.stderr, flush=True)
-  sys.exit(error.exit_code)
+  _leave(error.exit_code)
+
+
+def _leave(code: int) -> None:
+  """Ends the process; at exit it would wait for the others of its run."""
+  if _is_connected():
+    sys.stdout.flush()
+    os._exit(code)
+  sys.exit(code)
+
+
+def _is_connected() -> bool:
+  jax = sys.modules.get('jax')
+  return jax is not None and jax.distributed.is_initialized()
+
+
+def _connect() -> None:
+  """Joins the other processes, of which one speaks."""
+  from jaxgan import parallel
+
+  parallel.connect()
+  if not parallel.is_first():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    logging.getLogger('jaxgan').setLevel(logging.WARNING)
 
 
 def _refuse_others(mode: str) -> None:
@@ -203,6 +228,7 @@ def main(argv) -> None:
   if not workdir:
     workdir = derived_workdir(path, config_flags.get_override_values(flag))
     print(f'workdir: {workdir}')
+  _connect()
   from jaxgan import train
 
   train.train(_CONFIG.value, workdir)
@@ -228,6 +254,11 @@ def _run(argv) -> None:
   except errors.Stopped as stop:
     print(stop, flush=True)
     sys.exit(stop.exit_code)
+  except Exception:
+    if not _is_connected():
+      raise
+    traceback.print_exc()
+    _leave(1)
 
 
 if __name__ == '__main__':

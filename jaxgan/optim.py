@@ -100,9 +100,19 @@ def constant(peak: float, images: int) -> optax.Schedule:
   return optax.constant_schedule(peak)
 
 
+def late_linear(peak: float, images: int) -> optax.Schedule:
+  """Constant for the first half, then linear to zero.
+
+  Zhu et al. 2017 (https://arxiv.org/abs/1703.10593), section 4.
+  """
+  half = images // 2
+  return optax.linear_schedule(peak, 0.0, images - half, transition_begin=half)
+
+
 # name -> (peak, images until zero) -> schedule over images.
 SCHEDULES = {
   'constant': constant,
+  'late_linear': late_linear,
   'linear': lambda peak, images: optax.linear_schedule(peak, 0.0, images),
   'cosine': optax.cosine_decay_schedule,
 }

@@ -5,8 +5,13 @@ the compiler split it over the devices. `pmap` maps the step over parts of the
 batch, with the state as one copy per device that is never stacked. Both keep
 the batch, its noise and its statistics global, so that the number of devices
 changes the result by rounding only.
+
+Several processes, of one machine or of many, run the same program on the
+devices of all: `jit` only. Every process calls every compiled function; only
+the first one writes.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -18,6 +23,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgan import errors
@@ -45,6 +51,65 @@ def use_compilation_cache() -> None:
     return
   jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def connect() -> None:
+  """Joins the other processes of the run; before anything asks for a device.
+
+  The scripts in `launch/` set what it reads. JAX_COORDINATOR_ADDRESS, the host
+  and port of the first process, comes with JAX_NUM_PROCESSES and
+  JAX_PROCESS_ID; or JAXGAN_DISTRIBUTED is 1 and JAX finds all three by itself,
+  as it does under SLURM, on TPU pods and in Kubernetes. Without either this is
+  a run of one process, and nothing happens.
+
+  Raises:
+    UserError: if a variable is missing or is no number.
+  """
+  if os.environ.get('JAXGAN_DISTRIBUTED') == '1':
+    try:
+      jax.distributed.initialize()
+    except ValueError as error:
+      raise errors.UserError(
+        f'JAXGAN_DISTRIBUTED=1: JAX finds no cluster here ({error}); set '
+        'JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID'
+      ) from None
+  elif os.environ.get('JAX_COORDINATOR_ADDRESS'):
+    jax.distributed.initialize(
+      num_processes=_number('JAX_NUM_PROCESSES'),
+      process_id=_number('JAX_PROCESS_ID'),
+      cluster_detection_method='deactivate',
+    )
+
+
+def _number(variable: str) -> int:
+  value = os.environ.get(variable, '')
+  if not value.isdecimal():
+    raise errors.UserError(
+      f'{variable}={value!r} must be a number where JAX_COORDINATOR_ADDRESS '
+      'is set'
+    )
+  return int(value)
+
+
+def is_first() -> bool:
+  """Whether this process is the one that writes."""
+  return jax.process_index() == 0
+
+
+@contextlib.contextmanager
+def first_before_others():
+  """The first process goes through the block alone, then all others."""
+  if not is_first():
+    multihost_utils.sync_global_devices('the first process is done')
+  yield
+  if is_first():
+    multihost_utils.sync_global_devices('the first process is done')
+
+
+def same_everywhere(number: int) -> bool:
+  """Whether all processes call it with the same number, below 2**32."""
+  found = multihost_utils.process_allgather(np.uint32(number))
+  return bool((found == found.flat[0]).all())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +141,27 @@ class Engine:
     """Copies of arrays on every device."""
     return jax.device_put(tree, self.replicated)
 
+  def places(self, batch_size: int) -> np.ndarray:
+    """Which examples of a batch are those of this process' devices."""
+    devices = self.mesh.devices.flat
+    parts = np.arange(batch_size).reshape(len(devices), -1)
+    own = [d.process_index == jax.process_index() for d in devices]
+    return parts[own].ravel()
+
   def split(self, batches):
-    """Puts batches [rounds, draws, B, ...] on the devices, B divided."""
+    """Puts batches [rounds, draws, B, ...] on the devices, B divided.
+
+    Of several processes each gives its own `places` of a batch.
+    """
     parts = self.num_devices
     if self.name == 'jit':
-      return jax.device_put(
-        batches, NamedSharding(self.mesh, PartitionSpec(None, None, AXIS))
-      )
+      split = NamedSharding(self.mesh, PartitionSpec(None, None, AXIS))
+      # A move by name that `transfer_guard` takes for a silent one.
+      with jax.transfer_guard_host_to_device('allow'):
+        return {
+          name: jax.make_array_from_process_local_data(split, x)
+          for name, x in batches.items()
+        }
 
     def by_device(x):
       rounds, draws, count, *shape = x.shape
@@ -99,7 +178,7 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
   """The engine `name` ('auto', 'jit' or 'pmap') on all devices.
 
   Raises:
-    UserError: if the batch can't be divided.
+    UserError: if the batch can't be divided, or for 'pmap' of many processes.
   """
   devices = devices or jax.devices()
   if batch_size % len(devices):
@@ -107,8 +186,14 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
       f'batch_size={batch_size} is not divisible by the {len(devices)} '
       'devices; choose a multiple'
     )
+  several = jax.process_count() > 1
+  if several and name == 'pmap':
+    raise errors.UserError(
+      f"engine='pmap' is for one process and there are {jax.process_count()}; "
+      "set engine='jit'"
+    )
   if name == 'auto':
-    name = 'jit' if len(devices) == 1 else 'pmap'
+    name = 'jit' if several or len(devices) == 1 else 'pmap'
   mesh = jax.make_mesh(
     (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
   )

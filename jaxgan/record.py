@@ -59,6 +59,7 @@ def _git_revision() -> str | None:
 
 def of_data(dataset: data.Dataset) -> dict[str, Any]:
   """What identifies the data and shapes the networks, as JSON."""
+  shape = dataset.spec.source_shape
   return {
     'source': dataset.source,
     'name': dataset.name,
@@ -67,6 +68,7 @@ def of_data(dataset: data.Dataset) -> dict[str, Any]:
     'shape': list(dataset.spec.shape),
     'num_classes': dataset.spec.num_classes,
     'classes': list(dataset.spec.classes),
+    **({'source_shape': list(shape)} if shape else {}),
     **dataset.identity,
   }
 

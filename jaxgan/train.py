@@ -9,9 +9,11 @@ newest checkpoint can be dropped on a restart and is written again the same.
 
 import contextlib
 import functools
+import json
 import logging
 import pathlib
 import time
+import zlib
 
 import jax
 import numpy as np
@@ -133,6 +135,12 @@ class _Run:
         self.shown = _spread(test, num_shown)
     self.judge = None
     if config.eval_every and config.eval_images:
+      if jax.process_count() > 1:
+        raise errors.UserError(
+          f'eval_images={config.eval_images} is for one process and there are '
+          f'{jax.process_count()}; set eval_images=0 and score with '
+          '--mode=evaluate --follow beside the run'
+        )
       from jaxgan import evaluate  # Its classifier is trained by this loop.
 
       self.judge = evaluate.Judge.of_config(config, self.algorithm)
@@ -162,7 +170,9 @@ class _Run:
       ),
       jax.eval_shape(init, key),
     )
-    restored = checkpoints.restore(like)
+    # It renames what is damaged.
+    with parallel.first_before_others():
+      restored = checkpoints.restore(like)
     pending = {}
     if restored is not None:
       self.state, meta = restored
@@ -179,8 +189,26 @@ class _Run:
     self.step = int(jax.device_get(self.state.step))
     self.started_at = self.step if restored is not None else None
     self.window = Window(self.step, pending)
+    self._compare_processes()
+
+  def _compare_processes(self) -> None:
+    """Raises unless all processes are about to do the same."""
+    begun = {
+      'config': self.config.to_dict(),
+      'data': record_lib.of_data(self.dataset),
+      'step': self.step,
+    }
+    for name, value in begun.items():
+      text = json.dumps(value, sort_keys=True)
+      if not parallel.same_everywhere(zlib.crc32(text.encode())):
+        raise errors.UserError(
+          f'processes differ in {name}, here {text[:200]}; give all of them '
+          'the same flags, data, and a workdir on a file system that they share'
+        )
 
   def open_writers(self) -> writers.All:
+    if not parallel.is_first():
+      return writers.All()
     step = -1 if self.started_at is None else self.started_at
     return writers.All(
       writers.JsonLines(self.workdir / 'metrics.jsonl', step),
@@ -207,12 +235,13 @@ class _Run:
     self.call = call
     replicate = self.engine.replicate
     self.seed = replicate(np.uint32(config.seed))
-    preview_key = jax.random.fold_in(
+    whole = functools.partial(jax.jit, out_shardings=self.engine.replicated)
+    preview_key = lambda: jax.random.fold_in(
       jax.random.key(config.seed), PREVIEW_STREAM
     )
-    self.preview_key = replicate(preview_key)
-    self.preview = jax.jit(functools.partial(algorithm.preview, self.method))
-    self.evaluate = jax.jit(functools.partial(algorithm.evaluate, self.method))
+    self.preview_key = whole(preview_key)()
+    self.preview = whole(functools.partial(algorithm.preview, self.method))
+    self.evaluate = whole(functools.partial(algorithm.evaluate, self.method))
     self.held_out = self._placed(self.held_out)
     self.shown = self._placed(self.shown)
     if self.resident:
@@ -226,6 +255,7 @@ class _Run:
         self.step,
         config.num_steps,
         config.data.shuffle,
+        self.engine.places(config.batch_size),
       )
 
   def _placed(self, batch):
@@ -233,7 +263,7 @@ class _Run:
     if batch is None:
       return None
     return self.engine.replicate(
-      batch | {'image': sampling.to_float(batch['image'])}
+      {name: sampling.to_float(x) for name, x in batch.items()}
     )
 
   def feed(self, rounds: int):
@@ -241,7 +271,7 @@ class _Run:
     if self.resident:
       return self.data
     batches = [next(self.stream) for _ in range(rounds)]
-    size = self.config.batch_size
+    size = len(self.engine.places(self.config.batch_size))
     stacked = {
       name: np.stack([batch[name] for batch in batches]) for name in batches[0]
     }
@@ -279,6 +309,8 @@ class _Run:
     shown = jax.device_get(
       self.preview(self.state, self.shown, self.preview_key)
     )
+    if not parallel.is_first():
+      return {}
     images = self.step * self.config.batch_size
     caption = f'step {self.step:,}  {images:,} images'
     average = ', averaged weights' if self.config.get('ema_halflife') else ''
@@ -290,18 +322,18 @@ class _Run:
     return found
 
   def save(self, checkpoints) -> None:
-    checkpoints.save(
-      self.step,
-      self.state,
-      {
-        'config': self.config.to_dict(),
-        'data': record_lib.of_data(self.dataset),
-        'pending': self.window.pending(),
-      },
-    )
+    meta = {
+      'config': self.config.to_dict(),
+      'data': record_lib.of_data(self.dataset),
+      'pending': self.window.pending(),
+    }
+    if parallel.is_first():
+      checkpoints.save(self.step, self.state, meta)
 
   def finish(self) -> None:
     """What shows the whole run: `samples.gif` and `curves.png`."""
+    if not parallel.is_first():
+      return
     frames = sorted(
       p for p in self.samples.glob('step_*.png') if p.stem.count('_') == 1
     )
@@ -318,7 +350,8 @@ def train(config, workdir) -> None:
 
   Args:
     config: as a file in `configs/` makes it.
-    workdir: folder for everything that the run writes.
+    workdir: folder for everything that the run writes; of several processes
+      the same one, and the first process writes.
 
   Raises:
     UserError: for anything that a user can mend.
@@ -331,15 +364,23 @@ def train(config, workdir) -> None:
   run = _Run(config, workdir)
   with contextlib.ExitStack() as stack:
     interrupts = stack.enter_context(Interrupts())
-    stack.enter_context(record_lib.locked(workdir))
+    if parallel.is_first():
+      stack.enter_context(record_lib.locked(workdir))
     run.build()
     run.describe()
     checkpoints = stack.enter_context(
-      checkpoint.Checkpoints(workdir, config.keep, config.keep_period)
+      checkpoint.Checkpoints(
+        workdir,
+        config.keep,
+        config.keep_period,
+        read_only=not parallel.is_first(),
+      )
     )
     run.start(checkpoints)
-    record_lib.write(workdir, config, run.dataset, run.engine.mesh.devices.flat)
-    record_lib.drop_after(workdir, run.started_at)
+    if parallel.is_first():
+      devices = run.engine.mesh.devices.flat
+      record_lib.write(workdir, config, run.dataset, devices)
+      record_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))
     interrupts.polled = True
@@ -359,7 +400,8 @@ def train(config, workdir) -> None:
         run.finish()
       except OSError as error:  # Whatever else went wrong matters more.
         _logger.warning('no curves and no GIF: %s', error)
-    checkpoints.verify(run.step, run.state)
+    if parallel.is_first():
+      checkpoints.verify(run.step, run.state)
   print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
 
 
@@ -391,7 +433,7 @@ def _loop(run: _Run, interrupts, checkpoints, writer) -> None:
         run.save(checkpoints)
     if is_last:
       return
-    if interrupts.number is not None:
+    if interrupts.asked():
       run.save(checkpoints)
       checkpoints.wait()
       raise errors.Stopped(

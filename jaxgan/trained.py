@@ -76,7 +76,10 @@ def restore(workdir, step: int | None = None) -> Run:
   config = config_lib.from_json(record['config'])
   found = record['data']
   spec = Spec(
-    tuple(found['shape']), found['num_classes'], tuple(found['classes'])
+    tuple(found['shape']),
+    found['num_classes'],
+    tuple(found['classes']),
+    tuple(found.get('source_shape', ())),
   )
   algorithm = steps.find(config.method)
   try:

@@ -1,8 +1,21 @@
 #!/usr/bin/env bash
-# Runs the test suite; arguments go to pytest.
+# Runs the test suite.
 #
 #   ./launch/test.sh
 #   ./launch/test.sh tests/losses_test.py -k golden
-set -euo pipefail
-source "$(dirname "$0")/setup.sh" dev
-exec .venv/bin/python -m pytest -n "${WORKERS:-2}" --dist worksteal "$@"
+#
+#   --dry-run   prints the commands
+#   all others are pytest's; WORKERS=4 sets the processes (2)
+source "$(dirname "$0")/common.sh"
+
+flags=()
+for flag in "$@"; do
+  case $flag in
+    --help | -h) show_help ;;
+    --dry-run) dry_run=1 ;;
+    *) flags+=("$flag") ;;
+  esac
+done
+source launch/setup.sh dev
+become "$interpreter" -m pytest -n "${WORKERS:-2}" --dist worksteal \
+  ${flags[@]+"${flags[@]}"}

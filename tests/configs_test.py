@@ -72,7 +72,8 @@ def test_every_config_keeps_the_shape_of_its_state(path, variant):
 def small(config, path):
   """Random images, and what a config makes of them."""
   config.batch_size = 8
-  config.data.update(source='toy', name='random', classes=())
+  classes = ('nw', 'se') if config.data.get('unpaired') else ()
+  config.data.update(source='toy', name='random', classes=classes, held_out=0.0)
   config.data.image_size = config.data.image_size or SIDES[path.stem[-5:]]
   config.data.channels = config.data.channels or (
     1 if 'mnist' in path.stem or 'logograms' in path.stem else 3

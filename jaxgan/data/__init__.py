@@ -1,13 +1,13 @@
 """Images in: digits that a package ships, TFDS, image folders, toys.
 
 `load` gives a `Dataset`; `sampling` says which of its examples make up the
-batches of a step.
+batches of a step; `pairs` puts a second image into every example.
 """
 
 import logging
 
 from jaxgan import errors
-from jaxgan.data import dataset, embedded, folder, toy
+from jaxgan.data import dataset, embedded, folder, pairs, toy
 
 _logger = logging.getLogger(__name__)
 
@@ -72,8 +72,13 @@ def load(settings, split: str = 'train') -> Dataset:
       f'data.held_out={settings.held_out} is for folders and data.source='
       f'{source!r} holds images back by itself; set data.held_out=0.0'
     )
-  found = SOURCES[source](settings, split)
-  if settings.classes:
+  if settings.get('pair'):
+    found = pairs.paired(SOURCES[source], settings, split)
+  elif settings.get('unpaired'):
+    found = pairs.unpaired(SOURCES[source], settings, split)
+  else:
+    found = SOURCES[source](settings, split)
+  if settings.classes and not settings.get('unpaired'):
     found = dataset.of_classes(found, settings.classes)
   return part(found, settings)
 

@@ -18,11 +18,14 @@ class Spec:
     shape: (height, width, channels) of an image, or (2,) of points.
     num_classes: number of labels; 0 if there are none.
     classes: names of the labels.
+    source_shape: of 'source', the other image of every example; () if there is
+      none.
   """
 
   shape: tuple[int, ...]
   num_classes: int = 0
   classes: tuple[str, ...] = ()
+  source_shape: tuple[int, ...] = ()
 
   @property
   def is_image(self) -> bool:
@@ -40,7 +43,8 @@ class Dataset:
     spec: shapes and labels.
     size: number of examples.
     read: place -> {'image': [*shape], 'label': int32}; 'label' only if there
-      are classes. Images are uint8, points float32.
+      are classes, 'source' [*source_shape] of pairs, see `pairs`. Images are
+      uint8, points float32.
     identity: what must be equal for the data to be the same.
     detail: where it lies and the like, for people.
     columns: all examples as arrays, where they are in memory already.
@@ -61,7 +65,8 @@ class Dataset:
   @property
   def num_bytes(self) -> int:
     width = 1 if self.spec.is_image else 4
-    return self.size * int(np.prod(self.spec.shape)) * width
+    shapes = [s for s in (self.spec.shape, self.spec.source_shape) if s]
+    return self.size * sum(int(np.prod(s)) for s in shapes) * width
 
   def arrays(self) -> dict[str, np.ndarray]:
     """All examples: 'image' [N, *shape], 'label' [N] if there are classes."""
@@ -78,7 +83,7 @@ class Dataset:
     return columns
 
 
-def _subset(found: Dataset, rows: np.ndarray, **changed) -> Dataset:
+def subset(found: Dataset, rows: np.ndarray, **changed) -> Dataset:
   """The examples `rows` of a data set, in that order."""
   columns = found.columns
   if columns is not None:
@@ -97,7 +102,7 @@ def first(found: Dataset, limit: int) -> Dataset:
   """The first `limit` examples."""
   if limit >= found.size:
     return found
-  return _subset(found, np.arange(limit))
+  return subset(found, np.arange(limit))
 
 
 def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
@@ -121,7 +126,7 @@ def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
   spec = dataclasses.replace(
     found.spec, num_classes=len(names), classes=tuple(names)
   )
-  part = _subset(found, rows, spec=spec, labels=labels[rows])
+  part = subset(found, rows, spec=spec, labels=labels[rows])
   read, columns = part.read, part.columns
   if columns is not None:
     columns = {**columns, 'label': labels[rows]}

@@ -17,7 +17,7 @@ SUFFIXES = (
 )
 
 
-def _files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
+def list_files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
   """All pictures below `root`, sorted, and the names of class folders."""
   if not root.is_dir():
     raise errors.DataError(
@@ -52,8 +52,8 @@ def _files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
 
 
 def _size(settings, sizes: dict[tuple[int, int], pathlib.Path]):
-  if settings.image_size:
-    return (settings.image_size,) * 2
+  if asked := images.asked_size(settings):
+    return asked
   if len(sizes) > 1:
     (a, path_a), (b, path_b) = list(sizes.items())[:2]
     raise errors.DataError(
@@ -116,7 +116,7 @@ def load(settings, split: str) -> dataset.Dataset:
   root = pathlib.Path(settings.path).expanduser()
   if not settings.path:
     raise errors.DataError("data.source='folder' needs data.path")
-  files, classes = _files(root)
+  files, classes = list_files(root)
   skip = settings.on_bad == 'skip'
   good, sizes, bad, grey = [], {}, [], True
   for path in files:

@@ -67,6 +67,16 @@ def _eight_bit(picture: Image.Image, channels: int) -> Image.Image:
   return picture.convert('L' if channels == 1 else 'RGB')
 
 
+def asked_size(settings) -> tuple[int, int] | None:
+  """(height, width) that `config.data` asks of a file; None leaves it as is.
+
+  Files that hold two images side by side are twice as wide as one.
+  """
+  side = settings.image_size
+  halves = settings.get('pair', '').startswith('halves')
+  return (side, 2 * side if halves else side) if side else None
+
+
 def fit(picture: Image.Image, size: tuple[int, int], resize: str):
   """Scales to (height, width): whole ('stretch') or its centre ('crop')."""
   height, width = size

@@ -104,7 +104,10 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   ]
   if not pictures:
     raise errors.DataError(f'data.name={settings.name!r} holds no images')
-  key = 'image' if 'image' in pictures else pictures[0]
+  key = settings.get('feature')
+  key = key or ('image' if 'image' in pictures else pictures[0])
+  if key not in pictures:
+    raise errors.unknown('picture in a TFDS example', key, pictures)
   # A FeaturesDict has no `get`.
   label = dict(features.items()).get('label')
   if not isinstance(label, tfds.features.ClassLabel):
@@ -141,8 +144,7 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
 
 def _shape(settings, stored) -> tuple[int, int, int]:
   height, width, channels = stored
-  if settings.image_size:
-    height = width = settings.image_size
+  height, width = images.asked_size(settings) or (height, width)
   if height is None or width is None:
     raise errors.DataError(
       f'data.name={settings.name!r} holds images of different sizes; set '

@@ -1,0 +1,80 @@
+r"""Neutral faces to smiling ones and back: CycleGAN (Zhu et al. 2017).
+
+https://arxiv.org/abs/1703.10593
+
+  python -m jaxgan.main --config=configs/cyclegan_faces.py \
+    --workdir=runs/cyclegan_faces --config.data.path=faces
+
+The folder holds the folders `neutral` and `smiling`. Other domains:
+
+  --config.data.classes="('cat','dog')"     two folders, or TFDS classes
+  --config.data.unpaired=folder:PATH        a is PATH, b is data.path
+  --config.data.unpaired=splits --config.data.source=tfds \
+    --config.data.name=cycle_gan/horse2zebra --config.data.held_out=0
+
+A variant:    --config=configs/cyclegan_faces.py:paper
+
+Not trained here yet: only first rounds were run, with few units in every layer,
+on two CPU cores that other jobs shared.
+"""
+
+from jaxgan import config as config_lib
+from jaxgan import presets
+
+
+def _default(config):
+  """Small networks for 64 x 64 pixels, patches of 34 x 34."""
+  config.num_steps = 20_000
+  config.batch_size = 4
+  config.data.image_size = 64
+  config.generator.update(widths=(32, 64, 128), blocks=6)
+  config.discriminator.widths = (32, 64, 128)
+  config.ema_halflife = 1_000.0
+
+
+def _paper(config):
+  """The paper's networks for 256 x 256 pixels, patches of 70 x 70.
+
+  Not copied: images that are cut out and mirrored at random.
+  """
+  config.num_steps = 266_800  # 200 passes over the 1,334 zebras
+  config.batch_size = 1
+  config.data.image_size = 256
+
+
+VARIANTS = {'': _default, 'paper': _paper}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(presets.cyclegan())
+  config.data.source = 'folder'
+  config.data.classes = ('neutral', 'smiling')
+  config.data.unpaired = 'classes'
+  config.data.held_out = 0.1
+
+  # Both are what they are at the end, whatever flags say.
+  images = config.get_ref('num_steps') * config.get_ref('batch_size')
+  decay = dict(schedule='late_linear', schedule_images=images)
+  config.generator = dict(
+    name='translate.ResNet',
+    widths=(64, 128, 256),
+    blocks=9,
+    norm='instance',
+    momentum=0.9,
+    optimizer=presets.optimizer(**decay),
+  )
+  config.discriminator = dict(
+    name='translate.PatchDiscriminator',
+    widths=(64, 128, 256, 512),
+    kernel=4,
+    slope=0.2,
+    norm='instance',
+    momentum=0.9,
+    spectral_norm=False,
+    optimizer=presets.optimizer(**decay),
+  )
+  config.eval_every = 1_000  # how well held-out images come back
+
+  config_lib.vary(config, VARIANTS, variant)
+  return config

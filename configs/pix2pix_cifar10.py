@@ -1,0 +1,71 @@
+r"""Grey to colour: pix2pix (Isola et al. 2017) on CIFAR-10.
+
+https://arxiv.org/abs/1611.07004
+
+  python -m jaxgan.main --config=configs/pix2pix_cifar10.py \
+    --workdir=runs/pix2pix_cifar10 --config.data.source=folder \
+    --config.data.path=cifar10/train --config.data.held_out=0.02
+
+The folder holds a folder of images for every class. With cifar10 prepared for
+TFDS, leave the last three flags out. Sources of other kinds are one flag:
+
+  --config.data.pair=low:4          low to high resolution
+  --config.data.pair=masked:16      without the centre
+
+A variant:    --config=configs/pix2pix_cifar10.py:encoder_decoder
+
+Not trained here yet: only first rounds were run, with few units in every layer,
+on two CPU cores that other jobs shared.
+"""
+
+from jaxgan import config as config_lib
+from jaxgan import presets
+
+
+def _default(config):
+  """Small networks, patches of 16 x 16."""
+  config.num_steps = 20_000
+  config.ema_halflife = 5_000.0
+
+
+def _encoder_decoder(config):
+  """Without the skips of the U-Net, as in the paper's figure 5."""
+  _default(config)
+  config.generator.skips = False
+
+
+VARIANTS = {'': _default, 'encoder_decoder': _encoder_decoder}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(presets.pix2pix())
+  config.batch_size = 32
+  config.data.name = 'cifar10'
+  config.data.image_size = 32
+  config.data.channels = 3
+  config.data.pair = 'grey'
+
+  config.generator = dict(
+    name='translate.UNet',
+    widths=(32, 64, 128, 256),
+    skips=True,
+    dropout=0.5,
+    norm='instance',
+    momentum=0.9,
+    optimizer=presets.optimizer(),
+  )
+  config.discriminator = dict(
+    name='translate.PatchDiscriminator',
+    widths=(32, 64),
+    kernel=4,
+    slope=0.2,
+    norm='instance',
+    momentum=0.9,
+    spectral_norm=False,
+    optimizer=presets.optimizer(),
+  )
+  config.eval_every = 1_000  # errors on held-out pairs
+
+  config_lib.vary(config, VARIANTS, variant)
+  return config

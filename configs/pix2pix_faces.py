@@ -1,0 +1,82 @@
+r"""Drawings to faces: pix2pix (Isola et al. 2017).
+
+https://arxiv.org/abs/1611.07004
+
+  python -m jaxgan.main --config=configs/pix2pix_faces.py \
+    --workdir=runs/pix2pix_faces --config.data.path=faces
+
+The folder holds images, or folders of them. What is drawn are their edges, see
+`jaxgan/data/pairs.py`, which also says how to give pairs of your own:
+
+  --config.data.pair=folder:PATH    files of PATH are the sources
+  --config.data.pair=halves:left    both lie side by side in one file
+
+L1 alone:            --config.adversarial=0
+The game alone:      --config.reconstruction=0
+It sees no drawing:  --config.conditional=False
+Encoder-decoder:     --config.generator.skips=False
+A variant:           --config=configs/pix2pix_faces.py:paper
+
+Not trained here yet: only first rounds were run, with few units in every layer,
+on two CPU cores that other jobs shared.
+"""
+
+from jaxgan import config as config_lib
+from jaxgan import presets
+
+
+def _default(config):
+  """Small networks for 64 x 64 pixels, patches of 34 x 34."""
+  config.num_steps = 10_000
+  config.batch_size = 16
+  config.data.image_size = 64
+  config.generator.widths = (32, 64, 128, 256, 256)
+  config.discriminator.widths = (32, 64, 128)
+  config.ema_halflife = 1_000.0
+
+
+def _paper(config):
+  """The paper's networks for 256 x 256 pixels, patches of 70 x 70.
+
+  With its batches of one, batch norm as it takes it, in training and after it,
+  is instance norm. Not copied: images that are shifted and mirrored at random,
+  and kernels of norms that begin around one.
+  """
+  config.num_steps = 80_000  # 200 passes over 400 images
+  config.batch_size = 1
+  config.data.image_size = 256
+
+
+VARIANTS = {'': _default, 'paper': _paper}
+
+
+def get_config(variant: str = ''):
+  config = config_lib.defaults()
+  config.update(presets.pix2pix())
+  config.data.source = 'folder'
+  config.data.pair = 'edges'
+  config.data.held_out = 0.1
+
+  config.generator = dict(
+    name='translate.UNet',
+    widths=(64, 128, 256, 512, 512, 512, 512, 512),
+    skips=True,
+    dropout=0.5,
+    norm='instance',
+    momentum=0.9,
+    optimizer=presets.optimizer(),
+  )
+  config.discriminator = dict(
+    name='translate.PatchDiscriminator',
+    widths=(64, 128, 256, 512),
+    kernel=4,
+    slope=0.2,
+    norm='instance',
+    momentum=0.9,
+    spectral_norm=False,
+    optimizer=presets.optimizer(),
+  )
+  config.eval_every = 1_000  # errors on held-out pairs
+
+  config_lib.vary(config, VARIANTS, variant)
+  return config

@@ -1,0 +1,208 @@
+"""Convolutional networks that turn images into images, and their critics.
+
+Kernels begin as in both papers, Gaussian with deviation 0.02. Instance norm has
+no scale and bias of its own, as in the authors' PyTorch code. All take images
+of any size and return the same size.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan import errors, layers
+
+EPSILON = 1e-5  # of norms, as in PyTorch
+_Conv = functools.partial(layers.Conv, initializer='normal')
+_Up = functools.partial(
+  layers.ConvTranspose, kernel=4, stride=2, initializer='normal'
+)
+
+
+def _norm(module: nn.Module, train: bool):
+  """The norm that a module's fields ask for, made anew at every call."""
+  return lambda x: layers.norm(
+    module.norm,
+    train=train,
+    momentum=module.momentum,
+    epsilon=EPSILON,
+    affine=module.norm != 'instance',
+    axis_name=module.axis_name,
+  )(x)
+
+
+def _reflected(x: jax.Array, size: int) -> jax.Array:
+  """Mirrors `size` pixels at every border."""
+  return jnp.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), 'reflect')
+
+
+class UNet(nn.Module):
+  """Images [B, H, W, D] to images [B, *shape] in (-1, 1).
+
+  Isola et al. 2017 (https://arxiv.org/abs/1611.07004), appendix 6.1.1: every
+  layer of the encoder halves the image, every layer of the decoder doubles it
+  and sees its like of the encoder. Dropout never stops: it is the paper's only
+  noise. The defaults are for 256 x 256 pixels and have 54,413,955 parameters
+  with batch norm for three channels, as the authors' PyTorch code; that drops
+  out one layer later. Every size takes one layer less than the size twice as
+  large, leaving out a 512.
+
+  Attributes:
+    shape: (height, width, channels) of the image it makes.
+    widths: channels of the encoder.
+    skips: without, it is the paper's plain encoder-decoder.
+    dropout: rate in the first three layers of the decoder.
+    norm: after hidden layers but the first and the innermost of the encoder,
+      one of `layers.NORMS`.
+    momentum: of running statistics.
+    axis_name: mapped axis that splits the batch.
+  """
+
+  shape: tuple[int, ...]
+  widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512, 512)
+  skips: bool = True
+  dropout: float = 0.5
+  norm: str = 'batch'
+  momentum: float = 0.9
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    norm = _norm(self, train)
+    use_bias = self.norm != 'batch'
+    last = len(self.widths) - 1
+    scales, sizes = [], []
+    for place, width in enumerate(self.widths):
+      sizes.append(x.shape[1:3])
+      # The innermost image is a single pixel, of which a norm leaves nothing.
+      has_norm = 0 < place < last
+      x = _Conv(width, 4, 2, use_bias=use_bias)(x)
+      x = norm(x) if has_norm else x
+      scales.append(x)
+      x = nn.leaky_relu(x, 0.2)
+    for place in reversed(range(len(self.widths))):
+      x = nn.relu(x)
+      if place < last and self.skips:
+        x = jnp.concatenate([x, nn.relu(scales[place])], axis=-1)
+      width = self.widths[place - 1] if place else self.shape[-1]
+      x = _Up(width, use_bias=use_bias or not place)(x)
+      height, width = sizes[place]
+      x = x[:, :height, :width]
+      if place:
+        x = norm(x)
+      if place and last - place < 3:
+        x = layers.Dropout(self.dropout, self.axis_name)(x, active=True)
+    return jnp.tanh(x)
+
+
+class ResNet(nn.Module):
+  """Images [B, H, W, D] to images [B, *shape] in (-1, 1).
+
+  Zhu et al. 2017 (https://arxiv.org/abs/1703.10593), appendix 7.2, after
+  Johnson et al. 2016 (https://arxiv.org/abs/1603.08155): residual blocks at a
+  quarter of the size, mirrored borders. The defaults have 11,378,179 parameters
+  for three channels, as the authors' PyTorch code; the paper takes 6 blocks for
+  images of 128 x 128 pixels and 9 from 256 x 256 on.
+
+  Attributes:
+    shape: (height, width, channels) of the image it makes.
+    widths: channels; every layer but the first halves the image.
+    blocks: residual blocks, of the last of the widths.
+    norm: after hidden layers, one of `layers.NORMS`.
+    momentum: of running statistics.
+    axis_name: mapped axis that splits the batch.
+  """
+
+  shape: tuple[int, ...]
+  widths: tuple[int, ...] = (64, 128, 256)
+  blocks: int = 9
+  norm: str = 'instance'
+  momentum: float = 0.9
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    norm = _norm(self, train)
+    use_bias = self.norm != 'batch'
+
+    def mirrored(x, width, kernel, use_bias):
+      x = _reflected(x, kernel // 2)
+      return _Conv(width, kernel, padding='VALID', use_bias=use_bias)(x)
+
+    sizes = []
+    x = nn.relu(norm(mirrored(x, self.widths[0], 7, use_bias)))
+    for width in self.widths[1:]:
+      sizes.append(x.shape[1:3])
+      x = nn.relu(norm(_Conv(width, 3, 2, use_bias=use_bias)(x)))
+    for _ in range(self.blocks):
+      y = nn.relu(norm(mirrored(x, self.widths[-1], 3, use_bias)))
+      x += norm(mirrored(y, self.widths[-1], 3, use_bias))
+    for width in reversed(self.widths[:-1]):
+      height, columns = sizes.pop()
+      x = _Up(width, kernel=3, use_bias=use_bias)(x)
+      x = nn.relu(norm(x[:, :height, :columns]))
+    return jnp.tanh(mirrored(x, self.shape[-1], 7, True))
+
+
+class PatchDiscriminator(nn.Module):
+  """Images [B, H, W, C] to logits [B, h, w], one for each overlapping patch.
+
+  Isola et al. 2017, section 2.2.2 and appendix 6.1.2. A second image is taken
+  as further channels. The sides of patches, and parameters with batch norm for
+  twice three channels:
+
+    1     widths=(64, 128), kernel=1                    9,025
+    16    widths=(64, 128)                            139,585
+    34    widths=(64, 128, 256)                       666,433
+    70    widths=(64, 128, 256, 512)                2,768,705
+    286   widths=(64, 128, 256, 512, 512, 512)     11,159,361
+
+  The last covers the paper's whole images of 256 x 256 pixels; for others it is
+  the first that covers them. The counts are those of the authors' PyTorch code,
+  whose patches of one pixel have no bias at the end.
+
+  Attributes:
+    widths: channels; every layer but the last halves the image.
+    kernel: side of the kernels; with 1, no layer halves the image.
+    slope: negative slope of the leaky rectifiers.
+    norm: after hidden layers but the first, one of `layers.NORMS`.
+    momentum: of running statistics.
+    axis_name: mapped axis that splits the batch.
+  """
+
+  widths: tuple[int, ...] = (64, 128, 256, 512)
+  kernel: int = 4
+  slope: float = 0.2
+  norm: str = 'batch'
+  momentum: float = 0.9
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, source: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    norm = _norm(self, train)
+    if source is not None:
+      x = jnp.concatenate([x, source], axis=-1)
+    size = x.shape[1:3]
+
+    def conv(x, width, stride=1, use_bias=True):
+      # One pixel on every side, as in PyTorch: of an even kernel 'SAME' would
+      # have two at one side where the stride is 1.
+      pad = (self.kernel - 1) // 2
+      x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+      if min(x.shape[1:3]) < self.kernel:
+        raise errors.UserError(
+          f'discriminator.widths={self.widths} are too many for images of '
+          f'{size[0]} x {size[1]}; every one but the last halves them: take '
+          'fewer'
+        )
+      return _Conv(width, self.kernel, stride, 'VALID', use_bias)(x)
+
+    for place, width in enumerate(self.widths):
+      halves = self.kernel > 1 and place < len(self.widths) - 1
+      use_bias = place == 0 or self.norm != 'batch'
+      x = conv(x, width, 2 if halves else 1, use_bias)
+      x = nn.leaky_relu(norm(x) if place else x, self.slope)
+    return conv(x, 1)[..., 0]

@@ -1,0 +1,353 @@
+"""Examples of two images: made of one, halves, two folders, two domains."""
+
+import pathlib
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import config, data, errors, record
+from jaxgan.data import dataset, pairs, stream
+
+
+def settings(**fields):
+  found = config.defaults().data
+  found.update(fields)
+  return found
+
+
+def toy(**fields):
+  return settings(source='toy', name='random', **fields)
+
+
+def folder(path, **fields):
+  return settings(source='folder', path=str(path), **fields)
+
+
+def write(path, *names, size=(6, 4), seed=0):
+  """Files of random colours, size is (width, height)."""
+  rng = np.random.default_rng(seed)
+  for name in names:
+    file = path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pixels = rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file)
+
+
+# What is made of an image.
+
+
+def test_grey_is_brightness():
+  colours = np.eye(3, dtype=np.uint8)[None] * 200
+  np.testing.assert_array_equal(pairs.grey(colours)[0, :, 0], [60, 117, 23])
+  one = np.full((2, 3, 1), 9, np.uint8)
+  assert pairs.grey(one) is one
+
+
+@pytest.mark.parametrize('turn', range(4))
+def test_edges_are_one_pixel_wide_where_brightness_jumps(turn):
+  image = np.zeros((12, 12, 3), np.uint8)
+  image[:, 6:] = 200
+  found = pairs.edges(np.rot90(image, turn))
+  assert found.shape == (12, 12, 1)
+  lines = np.rot90(found, -turn)[..., 0] == 0
+  assert (lines.sum(axis=1) == 1).all()
+  assert lines[:, 5:7].any(axis=1).all()
+
+
+def test_edges_of_a_flat_image_are_none():
+  assert (pairs.edges(np.full((5, 7, 1), 80, np.uint8)) == 255).all()
+
+
+def test_an_edge_is_a_closed_line_around_a_disc():
+  y, x = np.mgrid[:32, :32] - 15.5
+  radius = np.hypot(y, x)
+  disc = np.where(radius < 9, 255, 0).astype(np.uint8)[..., None]
+  lines = pairs.edges(disc)[..., 0] == 0
+  assert abs(radius[lines] - 9.0).max() < 1.5
+  angle = np.arctan2(y, x)[lines]
+  assert np.diff(np.sort(angle)).max() < 0.4
+
+
+def test_the_outline_is_the_border_of_a_figure():
+  image = np.zeros((7, 8, 1), np.uint8)
+  image[1:6, 2:7] = 255
+  found = pairs.outline(image)
+  wanted = image.copy()
+  wanted[2:5, 3:6] = 0
+  np.testing.assert_array_equal(found, wanted)
+
+
+def test_low_resolution_is_means_of_squares_of_any_image():
+  image = np.arange(5 * 3, dtype=np.uint8).reshape(5, 3, 1) * 10
+  found = pairs.low_resolution(2, image)
+  assert found.shape == image.shape
+  assert (found[:2, :2] == 20).all()  # Of 0, 10, 30 and 40.
+  assert found[4, 2] == image[4, 2]
+  np.testing.assert_array_equal(pairs.low_resolution(1, image), image)
+
+
+def test_a_mask_hides_the_centre():
+  image = np.full((6, 8, 3), 9, np.uint8)
+  found = pairs.masked(2, image)
+  assert (found[2:4, 3:5] == pairs.HOLE).all()
+  assert (found == 9).sum() == image.size - 12
+  assert (image == 9).all()
+
+
+@pytest.mark.parametrize(
+  ('pair', 'channels'),
+  [('edges', 1), ('grey', 1), ('outline', 1), ('low:3', 3), ('masked:4', 3)],
+)
+def test_sources_are_made_of_images_in_memory_and_of_files(
+  pair, channels, tmp_path
+):
+  found = data.load(toy(image_size=9, channels=3, pair=pair))
+  columns = found.arrays()
+  assert columns['source'].shape == (256, 9, 9, channels)
+  assert columns['source'].dtype == np.uint8
+  assert found.spec.source_shape == (9, 9, channels)
+  assert found.num_bytes == 256 * 81 * (3 + channels)
+  for name, value in found.read(5).items():
+    np.testing.assert_array_equal(value, columns[name][5])
+
+  write(tmp_path, 'a.png', 'b.png')
+  found = data.load(folder(tmp_path, pair=pair))
+  assert found.arrays()['source'].shape == (2, 4, 6, channels)
+
+
+def test_classes_and_limits_keep_pairs_together():
+  found = data.load(toy(pair='edges', classes=('sw', 'ne'), limit=9))
+  assert found.size == 9
+  assert found.spec.classes == ('sw', 'ne')
+  for image, source in zip(
+    *(found.arrays()[k] for k in ('image', 'source')), strict=True
+  ):
+    np.testing.assert_array_equal(source, pairs.edges(image))
+
+
+def test_streams_carry_both_images(tmp_path):
+  write(tmp_path, *(f'{k}.png' for k in range(5)))
+  found = data.load(folder(tmp_path, pair='grey'))
+  (batch,) = stream.rounds(found, 0, 4, 1, 0, 1)
+  assert batch['image'].shape == (4, 4, 6, 3)
+  for image, source in zip(batch['image'], batch['source'], strict=True):
+    np.testing.assert_array_equal(source, pairs.grey(image))
+
+
+# Halves.
+
+
+@pytest.mark.parametrize('side', pairs.SIDES)
+@pytest.mark.parametrize('size', [0, 8])
+def test_halves_of_files(side, size, tmp_path):
+  pixels = np.zeros((8, 16, 3), np.uint8)
+  pixels[:, 8:] = 200
+  for name in 'ab':
+    Image.fromarray(pixels).save(tmp_path / f'{name}.png')
+  found = data.load(folder(tmp_path, pair=f'halves:{side}', image_size=size))
+  assert found.spec.shape == found.spec.source_shape == (8, 8, 3)
+  example = found.read(0)
+  left, right = example['source'], example['image']
+  if side == 'right':
+    left, right = right, left
+  assert left.max() == 0
+  assert right.min() == 200
+
+
+def test_halves_in_memory():
+  found = data.load(toy(pair='halves:right'))
+  whole = data.load(toy()).arrays()['image']
+  columns = found.arrays()
+  np.testing.assert_array_equal(columns['image'], whole[:, :, :4])
+  np.testing.assert_array_equal(columns['source'], whole[:, :, 4:])
+
+
+# Two folders.
+
+
+def test_two_folders_are_joined_by_name(tmp_path):
+  names = ('x/1', 'x/2', 'y/1', 'y/2')
+  write(tmp_path / 'photos', *(f'{n}.png' for n in names))
+  write(tmp_path / 'maps', *(f'{n}.bmp' for n in names), seed=1)
+  fields = dict(pair=f'folder:{tmp_path / "maps"}', held_out=0.5)
+  for split in ('train', 'test'):
+    found = data.load(folder(tmp_path / 'photos', **fields), split)
+    image, source = (
+      data.load(folder(tmp_path / name, held_out=0.5), split).arrays()
+      for name in ('photos', 'maps')
+    )
+    columns = found.arrays()
+    np.testing.assert_array_equal(columns['image'], image['image'])
+    np.testing.assert_array_equal(columns['source'], source['image'])
+    np.testing.assert_array_equal(columns['label'], image['label'])
+    assert record.of_data(found)['source_shape'] == [4, 6, 3]
+
+
+def test_other_sources_are_other_data(tmp_path):
+  for name in ('photos', 'maps'):
+    write(tmp_path / name, 'a.png', 'b.png')
+  fields = folder(tmp_path / 'photos', pair=f'folder:{tmp_path / "maps"}')
+  before = record.of_data(data.load(fields))
+  (tmp_path / 'maps/b.png').unlink()
+  write(tmp_path / 'maps', 'b.bmp')
+  after = record.of_data(data.load(fields))
+  assert before.pop('partner') != after.pop('partner')
+  assert before == after
+
+
+def bad(tmp_path, case):
+  """Settings that are wrong, and what is said about it."""
+  photos, maps = tmp_path / 'photos', tmp_path / 'maps'
+  good = ('a.png', 'b.png')
+  if case == 'partner':
+    write(photos, 'a.png', 'b.png')
+    write(maps, 'a.png', 'c.png')
+    return dict(pair=f'folder:{maps}'), "2 images.*'b'.*maps.* lacks"
+  if case == 'twice':
+    write(photos, 'a.png', 'a.jpg')
+    write(maps, *good)
+    return dict(pair=f'folder:{maps}'), 'endings alone'
+  if case == 'size':
+    write(photos, *good)
+    write(maps, *good, size=(4, 4))
+    return dict(pair=f'folder:{maps}'), '4 x 6 and their sources 4 x 4'
+  if case == 'skip':
+    write(photos, *good)
+    return dict(pair=f'folder:{maps}', on_bad='skip'), 'on_bad=error'
+  write(photos, *good, size=(7, 4))
+  return {
+    'odd': (dict(pair='halves:left'), '4 x 7 and an odd'),
+    'side': (dict(pair='halves:top'), "'halves:top' is unknown"),
+    'kind': (dict(pair='sketch'), 'known are: edges'),
+    'number': (dict(pair='low:0'), 'low:NUMBER'),
+    'hole': (dict(pair='masked:5'), 'larger than images of 4 x 7'),
+    'feature': (dict(pair='feature:map'), 'data.source=tfds'),
+    'splits': (dict(unpaired='splits'), 'data.source=tfds'),
+    'domain': (dict(unpaired='zebra'), 'known are: classes'),
+    'classes': (dict(unpaired='classes', classes=('a',)), r"not \('a',\)"),
+    'missing': (dict(unpaired='folder:nowhere'), "'nowhere' is not a folder"),
+  }[case]
+
+
+CASES = (
+  *('partner', 'twice', 'size', 'skip', 'odd', 'side', 'kind', 'number'),
+  *('hole', 'feature', 'splits', 'domain', 'classes', 'missing'),
+)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_what_a_user_can_get_wrong_is_one_line(case, tmp_path):
+  fields, message = bad(tmp_path, case)
+  with pytest.raises(errors.UserError, match=message) as caught:
+    data.load(folder(tmp_path / 'photos', **fields))
+  assert '\n' not in str(caught.value)
+
+
+def test_other_sources_have_neither_folders_nor_points():
+  with pytest.raises(errors.DataError, match=r'data\.source=folder'):
+    data.load(toy(pair='folder:x'))
+  for fields in ({'pair': 'edges'}, {'unpaired': 'classes'}):
+    fields['classes'] = ('0', '1') if 'unpaired' in fields else ()
+    with pytest.raises(errors.DataError, match='are points'):
+      data.load(settings(source='toy', name='ring', **fields))
+
+
+# Two domains.
+
+
+def known_images(found):
+  return {image.tobytes() for image in found.arrays()['image']}
+
+
+def test_two_classes_are_two_domains():
+  found = data.load(toy(unpaired='classes', classes=('se', 'nw')))
+  first, second = (data.load(toy(classes=(name,))) for name in ('se', 'nw'))
+  columns = found.arrays()
+  assert set(columns) == {'image', 'source'}
+  assert found.spec.num_classes == 0
+  assert found.size == max(first.size, second.size)
+  assert {x.tobytes() for x in columns['source']} == known_images(first)
+  assert {x.tobytes() for x in columns['image']} == known_images(second)
+  np.testing.assert_array_equal(found.read(3)['source'], columns['source'][3])
+  again = data.load(toy(unpaired='classes', classes=('se', 'nw')))
+  assert record.of_data(again) == record.of_data(found)
+
+
+def test_two_folders_are_two_domains(tmp_path):
+  write(tmp_path / 'a', *(f'{k}.png' for k in range(3)))
+  write(tmp_path / 'b', *(f'{k}.png' for k in 'vwxyz'), seed=1)
+  fields = dict(unpaired=f'folder:{tmp_path / "a"}')
+  found = data.load(folder(tmp_path / 'b', **fields))
+  assert found.size == 5
+  sources = [x.tobytes() for x in found.arrays()['source']]
+  assert set(sources) == known_images(data.load(folder(tmp_path / 'a')))
+  assert max(sources.count(x) for x in sources) == 2
+
+
+# TFDS, with stand-ins for what reads it.
+
+
+def of_images(images, name, split='train'):
+  return dataset.from_arrays('tfds', name, split, images)
+
+
+def test_two_features_and_two_splits(monkeypatch):
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (4, 5, 6, 7, 3), dtype=np.uint8)
+  asked = []
+
+  def read(fields, split):
+    asked.append((fields.get('feature'), split))
+    return of_images(images[len(asked) - 1], fields.name, split)
+
+  monkeypatch.setitem(data.SOURCES, 'tfds', read)
+  fields = dict(source='tfds', name='maps', feature='')
+  found = data.load(settings(pair='feature:sketch', **fields), 'test')
+  np.testing.assert_array_equal(found.arrays()['image'], images[0])
+  np.testing.assert_array_equal(found.arrays()['source'], images[1])
+  found = data.load(settings(unpaired='splits', **fields))
+  assert asked == [
+    ('', 'test'),
+    ('sketch', 'test'),
+    ('', 'trainA'),
+    ('', 'trainB'),
+  ]
+  assert found.split == 'train'
+  assert {x.tobytes() for x in found.arrays()['source']} == {
+    x.tobytes() for x in images[2]
+  }
+
+
+def test_the_picture_of_a_tfds_example_is_chosen(monkeypatch):
+  from jaxgan.data import tfds
+
+  example = {'photo': np.ones((4, 4, 3)), 'sketch': np.zeros((4, 4, 3))}
+  picture = type('Image', (), {'shape': (4, 4, 3)})
+  features = {name: picture() for name in example}
+  info = types.SimpleNamespace(
+    splits={'train': types.SimpleNamespace(num_bytes=1)},
+    file_format=types.SimpleNamespace(file_suffix='array_record'),
+    features=features,
+    version='1.0.0',
+  )
+  builder = types.SimpleNamespace(
+    info=info, as_data_source=lambda split: [example]
+  )
+  stand_in = types.SimpleNamespace(
+    builder_from_directory=lambda path: builder,
+    features=types.SimpleNamespace(Image=picture, ClassLabel=dict),
+  )
+  monkeypatch.setitem(
+    __import__('sys').modules, 'tensorflow_datasets', stand_in
+  )
+
+  def read(feature):
+    fields = settings(source='tfds', feature=feature)
+    return tfds._read(fields, pathlib.Path(), 'train').read(0)['image']
+
+  assert read('sketch').max() == 0
+  assert read('').min() == 1
+  with pytest.raises(errors.UserError, match=r"'image'.*photo, sketch"):
+    read('image')
