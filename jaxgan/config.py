@@ -78,7 +78,7 @@ def defaults() -> ml_collections.ConfigDict:
   config.keep_period = 0  # and every checkpoint at a multiple of this; 0: none
   config.init_from = ''  # workdir to take the first weights from
 
-  config.engine = 'auto'  # pmap on several devices of one process, else jit
+  config.engine = 'auto'  # pmap on several devices, jit on one
   config.steps_per_call = 1  # rounds per compiled call (a scan)
   return config
 

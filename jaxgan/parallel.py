@@ -7,8 +7,8 @@ the batch, its noise and its statistics global, so that the number of devices
 changes the result by rounding only.
 
 Several processes, of one machine or of many, run the same program on the
-devices of all: `jit` only. Every process calls every compiled function; only
-the first one writes.
+devices of all. Every process calls every compiled function; only the first one
+writes.
 """
 
 import contextlib
@@ -137,23 +137,32 @@ class Engine:
   def replicated(self) -> NamedSharding:
     return NamedSharding(self.mesh, PartitionSpec())
 
+  @property
+  def own(self) -> np.ndarray:
+    """Which of the devices are this process' own."""
+    here = jax.process_index()
+    return np.flatnonzero(
+      [device.process_index == here for device in self.mesh.devices.flat]
+    )
+
   def replicate(self, tree):
     """Copies of arrays on every device."""
     return jax.device_put(tree, self.replicated)
 
   def places(self, batch_size: int) -> np.ndarray:
     """Which examples of a batch are those of this process' devices."""
-    devices = self.mesh.devices.flat
-    parts = np.arange(batch_size).reshape(len(devices), -1)
-    own = [d.process_index == jax.process_index() for d in devices]
-    return parts[own].ravel()
+    return np.arange(batch_size).reshape(self.num_devices, -1)[self.own].ravel()
+
+  def by_device(self, tree):
+    """Arrays [own devices, ...], a row on each, as `pmap` takes them."""
+    mesh = jax.sharding.Mesh(self.mesh.devices[self.own], AXIS)
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(AXIS)))
 
   def split(self, batches):
     """Puts batches [rounds, draws, B, ...] on the devices, B divided.
 
     Of several processes each gives its own `places` of a batch.
     """
-    parts = self.num_devices
     if self.name == 'jit':
       split = NamedSharding(self.mesh, PartitionSpec(None, None, AXIS))
       # A move by name that `transfer_guard` takes for a silent one.
@@ -163,22 +172,32 @@ class Engine:
           for name, x in batches.items()
         }
 
-    def by_device(x):
+    parts = len(self.own)
+
+    def first(x):
       rounds, draws, count, *shape = x.shape
       x = x.reshape(rounds, draws, parts, count // parts, *shape)
       return np.moveaxis(x, 2, 0)
 
-    return jax.device_put(
-      {name: by_device(x) for name, x in batches.items()},
-      NamedSharding(self.mesh, PartitionSpec(AXIS)),
-    )
+    return self.by_device({name: first(x) for name, x in batches.items()})
+
+  def everywhere(self, tree):
+    """Replicated arrays of this process' devices as arrays of all."""
+
+    def join(x):
+      parts = [shard.data for shard in x.addressable_shards]
+      return jax.make_array_from_single_device_arrays(
+        x.shape, self.replicated, parts
+      )
+
+    return jax.tree.map(join, tree)
 
 
 def make(name: str, batch_size: int, devices=None) -> Engine:
   """The engine `name` ('auto', 'jit' or 'pmap') on all devices.
 
   Raises:
-    UserError: if the batch can't be divided, or for 'pmap' of many processes.
+    UserError: if the batch can't be divided.
   """
   devices = devices or jax.devices()
   if batch_size % len(devices):
@@ -186,14 +205,8 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
       f'batch_size={batch_size} is not divisible by the {len(devices)} '
       'devices; choose a multiple'
     )
-  several = jax.process_count() > 1
-  if several and name == 'pmap':
-    raise errors.UserError(
-      f"engine='pmap' is for one process and there are {jax.process_count()}; "
-      "set engine='jit'"
-    )
   if name == 'auto':
-    name = 'jit' if several or len(devices) == 1 else 'pmap'
+    name = 'jit' if len(devices) == 1 else 'pmap'
   mesh = jax.make_mesh(
     (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
   )
@@ -290,11 +303,11 @@ def compile_rounds(
     donate_argnums=1,
     devices=list(engine.mesh.devices.flat),
   )
-  shard = jax.device_put(
-    np.arange(shards, dtype=np.uint32),
-    NamedSharding(engine.mesh, PartitionSpec(AXIS)),
-  )
-  return _bounded(engine, functools.partial(mapped, shard))
+  mapped = functools.partial(mapped, engine.by_device(np.uint32(engine.own)))
+  if jax.process_count() == 1:
+    return _bounded(engine, mapped)
+  # What `pmap` returns has forgotten that others have it too.
+  return _bounded(engine, lambda *inputs: engine.everywhere(mapped(*inputs)))
 
 
 def _compiler_options() -> dict[str, object] | None:

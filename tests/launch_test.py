@@ -578,13 +578,6 @@ def test_one_process_connects_to_nothing(monkeypatch):
     parallel.connect()
 
 
-def test_several_processes_are_jit(monkeypatch):
-  monkeypatch.setattr('jax.process_count', lambda: 2)
-  assert parallel.make('auto', 8).name == 'jit'
-  with pytest.raises(errors.UserError, match="engine='pmap'"):
-    parallel.make('pmap', 8)
-
-
 def test_a_process_reads_its_part_of_every_batch():
   settings = config_lib.defaults().data
   settings.name = 'random'
@@ -603,17 +596,24 @@ def test_a_process_reads_its_part_of_every_batch():
       )
 
 
+SMALL = [
+  *['--config.generator.widths=(16,)', '--config.discriminator.widths=(16,)'],
+  *['--config.penalties.r1=0.0', '--config.steps_per_call=1'],
+  *['--config.log_every=5', '--config.sample_every=10'],
+  *['--config.checkpoint_every=10'],
+]
+
+
 @contextlib.contextmanager
-def train(script, workdir, *flags, devices):
-  """Two processes of multiprocess.sh, or one of local.sh, on CPU devices."""
+def train(workdir, *flags, devices, processes=1, config=CONFIG):
+  """Processes of multiprocess.sh, or one of local.sh, on CPU devices each."""
+  script = ['launch/local.sh']
+  if processes > 1:
+    script = ['launch/multiprocess.sh', '-n', str(processes)]
   process = subprocess.Popen(
     [
-      *[f'launch/{script}', CONFIG, f'--workdir={workdir}'],
-      *['--config.generator.widths=(16,)', '--config.steps_per_call=1'],
-      *['--config.discriminator.widths=(16,)', '--config.penalties.r1=0.0'],
-      *['--config.data.source=embedded', '--config.log_every=5'],
-      *['--config.sample_every=10', '--config.checkpoint_every=10'],
-      *['--config.engine=jit', *flags],
+      *[*script, config, f'--workdir={workdir}'],
+      *['--config.data.source=embedded', *flags],
     ],
     cwd=ROOT,
     env=os.environ
@@ -621,6 +621,7 @@ def train(script, workdir, *flags, devices):
       'JAXGAN_PYTHON': sys.executable,
       'JAX_NUM_CPU_DEVICES': str(devices),
       'XLA_FLAGS': '',
+      'NPROC': '16',  # threads: a collective needs one of each device
     },
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
@@ -645,36 +646,85 @@ def lines_of(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
+def same_numbers(left, right):
+  """Up to rounding."""
+  for ours, theirs in zip(lines_of(left), lines_of(right), strict=True):
+    assert ours.keys() == theirs.keys()
+    for name in ours.keys() - {'steps_per_second'}:
+      assert ours[name] == pytest.approx(theirs[name], rel=2e-3, abs=2e-4), name
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_processes_train_as_one_does(tmp_path):
+@pytest.mark.parametrize('engine', ['jit', 'pmap'])
+def test_two_processes_train_as_one_does(engine, tmp_path):
   """Data on the device, then streamed, after a restart."""
   two, one = tmp_path / 'two', tmp_path / 'one'
+  engine = f'--config.engine={engine}'
   for flags in (
-    ['--config.num_steps=10'],
-    ['--config.num_steps=20', '--config.data.resident_bytes=0'],
+    [*SMALL, engine, '--config.num_steps=10'],
+    [*SMALL, engine, '--config.num_steps=20', '--config.data.resident_bytes=0'],
   ):
-    with train('multiprocess.sh', two, *flags, devices=2) as process:
+    with train(two, *flags, devices=2, processes=2) as process:
       code, output = finish(process)
     assert code == 0, output
     assert output.count('checkpoint verified') == 1  # one of them speaks
-  with train('local.sh', one, *flags[:1], devices=4) as process:
+  with train(one, *flags[:-1], devices=4) as process:
     code, output = finish(process)
   assert code == 0, output
   assert len(lines_of(two)) == 4
-  for ours, theirs in zip(lines_of(two), lines_of(one), strict=True):
-    assert ours.keys() == theirs.keys()
-    for name in ours.keys() - {'steps_per_second'}:
-      assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-4), name
+  same_numbers(two, one)
   for name in ('samples/step_00000020.png', 'curves.png', 'checkpoints/20'):
     assert (two / name).exists()
+
+
+NETWORKS = {
+  'gan_mnist': [],
+  'dcgan_mnist': ['--config.discriminator.norm=batch'],
+  'wgan_mnist:gp': ['--config.discriminator_steps=2'],
+  'cgan_mnist': [],
+  'autoencoder_mnist': [],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize('name', NETWORKS)
+def test_a_run_wanders_between_machines(name, tmp_path):
+  """Each goes on with the checkpoint of the one before."""
+  file, _, variant = name.partition(':')
+  config = f'--config=configs/{file}.py:{variant}'
+  small = [*NETWORKS[name], '--config.batch_size=16', '--config.log_every=1']
+  small += ['--config.sample_every=0', '--config.eval_every=0']
+  small += ['--config.steps_per_call=1', '--config.checkpoint_every=0']
+  for player, (units, channels) in {
+    'generator': ((16, 16, 16), (8, 4)),
+    'discriminator': ((16, 16, 16), (4, 8)),
+    'encoder': ((16,), None),
+    'decoder': ((16,), None),
+  }.items():
+    if (player in ('encoder', 'decoder')) == file.startswith('autoencoder'):
+      widths = channels if 'dcgan' in file or 'wgan' in file else units
+      small += [f'--config.{player}.widths={widths}']
+  one, many = tmp_path / 'one', tmp_path / 'many'
+  machines = [(one, 6, 1, 1)]
+  machines += [(many, 2, 4, 2), (many, 3, 1, 1), (many, 4, 1, 8)]
+  machines += [(many, 6, 2, 4)]
+  for workdir, steps, processes, devices in machines:
+    flags = [*small, f'--config.num_steps={steps}']
+    with train(
+      *[workdir, *flags], devices=devices, processes=processes, config=config
+    ) as process:
+      code, output = finish(process)
+    assert code == 0, output
+  same_numbers(many, one)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_processes_stop_at_the_same_step(tmp_path):
-  flags = ['--config.num_steps=1000000']
-  with train('multiprocess.sh', tmp_path, *flags, devices=1) as process:
+  flags = [*SMALL, '--config.num_steps=1000000']
+  with train(tmp_path, *flags, devices=1, processes=2) as process:
     while process.poll() is None:
       if (tmp_path / 'metrics.jsonl').exists() and lines_of(tmp_path):
         break
