@@ -42,7 +42,9 @@ class JsonLines:
       kept = [
         line
         for line in text.splitlines(keepends=True)
-        if line.endswith('\n') and _step(line) <= step
+        if line.endswith('\n')
+        and (row := _parsed(line))
+        and row['step'] <= step
       ]
       if ''.join(kept) != text:
         write_atomically(path, ''.join(kept))
@@ -60,18 +62,32 @@ class JsonLines:
     self._file.close()
 
 
-def _step(line: str) -> float:
-  """The step of a line; infinite if it is damaged."""
+def _parsed(line: str) -> dict[str, float] | None:
+  """An object of a step and numbers; None if the line is damaged."""
   try:
-    return json.loads(line)['step']
-  except (ValueError, KeyError, TypeError):
-    return float('inf')
+    row = json.loads(line)
+  except (ValueError, RecursionError):
+    return None
+  if not isinstance(row, dict) or not isinstance(row.get('step'), int):
+    return None
+  numbers = (int, float, type(None))
+  return row if all(isinstance(v, numbers) for v in row.values()) else None
 
 
 def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
-  """All lines of a file that `JsonLines` wrote."""
-  text = path.read_text(encoding='utf-8')
-  return [json.loads(line) for line in text.splitlines()]
+  """The lines of a file that `JsonLines` wrote; damaged ones are left out."""
+  text = path.read_text(encoding='utf-8', errors='replace')
+  return [row for line in text.splitlines() if (row := _parsed(line))]
+
+
+def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
+  """Adds a line; one that was cut off before it stays apart."""
+  with path.open('ab+') as file:
+    if file.seek(0, os.SEEK_END):
+      file.seek(-1, os.SEEK_END)
+      if file.read(1) != b'\n':
+        file.write(b'\n')
+    file.write(json.dumps(values).encode() + b'\n')
 
 
 class TensorBoard:
