@@ -134,7 +134,9 @@ def _flag_problem(argv, error: Exception) -> errors.UserError:
     if known:
       return errors.UserError(known)
   # Of an error in a config file, ml_collections gives the whole traceback.
-  reason = (str(error).strip().splitlines() or [repr(error)])[-1].strip()
+  reason = str(error).strip() or repr(error)
+  if 'Traceback' in reason:
+    reason = reason.splitlines()[-1].strip()
   reason = reason.removeprefix(f'{errors.__name__}.UserError: ')
   if isinstance(error, flags.Error):
     return errors.UserError(reason)
@@ -163,7 +165,9 @@ def _known_fields(argv) -> str | None:
 
 
 def _fail(error: errors.UserError) -> None:
-  print(f'error: {error}', file=sys.stderr, flush=True)
+  # Names of files and fields may hold anything; a terminal obeys some of it.
+  said = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+  print(f'error: {said}', file=sys.stderr, flush=True)
   _leave(error.exit_code)
 
 
