@@ -416,6 +416,8 @@ def train(config, workdir) -> None:
       with jax.transfer_guard('disallow'):
         _loop(run, interrupts, checkpoints, writer, alive)
     except errors.NotFinite as error:
+      with contextlib.suppress(errors.StorageError):
+        checkpoints.wait()  # The last one may be half written.
       good = checkpoints.steps()
       last = f'step {good[0]}' if good else 'none'
       raise errors.NotFinite(

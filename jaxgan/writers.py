@@ -91,26 +91,47 @@ def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
 
 
 class TensorBoard:
-  """Event files. Later ones hide what an earlier run wrote after `step`."""
+  """Event files. Later ones hide what an earlier run wrote after `step`.
+
+  Written here and now: `tensorboardX.SummaryWriter` leaves it to a thread, and
+  waits for ever once that thread has died of a full disk or a clock that jumps.
+  """
 
   def __init__(self, folder: pathlib.Path, step: int):
-    import tensorboardX
+    from tensorboardX import event_file_writer
 
-    purge = None
-    if folder.exists():
-      purge = step + 1 if step else 0
-    self._writer = tensorboardX.SummaryWriter(str(folder), purge_step=purge)
+    is_resumed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    self._file = event_file_writer.EventsWriter(str(folder / 'events'))
+    if is_resumed:
+      from tensorboardX.proto import event_pb2
+
+      status = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+      self._write(step + 1 if step else 0, session_log=status)
+
+  def _write(self, step: int, **fields) -> None:
+    from tensorboardX.proto import event_pb2
+
+    event = event_pb2.Event(wall_time=time.time(), step=step, **fields)
+    self._file.write_event(event)
 
   def scalars(self, step, values):
+    from tensorboardX import summary
+
     for name, value in values.items():
-      self._writer.add_scalar(name, value, step)
+      self._write(step, summary=summary.scalar(name, value))
+    self._file.flush()
 
   def images(self, step, images):
+    from tensorboardX import summary
+
     for name, image in images.items():
-      self._writer.add_image(name, image, step, dataformats='HWC')
+      found = summary.image(name, image, dataformats='HWC')
+      self._write(step, summary=found)
+    self._file.flush()
 
   def close(self):
-    self._writer.close()
+    self._file.close()
 
 
 def most_telling(values: dict[str, float]) -> dict[str, float]:

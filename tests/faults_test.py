@@ -96,7 +96,7 @@ def test_13_a_workdir_that_can_not_be_written_to():
 def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):  # noqa: F811
   """Begun on four, gone on with one: the run of eight, up to rounding."""
   make = parallel.make
-  for count, num_steps in ((4, 5), (1, 12)):
+  for count, num_steps in ((4, 6), (1, 12)):
     monkeypatch.setattr(
       parallel,
       'make',

@@ -10,7 +10,9 @@ import os
 import pathlib
 import pickle
 import socket
+import sys
 import tempfile
+from unittest import mock
 
 import hypothesis
 import numpy as np
@@ -159,7 +161,8 @@ def test_overrides_are_taken_or_refused_in_one_line(overrides):
   argv = ['main', CONFIG]
   argv += [f'--config.{name}={value}' for name, value in overrides]
   try:
-    values(argv)
+    with mock.patch.object(sys, 'argv', argv):  # ml_collections looks there.
+      values(argv)
   except Exception as error:
     said = main._flag_problem(argv, error)
   else:
