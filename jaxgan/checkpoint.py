@@ -22,6 +22,7 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -60,6 +61,17 @@ def digests(tree) -> dict[str, str]:
     digest.update(f'{leaf.dtype} {leaf.shape}'.encode())
     digest.update(leaf.tobytes())
     found[path] = digest.hexdigest()
+  return found
+
+
+def not_finite(tree) -> dict[str, str]:
+  """How many numbers are not, of every array that has any, by its path."""
+  found = {}
+  for path, leaf in _paths(tree).items():
+    if jnp.issubdtype(leaf.dtype, jnp.inexact):
+      bad = int(np.size(leaf) - np.isfinite(leaf).sum())
+      if bad:
+        found[path] = f'{bad} of {np.size(leaf)}'
   return found
 
 
@@ -154,9 +166,12 @@ class Checkpoints:
     """Starts to write a checkpoint; does nothing if the step has one.
 
     Raises:
+      NotFinite: if an array of the state is not; nothing is written.
       StorageError: if this save or the one before it failed.
     """
     host = jax.tree.map(np.array, jax.device_get(state))  # not a view
+    if bad := not_finite(host):
+      raise errors.NotFinite(f'step {step}: {", ".join(list(bad)[:5])}')
     meta = {'schema': SCHEMA, 'step': step, **meta}
     self.wait()
     try:
@@ -251,13 +266,19 @@ class Checkpoints:
         'another step'
       ) from error
 
-  def restore(self, like):
+  def restore(self, like, before: int | None = None):
     """The newest valid checkpoint, or None if there never was one.
+
+    Args:
+      like: see `read`.
+      before: only steps below this one are looked at.
 
     Raises:
       StorageError: if there are checkpoints and none is valid.
     """
     for step in self.steps():
+      if before is not None and step >= before:
+        continue
       try:
         return self.read(step, like)
       except errors.UserError:

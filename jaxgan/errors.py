@@ -35,6 +35,20 @@ class Stopped(Exception):
     self.exit_code = 128 + number
 
 
+def out_of_memory(error: Exception) -> UserError | None:
+  """What to lower, if the error says that memory ran out; else None."""
+  said = str(error) or type(error).__name__
+  signs = ('RESOURCE_EXHAUSTED', 'Out of memory', 'out of memory')
+  if not isinstance(error, MemoryError) and not any(s in said for s in signs):
+    return None
+  reason = next((s for s in said.splitlines() if s.strip()), said).strip()[:200]
+  return UserError(
+    f'memory ran out ({reason}); lower batch_size, the widths of the networks, '
+    'data.image_size or steps_per_call, or set data.resident_bytes=0 to stream '
+    'the data. Checkpoints are as they were'
+  )
+
+
 def unknown(field: str, value, known) -> UserError:
   """The error for a name that is not in a table."""
   names = ', '.join(sorted(str(name) or "''" for name in known))

@@ -11,7 +11,6 @@ generator would get, are printed beside it.
 """
 
 import dataclasses
-import json
 import pathlib
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from jaxgan import data, errors, parallel, sample, scores, trained
+from jaxgan import data, errors, parallel, sample, scores, trained, writers
 from jaxgan import features as features_lib
 from jaxgan.data import sampling
 from jaxgan.scores import Images
@@ -159,7 +158,7 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
     line |= judge.named(found)
     line['features_error'] = judge.features.error
     line['seconds'] = time.monotonic() - began
-    _append(workdir / FILE, line)
+    writers.append_json_line(workdir / FILE, line)
     picture = grid.draw(
       sampling.to_float(judge.neighbours(fake)),
       f'step {step:,}  samples and their {NEIGHBOURS} nearest training images',
@@ -194,7 +193,10 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
           f'are {sorted(known)}, all and newest'
         )
       chosen.append(int(part))
-  done = {line['step'] for line in _lines(workdir / FILE)}
+  path = workdir / FILE
+  done = set()
+  if path.exists():
+    done = {line['step'] for line in writers.read_json_lines(path)}
   yield from sorted(chosen)
   done |= set(chosen)
   while request.follow and max(done, default=0) < config.num_steps:
@@ -203,17 +205,6 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
     done |= set(new)
     if not new:
       time.sleep(POLL_SECONDS)
-
-
-def _lines(path: pathlib.Path) -> list[dict]:
-  if not path.exists():
-    return []
-  return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _append(path: pathlib.Path, line) -> None:
-  with path.open('a', encoding='utf-8') as file:
-    file.write(json.dumps(line) + '\n')
 
 
 def _held_out(workdir, run: trained.Run, request: Request) -> dict[str, float]:
@@ -236,7 +227,7 @@ def _held_out(workdir, run: trained.Run, request: Request) -> dict[str, float]:
   step = int(run.state.step)
   line = {'step': step, 'images': step * run.config.batch_size}
   line |= {f'{name}/{size}-test': value for name, value in found.items()}
-  _append(workdir / FILE, line)
+  writers.append_json_line(workdir / FILE, line)
   rows = [[name, f'{value:.4g}'] for name, value in found.items()]
   print(_markdown([f'step {step:,}, {size:,} test images', 'score'], rows))
   return line

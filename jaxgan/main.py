@@ -5,8 +5,8 @@
 
 Exit codes: 0 done, and the last checkpoint is verified; 1 a bug; 2 a wrong
 flag, config, workdir or data; 3 a value that is not finite; 4 a checkpoint that
-can't be written or read; 130 after Ctrl-C and 143 after SIGTERM, with the state
-saved.
+can't be written or read; 5 processes that do not answer; 130 after Ctrl-C and
+143 after SIGTERM, with the state saved.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
 _MODE = flags.DEFINE_enum(
-  'mode', 'train', ['train', 'sample', 'evaluate'], 'What to do.'
+  'mode', 'train', ['train', 'sample', 'evaluate', 'replay'], 'What to do.'
 )
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
@@ -78,10 +78,17 @@ _EVALUATE = [
     'features', None, 'Of images: classifier, or inception:PATH (classifier).'
   ),
 ]
+# Of --mode=replay; see `jaxgan.postmortem`.
+_REPLAY = [
+  flags.DEFINE_integer(
+    'round', None, 'The last to try, shown even if finite (all of the run).'
+  ),
+]
 _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
   'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+  'replay': _REPLAY,
 }
 
 LONGEST_NAME = 80
@@ -127,7 +134,9 @@ def _flag_problem(argv, error: Exception) -> errors.UserError:
     if known:
       return errors.UserError(known)
   # Of an error in a config file, ml_collections gives the whole traceback.
-  reason = (str(error).strip().splitlines() or [repr(error)])[-1].strip()
+  reason = str(error).strip() or repr(error)
+  if 'Traceback' in reason:
+    reason = reason.splitlines()[-1].strip()
   reason = reason.removeprefix(f'{errors.__name__}.UserError: ')
   if isinstance(error, flags.Error):
     return errors.UserError(reason)
@@ -156,7 +165,9 @@ def _known_fields(argv) -> str | None:
 
 
 def _fail(error: errors.UserError) -> None:
-  print(f'error: {error}', file=sys.stderr, flush=True)
+  # Names of files and fields may hold anything; a terminal obeys some of it.
+  said = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+  print(f'error: {said}', file=sys.stderr, flush=True)
   _leave(error.exit_code)
 
 
@@ -218,6 +229,11 @@ def main(argv) -> None:
     }
     evaluate.evaluate(_WORKDIR.value, evaluate.Request(**given))
     return
+  if mode == 'replay':
+    from jaxgan import postmortem
+
+    postmortem.replay(_WORKDIR.value, flags.FLAGS['round'].value)
+    return
   flag = flags.FLAGS['config']
   if not flag.present:
     raise errors.UserError('--config is missing; try configs/gan_mnist.py')
@@ -254,7 +270,9 @@ def _run(argv) -> None:
   except errors.Stopped as stop:
     print(stop, flush=True)
     sys.exit(stop.exit_code)
-  except Exception:
+  except Exception as error:
+    if lower := errors.out_of_memory(error):
+      _fail(lower)
     if not _is_connected():
       raise
     traceback.print_exc()

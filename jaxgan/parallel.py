@@ -26,7 +26,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jaxgan import errors
+from jaxgan import deadline, errors
 from jaxgan.data import sampling
 
 _logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ AXIS = 'data'
 # Forced CPU devices outnumber the cores, and their collectives deadlock when
 # too many calls are in flight.
 CPU_CALLS_IN_FLIGHT = 4
+CONNECT_SECONDS = 300
 
 
 def use_compilation_cache() -> None:
@@ -60,25 +61,44 @@ def connect() -> None:
   and port of the first process, comes with JAX_NUM_PROCESSES and
   JAX_PROCESS_ID; or JAXGAN_DISTRIBUTED is 1 and JAX finds all three by itself,
   as it does under SLURM, on TPU pods and in Kubernetes. Without either this is
-  a run of one process, and nothing happens.
+  a run of one process, and nothing happens. Processes that have not met after
+  JAXGAN_CONNECT_SECONDS (300) end with a message.
 
   Raises:
     UserError: if a variable is missing or is no number.
   """
   if os.environ.get('JAXGAN_DISTRIBUTED') == '1':
     try:
-      jax.distributed.initialize()
+      with _met_in_time() as seconds:
+        jax.distributed.initialize(initialization_timeout=seconds)
     except ValueError as error:
       raise errors.UserError(
         f'JAXGAN_DISTRIBUTED=1: JAX finds no cluster here ({error}); set '
         'JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID'
       ) from None
   elif os.environ.get('JAX_COORDINATOR_ADDRESS'):
-    jax.distributed.initialize(
-      num_processes=_number('JAX_NUM_PROCESSES'),
-      process_id=_number('JAX_PROCESS_ID'),
-      cluster_detection_method='deactivate',
-    )
+    with _met_in_time() as seconds:
+      jax.distributed.initialize(
+        num_processes=_number('JAX_NUM_PROCESSES'),
+        process_id=_number('JAX_PROCESS_ID'),
+        cluster_detection_method='deactivate',
+        initialization_timeout=seconds,
+      )
+
+
+@contextlib.contextmanager
+def _met_in_time():
+  """Ends the process if the block takes too long; gives JAX's own time-out."""
+  seconds = deadline.seconds('JAXGAN_CONNECT_SECONDS', CONNECT_SECONDS)
+  address = os.environ.get('JAX_COORDINATOR_ADDRESS') or 'their address'
+  said = (
+    f'the processes did not meet at {address} in {seconds} s; see that all are '
+    'started, that process 0 is at this address and that its port is open, or '
+    'set JAXGAN_CONNECT_SECONDS to more'
+  )
+  with deadline.Deadline(seconds, said, stacks=False):
+    # JAX would abort without a word of this; it comes later.
+    yield (seconds or 365 * 86_400) + 60
 
 
 def _number(variable: str) -> int:

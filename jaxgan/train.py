@@ -21,6 +21,7 @@ import numpy as np
 from jaxgan import (
   checkpoint,
   data,
+  deadline,
   errors,
   parallel,
   steps,
@@ -40,6 +41,7 @@ _logger = logging.getLogger(__name__)
 # Folded into the run's key for the latents of the grid.
 PREVIEW_STREAM = 2**31 - 1
 HELD_OUT_IMAGES = 1_000
+STALL_SECONDS = 7_200
 
 
 def due(step: int, every: int) -> bool:
@@ -157,7 +159,7 @@ class _Run:
     for name, (module, inputs) in self.algorithm.modules(self.method).items():
       print(summary.network(name, module, *inputs), end='\n\n', flush=True)
 
-  def start(self, checkpoints) -> None:
+  def start(self, checkpoints, before: int | None = None) -> None:
     """The first state, by the precedence of `jaxgan.checkpoint`."""
     init = jax.jit(
       functools.partial(self.algorithm.init, self.method),
@@ -172,7 +174,7 @@ class _Run:
     )
     # It renames what is damaged.
     with parallel.first_before_others():
-      restored = checkpoints.restore(like)
+      restored = checkpoints.restore(like, before)
     pending = {}
     if restored is not None:
       self.state, meta = restored
@@ -345,6 +347,22 @@ class _Run:
     )
 
 
+def reopen(config, workdir: pathlib.Path, before: int) -> _Run:
+  """A run as it was at its newest checkpoint below a step, to look at.
+
+  Args:
+    config: as recorded in the workdir.
+    workdir: of the run; nothing in it is changed.
+    before: the step.
+  """
+  run = _Run(config, workdir)
+  run.build()
+  with checkpoint.Checkpoints(workdir, read_only=True) as checkpoints:
+    run.start(checkpoints, before)
+  run.compile()
+  return run
+
+
 def train(config, workdir) -> None:
   """Trains in `workdir`, or goes on with what is there.
 
@@ -368,6 +386,15 @@ def train(config, workdir) -> None:
       stack.enter_context(record_lib.locked(workdir))
     run.build()
     run.describe()
+    allowed = deadline.seconds('JAXGAN_STALL_SECONDS', STALL_SECONDS)
+    alive = stack.enter_context(
+      deadline.Deadline(
+        allowed,
+        f'nothing moved for {allowed} s, see the stacks above: another process '
+        'may be stuck; start again to go on from the last checkpoint, or set '
+        'JAXGAN_STALL_SECONDS to more, or to 0',
+      )
+    )
     checkpoints = stack.enter_context(
       checkpoint.Checkpoints(
         workdir,
@@ -387,13 +414,16 @@ def train(config, workdir) -> None:
     try:
       # Whatever moves between host and device here does so by name.
       with jax.transfer_guard('disallow'):
-        _loop(run, interrupts, checkpoints, writer)
+        _loop(run, interrupts, checkpoints, writer, alive)
     except errors.NotFinite as error:
+      with contextlib.suppress(errors.StorageError):
+        checkpoints.wait()  # The last one may be half written.
       good = checkpoints.steps()
       last = f'step {good[0]}' if good else 'none'
       raise errors.NotFinite(
-        f'{error} is not finite; last good checkpoint: {last}. Lower the '
-        'learning rates or change the penalties in a new workdir'
+        f'{error} is not finite; last good checkpoint: {last}. Look at it with '
+        f'--mode=replay --workdir={workdir}; lower the learning rates or '
+        'change the penalties in a new workdir'
       ) from None
     finally:
       try:
@@ -405,13 +435,14 @@ def train(config, workdir) -> None:
   print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
 
 
-def _loop(run: _Run, interrupts, checkpoints, writer) -> None:
+def _loop(run: _Run, interrupts, checkpoints, writer, alive) -> None:
   """From the state at `run.step` to the last step, or to a signal."""
   config = run.config
   logged_at, logged_time = run.step, time.monotonic()
   if run.step > config.num_steps:
     print(f'already at step {run.step}, beyond num_steps={config.num_steps}')
   while True:
+    alive.moved()
     step = run.step
     is_last = step >= config.num_steps
     # The step that a run resumes from has been dealt with.

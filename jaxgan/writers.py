@@ -42,7 +42,9 @@ class JsonLines:
       kept = [
         line
         for line in text.splitlines(keepends=True)
-        if line.endswith('\n') and _step(line) <= step
+        if line.endswith('\n')
+        and (row := _parsed(line))
+        and row['step'] <= step
       ]
       if ''.join(kept) != text:
         write_atomically(path, ''.join(kept))
@@ -60,41 +62,76 @@ class JsonLines:
     self._file.close()
 
 
-def _step(line: str) -> float:
-  """The step of a line; infinite if it is damaged."""
+def _parsed(line: str) -> dict[str, float] | None:
+  """An object of a step and numbers; None if the line is damaged."""
   try:
-    return json.loads(line)['step']
-  except (ValueError, KeyError, TypeError):
-    return float('inf')
+    row = json.loads(line)
+  except (ValueError, RecursionError):
+    return None
+  if not isinstance(row, dict) or not isinstance(row.get('step'), int):
+    return None
+  numbers = (int, float, type(None))
+  return row if all(isinstance(v, numbers) for v in row.values()) else None
 
 
 def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
-  """All lines of a file that `JsonLines` wrote."""
-  text = path.read_text(encoding='utf-8')
-  return [json.loads(line) for line in text.splitlines()]
+  """The lines of a file that `JsonLines` wrote; damaged ones are left out."""
+  text = path.read_text(encoding='utf-8', errors='replace')
+  return [row for line in text.splitlines() if (row := _parsed(line))]
+
+
+def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
+  """Adds a line; one that was cut off before it stays apart."""
+  with path.open('ab+') as file:
+    if file.seek(0, os.SEEK_END):
+      file.seek(-1, os.SEEK_END)
+      if file.read(1) != b'\n':
+        file.write(b'\n')
+    file.write(json.dumps(values).encode() + b'\n')
 
 
 class TensorBoard:
-  """Event files. Later ones hide what an earlier run wrote after `step`."""
+  """Event files. Later ones hide what an earlier run wrote after `step`.
+
+  Written here and now: `tensorboardX.SummaryWriter` leaves it to a thread, and
+  waits for ever once that thread has died of a full disk or a clock that jumps.
+  """
 
   def __init__(self, folder: pathlib.Path, step: int):
-    import tensorboardX
+    from tensorboardX import event_file_writer
 
-    purge = None
-    if folder.exists():
-      purge = step + 1 if step else 0
-    self._writer = tensorboardX.SummaryWriter(str(folder), purge_step=purge)
+    is_resumed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    self._file = event_file_writer.EventsWriter(str(folder / 'events'))
+    if is_resumed:
+      from tensorboardX.proto import event_pb2
+
+      status = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+      self._write(step + 1 if step else 0, session_log=status)
+
+  def _write(self, step: int, **fields) -> None:
+    from tensorboardX.proto import event_pb2
+
+    event = event_pb2.Event(wall_time=time.time(), step=step, **fields)
+    self._file.write_event(event)
 
   def scalars(self, step, values):
+    from tensorboardX import summary
+
     for name, value in values.items():
-      self._writer.add_scalar(name, value, step)
+      self._write(step, summary=summary.scalar(name, value))
+    self._file.flush()
 
   def images(self, step, images):
+    from tensorboardX import summary
+
     for name, image in images.items():
-      self._writer.add_image(name, image, step, dataformats='HWC')
+      found = summary.image(name, image, dataformats='HWC')
+      self._write(step, summary=found)
+    self._file.flush()
 
   def close(self):
-    self._writer.close()
+    self._file.close()
 
 
 def most_telling(values: dict[str, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Pictures of any kind to uint8 arrays of one shape, and nothing unsafe."""
 
+import os
 import warnings
 
 import numpy as np
@@ -8,6 +9,10 @@ from PIL import Image, ImageOps
 from jaxgan import errors
 
 RESIZES = ('crop', 'stretch')
+# Pillow looks at the content and not at the name; of some formats, as EPS, it
+# would leave the decoding to another program.
+FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'PNG', 'PPM', 'TIFF', 'WEBP')
+MOST_BYTES = 2**28
 GREY_MODES = ('1', 'L', 'LA', 'La', 'I', 'F')
 
 
@@ -20,13 +25,22 @@ def open_header(path, max_pixels: int) -> Image.Image:
   """Opens a picture without decoding it.
 
   Raises:
-    DataError: with the path, if it is no picture or larger than `max_pixels`.
+    DataError: with the path, if it is no picture of `FORMATS`, or larger than
+      `max_pixels` or `MOST_BYTES`.
   """
+  try:
+    num_bytes = os.stat(path).st_size
+  except OSError as error:
+    raise errors.DataError(f'{path}: unreadable ({error.strerror})') from None
+  if num_bytes > MOST_BYTES:
+    raise errors.DataError(
+      f'{path}: {num_bytes} bytes are more than the {MOST_BYTES} of a picture'
+    )
   with warnings.catch_warnings():
     # Pillow only warns of pictures that are large beyond reason; we refuse.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     try:
-      picture = Image.open(path)
+      picture = Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError:
       raise errors.DataError(f'{path}: absurdly large picture') from None
     except Exception as error:  # Pillow's plugins raise whatever they like.

@@ -116,7 +116,14 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   shape = _shape(settings, features[key].shape)
 
   def read(place):
-    example = source[place]
+    try:
+      example = source[place]
+    except Exception as error:  # Damaged shards fail with anything.
+      reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
+      raise errors.DataError(
+        f'{folder}: example {place} is damaged ({reason}); remove the folder '
+        'and prepare the set again'
+      ) from None
     pixels = np.asarray(example[key])
     found = {'image': images.conform(pixels, shape, settings.resize)}
     if label:

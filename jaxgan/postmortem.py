@@ -1,0 +1,106 @@
+"""--mode=replay: the round that was not finite once more, and what it holds.
+
+A run is a pure function of its config and data, and all its checkpoints are
+finite: the same calls from the newest one lead to the same round. Reads the
+workdir and writes nothing.
+"""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import checkpoint, errors, parallel, train
+from jaxgan import config as config_lib
+from jaxgan import record as record_lib
+from jaxgan.data import sampling
+
+
+def replay(workdir, until: int | None = None) -> None:
+  """Goes on from a checkpoint to the first round that is not finite.
+
+  Args:
+    workdir: of the run.
+    until: a round that is shown also if it is finite; by default all rounds of
+      the run are tried.
+
+  Raises:
+    NotFinite: when the round is found, after what it holds is printed.
+    UserError: if there is no run, or no such round.
+  """
+  workdir = pathlib.Path(workdir).absolute()
+  record = record_lib.read(workdir)
+  if record is None:
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} holds no run; give the --workdir of one'
+    )
+  config = config_lib.from_json(record['config'])
+  config.eval_images = 0  # No judge: it has no part in a round.
+  last = config.num_steps if until is None else until
+  if not 1 <= last <= config.num_steps:
+    raise errors.UserError(f'--round={until} must be in 1..{config.num_steps}')
+  parallel.use_compilation_cache()
+  run = train.reopen(config, workdir, last)
+  print(f'from step {run.step}')
+  while run.step < last:
+    rounds = train.rounds_until_due(run.step, config)
+    before = jax.tree.map(jnp.copy, run.state)
+    data = run.feed(rounds)
+    run.state, metrics = run.call(rounds)(run.state, data, run.seed)
+    metrics = {k: np.asarray(v) for k, v in jax.device_get(metrics).items()}
+    finite = np.all([np.isfinite(v) for v in metrics.values()], axis=0)
+    run.step += rounds
+    if not finite.all() or run.step >= last:
+      _show(run, before, rounds, metrics, finite, last)
+  print(f'rounds up to {last} are finite')
+
+
+def _show(run, state, rounds: int, metrics, finite, last: int) -> None:
+  """Prints one of the rounds of a call, which began with `state`."""
+  first = run.step - rounds
+  place = last - first - 1 if finite.all() else int(np.argmin(finite))
+  place = min(place, rounds - 1)
+  for step in range(first, first + place + 1):
+    state_before, batch = jax.device_get(state), _batch(run, step)
+    data = run.data if run.resident else run.engine.split(batch)
+    state, _ = run.call(1)(state, data, run.seed)
+  number = first + place + 1
+  print(f'round {number}')
+  for name, values in batch.items():
+    values = np.asarray(sampling.to_float(values))
+    low, high = values.min(), values.max()
+    print(f'  batch, {name}: {list(values.shape[2:])} in [{low:g}, {high:g}]')
+  for when, tree in (('before', state_before), ('after', state)):
+    bad = checkpoint.not_finite(jax.device_get(tree))
+    listed = ''.join(f'\n    {path}: {said}' for path, said in bad.items())
+    print(f'  state {when} it: {"not finite:" + listed if bad else "finite"}')
+  print('  metrics:')
+  for name, values in sorted(metrics.items()):
+    print(f'    {name}: {values[place]:g}')
+  wrong = [name for name, v in metrics.items() if not np.isfinite(v[place])]
+  if wrong:
+    raise errors.NotFinite(f'round {number}: {", ".join(wrong)} is not finite')
+
+
+def _batch(run, step: int) -> dict[str, np.ndarray]:
+  """The examples of a round, [1, draws, B, ...] each."""
+  draws = run.algorithm.draws(run.method)
+  size, config = run.config.batch_size, run.config
+  rows = [
+    sampling.host_examples(
+      config.seed,
+      step * draws + draw,
+      size,
+      run.dataset.size,
+      config.data.shuffle,
+    )
+    for draw in range(draws)
+  ]
+  read = [run.dataset.read(int(row)) for row in np.concatenate(rows)]
+  return {
+    name: np.stack([example[name] for example in read]).reshape(
+      1, draws, size, *np.shape(read[0][name])
+    )
+    for name in read[0]
+  }

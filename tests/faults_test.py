@@ -1,0 +1,365 @@
+"""Faults, numbered as in docs/faults.md: what a user sees, and what is kept.
+
+Those that need processes of their own are in `faults_processes_test.py`; those
+that other files hold are named in the table.
+"""
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from train_test import (
+  assert_same_run,
+  digests,
+  lines,
+  small,
+  unbroken,  # noqa: F401
+)
+
+from jaxgan import (
+  checkpoint,
+  data,
+  deadline,
+  discriminate,
+  errors,
+  parallel,
+  postmortem,
+  train,
+  writers,
+)
+from jaxgan import state as state_lib
+from jaxgan.data import dataset, sampling, toy
+
+
+def contents(folder):
+  """All files below a folder, and what is in them."""
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in folder.rglob('*')
+    if path.is_file()
+  }
+
+
+# 8: the newest checkpoint's files, one by one.
+
+HARMS = {
+  'cut': lambda path: os.truncate(path, path.stat().st_size // 2),
+  'emptied': lambda path: os.truncate(path, 0),
+  'deleted': lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize(
+  'harm',
+  [
+    'cut',
+    *(pytest.param(h, marks=pytest.mark.slow) for h in HARMS if h[0] != 'c'),
+  ],
+)
+def test_08_any_file_of_the_newest_checkpoint(harm, unbroken, tmp_path):  # noqa: F811
+  """As after a loss of power: no wrong number is ever read."""
+  expected = {}
+  for step in (12, 10):
+    state, _ = checkpoint.load(unbroken, None, step)
+    expected[step] = checkpoint.digests(state)
+  newest = unbroken / 'checkpoints' / '12'
+  names = [p.relative_to(newest) for p in newest.rglob('*') if p.is_file()]
+  assert len(names) > 10
+  found = set()
+  for name in names:
+    copy = tmp_path / 'run' / 'checkpoints'
+    shutil.copytree(unbroken / 'checkpoints', copy)
+    HARMS[harm](copy / '12' / name)
+    state, meta = checkpoint.load(tmp_path / 'run', None)
+    assert checkpoint.digests(state) == expected[meta['step']], name
+    found.add(meta['step'])
+    shutil.rmtree(copy)
+  # Empty marks of orbax may be cut; most files may not.
+  assert 10 in found
+
+
+def test_13_a_workdir_that_can_not_be_written_to():
+  with pytest.raises(errors.UserError, match=r'/proc/run.*choose another'):
+    train.train(small(), '/proc/run')
+
+
+def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):  # noqa: F811
+  """Begun on four, gone on with one: the run of eight, up to rounding."""
+  make = parallel.make
+  for count, num_steps in ((4, 6), (1, 12)):
+    monkeypatch.setattr(
+      parallel,
+      'make',
+      lambda name, size, count=count: make(name, size, jax.devices()[:count]),
+    )
+    train.train(small(num_steps=num_steps, sample_every=0), tmp_path)
+  ours = {row['step']: row for row in lines(tmp_path)}
+  for theirs in lines(unbroken)[1:]:
+    for name, value in ours[theirs['step']].items():
+      np.testing.assert_allclose(value, theirs[name], rtol=1e-2, atol=1e-3)
+
+
+def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):  # noqa: F811
+  """Refused and left as it is; other versions in config.json are not."""
+  shutil.copytree(unbroken, tmp_path / 'run')
+  path = tmp_path / 'run' / 'config.json'
+  record = json.loads(path.read_text())
+  record['versions']['jax'] = '0.1.0'
+  path.write_text(json.dumps(record))
+  train.train(small(), tmp_path / 'run')
+  assert digests(tmp_path / 'run') == digests(unbroken)
+  path = tmp_path / 'run' / 'checkpoints' / '12' / 'meta' / 'metadata'
+  meta = json.loads(path.read_text())
+  path.write_text(json.dumps(meta | {'schema': 99}))
+  with pytest.raises(errors.UserError, match='has format 99 and this version'):
+    train.train(small(), tmp_path / 'run')
+  assert checkpoint.Checkpoints(tmp_path / 'run').steps() == [12, 10, 5]
+
+
+# 30: NaN in the round after step 6, of which the last checkpoint is 5.
+
+
+def spoil_data(patch):
+  """NaN in the first example of that round."""
+
+  def load(settings, split):
+    found = toy.load(settings, split)
+    images = sampling.to_float(jnp.asarray(found.columns['image']))
+    images = np.array(images)
+    place = sampling.host_examples(0, 6, 16, found.size)[0]
+    images[place] = np.nan
+    return dataset.from_arrays(
+      'toy',
+      settings.name,
+      split,
+      images,
+      found.columns['label'],
+      found.spec.classes,
+    )
+
+  patch.setitem(data.SOURCES, 'toy', load)
+
+
+def spoil_gradients(patch):
+  move = state_lib.move
+
+  def spoiled(state, name, optimizer, grads, *others):
+    factor = jnp.where((state.step == 6) & (name == 'generator'), jnp.nan, 1.0)
+    grads = jax.tree.map(lambda g: g * factor, grads)
+    return move(state, name, optimizer, grads, *others)
+
+  patch.setattr(state_lib, 'move', spoiled)
+
+
+def spoil_loss(patch):
+  loss = discriminate.generator_loss
+
+  def spoiled(method, state, *outputs):
+    return loss(method, state, *outputs) / (state.step != 6)
+
+  patch.setattr(discriminate, 'generator_loss', spoiled)
+
+
+SPOILT = {
+  'data': (spoil_data, 'discriminator/loss', 'batch, image: .* in .nan, nan'),
+  'gradients': (
+    spoil_gradients,
+    'generator/grad_norm',
+    'networks/generator/params',
+  ),
+  'loss': (spoil_loss, 'generator/loss', 'generator/loss: inf'),
+}
+
+
+@pytest.mark.parametrize(
+  'where',
+  [
+    'gradients',
+    *(pytest.param(w, marks=pytest.mark.slow) for w in ('data', 'loss')),
+  ],
+)
+def test_30_a_value_that_is_not_finite_is_replayed(
+  where, tmp_path, monkeypatch, capsys
+):
+  spoil, named, shown = SPOILT[where]
+  spoil(monkeypatch)
+  with pytest.raises(errors.NotFinite, match='--mode=replay') as caught:
+    train.train(small(sample_every=0), tmp_path)
+  assert str(caught.value).startswith('round 7: ')
+  assert named in str(caught.value)
+  assert 'last good checkpoint: step 5.' in str(caught.value)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [5]
+  before = contents(tmp_path)
+  capsys.readouterr()
+  with pytest.raises(errors.NotFinite, match='round 7: ') as caught:
+    postmortem.replay(tmp_path)
+  assert named in str(caught.value)
+  assert contents(tmp_path) == before
+  output = capsys.readouterr().out
+  assert 'from step 5' in output
+  assert 'state before it: finite' in output
+  assert re.search(shown, output)
+
+
+def test_30_any_round_can_be_looked_at(unbroken, capsys):  # noqa: F811
+  """As the run had it; that of a streamed run too."""
+  postmortem.replay(unbroken, 6)
+  output = capsys.readouterr().out
+  assert 'round 6\n' in output
+  assert 'rounds up to 6 are finite' in output
+  with pytest.raises(errors.UserError, match=r'--round=13 must be in 1\.\.12'):
+    postmortem.replay(unbroken, 13)
+
+
+def test_31_a_state_that_is_not_finite_is_never_saved(tmp_path):
+  """Also where no metric shows it."""
+  state = {'a': {'b': jnp.array([1.0, jnp.inf])}, 'step': jnp.int32(3)}
+  with (
+    checkpoint.Checkpoints(tmp_path) as checkpoints,
+    pytest.raises(errors.NotFinite, match='step 3: a/b'),
+  ):
+    checkpoints.save(3, state, {})
+  assert not checkpoint.Checkpoints(tmp_path).steps()
+
+
+@pytest.mark.slow
+def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
+  """It is named; once it is mended, the run ends as if nothing had been."""
+  rng = np.random.default_rng(0)
+  images = tmp_path / 'images'
+  images.mkdir()
+  for k in range(20):
+    pixels = rng.integers(0, 255, (8, 8), np.uint8)
+    Image.fromarray(pixels).save(images / f'{k}.png')
+  fields = {'data.source': 'folder', 'data.path': str(images)}
+  fields |= {'data.resident_bytes': 0, 'num_steps': 40, 'sample_every': 0}
+  train.train(small(**fields), tmp_path / 'unbroken')
+  good = (images / '7.png').read_bytes()
+  feed = train._Run.feed
+
+  def breaking(run, rounds):
+    if run.step == 10:
+      (images / '7.png').write_bytes(good[:40])
+    return feed(run, rounds)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train._Run, 'feed', breaking)
+    with pytest.raises(errors.DataError, match=r'7\.png: unreadable'):
+      train.train(small(**fields), tmp_path / 'run')
+  kept = checkpoint.Checkpoints(tmp_path / 'run').steps()
+  assert kept[0] >= 10
+  (images / '7.png').write_bytes(good)
+  train.train(small(**fields), tmp_path / 'run')
+  assert lines(tmp_path / 'run') == lines(tmp_path / 'unbroken')
+  assert digests(tmp_path / 'run') == digests(tmp_path / 'unbroken')
+
+
+def test_32_a_download_without_a_network(tmp_path, monkeypatch):
+  """Within seconds, and with the way to do without."""
+  for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
+    monkeypatch.setenv(name, 'http://127.0.0.1:9')
+  monkeypatch.delenv('NO_PROXY', raising=False)
+  monkeypatch.delenv('no_proxy', raising=False)
+  settings = small().data
+  settings.update(source='tfds', name='mnist', data_dir=str(tmp_path))
+  settings.download = True
+  with pytest.raises(errors.DataError, match=r'can not be reached.*manual_dir'):
+    data.load(settings)
+
+
+def test_34_nowhere_to_keep_compiled_programs(tmp_path, monkeypatch, caplog):
+  (tmp_path / 'file').touch()
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
+  with caplog.at_level(logging.WARNING, 'jaxgan'):
+    parallel.use_compilation_cache()
+  assert 'no compilation cache' in caplog.text
+
+
+def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):  # noqa: F811
+  """By a year back and forth, at every look: the run is the same."""
+  real, looks = time.time, iter(range(10**9))
+
+  def jumping():
+    return real() + (-1) ** next(looks) * 3e7
+
+  monkeypatch.setattr(time, 'time', jumping)
+  train.train(small(), tmp_path)
+  assert_same_run(tmp_path, unbroken)
+
+
+@pytest.mark.slow
+def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):  # noqa: F811
+  """The event files' folder is gone: what is trained is not."""
+  feed = train._Run.feed
+
+  def deleting(run, rounds):
+    if run.step == 6:
+      shutil.rmtree(run.workdir / 'tensorboard')
+      (run.workdir / 'metrics.jsonl').unlink()
+    return feed(run, rounds)
+
+  monkeypatch.setattr(train._Run, 'feed', deleting)
+  train.train(small(), tmp_path)
+  assert digests(tmp_path) == digests(unbroken)
+
+
+# What the matrix does not number.
+
+
+def test_memory_that_runs_out_says_what_to_lower():
+  said = (
+    'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nBufferAssignment'
+  )
+  found = errors.out_of_memory(RuntimeError(said))
+  assert 'lower batch_size' in str(found)
+  assert '\n' not in str(found)
+  assert errors.out_of_memory(MemoryError()) is not None
+  assert errors.out_of_memory(RuntimeError('another')) is None
+
+
+def test_what_does_not_move_is_ended():
+  """Its stacks and one line; a `moved` in time keeps it alive."""
+  program = (
+    'import time; from jaxgan import deadline; deadline.TICK = 0.05\n'
+    'with deadline.Deadline(1, "stuck here") as alive:\n'
+    '  for _ in range(30): time.sleep(0.05); alive.moved()\n'
+    '  print("moved", flush=True); time.sleep(60)\n'
+  )
+  found = subprocess.run(
+    [sys.executable, '-c', program],
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  assert found.returncode == deadline.EXIT_CODE
+  assert found.stdout == 'moved\n'
+  assert 'most recent call first' in found.stderr
+  assert found.stderr.splitlines()[-1] == 'error: stuck here'
+
+
+@pytest.mark.parametrize('value', ['-1', 'soon', '1e3', '9' * 10])
+def test_seconds_are_whole_numbers(value, monkeypatch):
+  monkeypatch.setenv('JAXGAN_STALL_SECONDS', value)
+  with pytest.raises(errors.UserError, match='must be a whole number'):
+    deadline.seconds('JAXGAN_STALL_SECONDS', 3)
+
+
+def test_lines_after_one_that_was_cut_off_are_kept(tmp_path):
+  path = tmp_path / 'eval.jsonl'
+  writers.append_json_line(path, {'step': 1, 'x': 0.5})
+  with path.open('a') as file:
+    file.write('{"step": 2, "x"')
+  writers.append_json_line(path, {'step': 3, 'x': None})
+  found = writers.read_json_lines(path)
+  assert found == [{'step': 1, 'x': 0.5}, {'step': 3, 'x': None}]
