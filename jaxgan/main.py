@@ -31,7 +31,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
 _MODE = flags.DEFINE_enum(
-  'mode', 'train', ['train', 'sample', 'evaluate'], 'What to do.'
+  'mode', 'train', ['train', 'sample', 'evaluate', 'export'], 'What to do.'
 )
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
@@ -82,6 +82,7 @@ _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
   'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+  'export': [],
 }
 
 LONGEST_NAME = 80
@@ -217,6 +218,11 @@ def main(argv) -> None:
       if flag.value is not None
     }
     evaluate.evaluate(_WORKDIR.value, evaluate.Request(**given))
+    return
+  if mode == 'export':
+    from jaxgan import export
+
+    print(export.export(_WORKDIR.value))
     return
   flag = flags.FLAGS['config']
   if not flag.present:
