@@ -2,6 +2,7 @@
 
   python -m jaxgan.main --config=configs/gan_mnist.py --workdir=runs/gan_mnist
   python -m jaxgan.main --mode=sample --workdir=runs/gan_mnist --num=64
+  python -m jaxgan.main --mode=export --workdir=runs/gan_mnist
 
 Exit codes: 0 done, and the last checkpoint is verified; 1 a bug; 2 a wrong
 flag, config, workdir or data; 3 a value that is not finite; 4 a checkpoint that

@@ -67,7 +67,7 @@ def test_the_readers_of_the_readme(digits):
   code = [reader + save.format(n) for n, reader in enumerate(readers)]
   alone(''.join(code), folder)
   run = trained.restore(workdir)
-  state = gan.settle(run.method, run.state)
+  state = jax.jit(gan.settle, static_argnums=0)(run.method, run.state)
   for n in range(2):
     with np.load(folder / f'found{n}.npz') as found:
       expected = gan.decode(run.method, state, found['a'])
@@ -129,9 +129,11 @@ def conditional():
     latent_size=6,
     num_classes=3,
   )
-  state = gan.settle(method, gan.init(method, jax.random.key(0)))
-  z, label = gan.latents(method, jax.random.key(1), 5), jnp.arange(5) % 3
-  return gan, method, state, (z, label), gan.decode(method, state, z, label)
+  prepare = lambda key: gan.settle(method, gan.init(method, key))
+  state = jax.jit(prepare)(jax.random.key(0))
+  z, label = jax.random.normal(jax.random.key(1), (5, 6)), jnp.arange(5) % 3
+  expected = jax.jit(gan.decode, static_argnums=0)(method, state, z, label)
+  return gan, method, state, (z, label), expected
 
 
 def variational():
