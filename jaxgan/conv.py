@@ -154,7 +154,7 @@ def _plain(x, w, geometry):
 
 
 def _plain_transposed(y, w, geometry):
-  shape = (len(y), *geometry.size, w.shape[2])
+  shape = (y.shape[0], *geometry.size, w.shape[2])
   like = jax.ShapeDtypeStruct(shape, y.dtype)
   return jax.linear_transpose(lambda x: _plain(x, w, geometry), like)(y)[0]
 
@@ -227,7 +227,7 @@ def _as_pixels(y, w, geometry):
     [jnp.stack([phase(r, c) for c in range(s)], axis=3) for r in range(s)],
     axis=2,
   )
-  x = x.reshape(len(y), blocks[0] * s, blocks[1] * s, inner)
+  x = x.reshape(y.shape[0], blocks[0] * s, blocks[1] * s, inner)
   return x[:, : geometry.size[0], : geometry.size[1]]
 
 
@@ -243,7 +243,7 @@ def _shifted(x, geometry):
   ):
     config.append((before, (count + more) * s - n - before, 0))
   x = lax.pad(x, jnp.zeros((), x.dtype), [*config, (0, 0, 0)])
-  x = x.reshape(len(x), rows + reach[0], s, cols + reach[1], s, inner)
+  x = x.reshape(x.shape[0], rows + reach[0], s, cols + reach[1], s, inner)
 
   def part(i, j):
     a, b = i // s, j // s
@@ -263,12 +263,12 @@ def _patches(x, geometry):
 def _of_patches(x, w, geometry):
   """F as one product."""
   y = _patches(x, geometry) @ w.reshape(-1, w.shape[-1])
-  return y.reshape(len(x), *geometry.output, -1)
+  return y.reshape(x.shape[0], *geometry.output, -1)
 
 
 def _to_patches(y, w, geometry):
   """T as one product, whose patches are then added where they overlap."""
-  like = jax.ShapeDtypeStruct((len(y), *geometry.size, w.shape[2]), y.dtype)
+  like = jax.ShapeDtypeStruct((y.shape[0], *geometry.size, w.shape[2]), y.dtype)
   spread = jax.linear_transpose(lambda x: _patches(x, geometry), like)
   return spread(y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T)[0]
 

@@ -109,11 +109,15 @@ def move(method, state: TrainState, grads, stats, metrics, count: int):
   return state.replace(step=state.step + 1, ema=averages), metrics
 
 
+def weights(state: TrainState, name: str):
+  """Variables of the network `name` with averaged parameters."""
+  return {'params': state.ema[name], **state.networks[name].stats}
+
+
 def averaged(method, state: TrainState, name: str, inputs: jax.Array):
   """Output of the network `name` with averaged weights."""
-  stats = state.networks[name].stats
-  module = getattr(method, name)
-  return state_lib.apply(module, state.ema[name], stats, inputs, train=False)[0]
+  network = state_lib.inference(getattr(method, name))
+  return network(weights(state, name), inputs)
 
 
 def to_pixels(images: jax.Array) -> jax.Array:

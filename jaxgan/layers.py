@@ -162,7 +162,7 @@ class Dropout(nn.Module):
     if not active or self.rate == 0.0:
       return x
     key = self.make_rng('dropout')
-    draw = noise.uniform(key, len(x), x.shape[1:], self.axis_name)
+    draw = noise.uniform(key, x.shape[0], x.shape[1:], self.axis_name)
     return jnp.where(draw >= self.rate, x / (1.0 - self.rate), 0.0)
 
 
@@ -182,7 +182,7 @@ class GaussianNoise(nn.Module):
     if not active or self.deviation == 0.0:
       return x
     key = self.make_rng('dropout')
-    draw = noise.normal(key, len(x), x.shape[1:], self.axis_name)
+    draw = noise.normal(key, x.shape[0], x.shape[1:], self.axis_name)
     return x + self.deviation * draw
 
 

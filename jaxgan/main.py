@@ -2,6 +2,7 @@
 
   python -m jaxgan.main --config=configs/gan_mnist.py --workdir=runs/gan_mnist
   python -m jaxgan.main --mode=sample --workdir=runs/gan_mnist --num=64
+  python -m jaxgan.main --mode=export --workdir=runs/gan_mnist
 
 Exit codes: 0 done, and the last checkpoint is verified; 1 a bug; 2 a wrong
 flag, config, workdir or data; 3 a value that is not finite; 4 a checkpoint that
@@ -31,7 +32,10 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
 _MODE = flags.DEFINE_enum(
-  'mode', 'train', ['train', 'sample', 'evaluate', 'replay'], 'What to do.'
+  'mode',
+  'train',
+  ['train', 'sample', 'evaluate', 'export', 'replay'],
+  'What to do.',
 )
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
@@ -88,6 +92,7 @@ _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
   'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+  'export': [],
   'replay': _REPLAY,
 }
 
@@ -228,6 +233,11 @@ def main(argv) -> None:
       if flag.value is not None
     }
     evaluate.evaluate(_WORKDIR.value, evaluate.Request(**given))
+    return
+  if mode == 'export':
+    from jaxgan import export
+
+    print(export.export(_WORKDIR.value))
     return
   if mode == 'replay':
     from jaxgan import postmortem

@@ -109,5 +109,5 @@ def inputs(
     seen.append(where.known.astype(image.dtype))
   if noise_channels:
     shape = (*image.shape[1:3], noise_channels)
-    seen.append(noise.normal(key, len(image), shape, axis_name))
+    seen.append(noise.normal(key, image.shape[0], shape, axis_name))
   return jnp.concatenate(seen, axis=-1)

@@ -81,6 +81,25 @@ def apply(module: nn.Module, params, stats, *inputs, train: bool, key=None):
   )
 
 
+def inference(module: nn.Module):
+  """A module as a function of its variables and inputs, as one serves it.
+
+  Dropout that never stops draws the same every time.
+
+  Args:
+    module: a module with `__call__(*inputs, train)`.
+
+  Returns:
+    ({'params': ..., and its mutable collections}, *inputs) -> output.
+  """
+
+  def call(variables, *inputs):
+    rngs = {'dropout': jax.random.key(0)}
+    return module.apply(variables, *inputs, train=False, rngs=rngs)
+
+  return call
+
+
 def apply_and_look(
   module: nn.Module, params, stats, *inputs, train: bool = True, key=None
 ):

@@ -56,6 +56,20 @@ def follow(
   )
 
 
+def weights(state: TrainState, name: str):
+  """Variables of the network `name`: averages, where there are some."""
+  stats = state.networks[name].stats
+  if 'batch_stats' in stats:
+    stats = {**stats, 'batch_stats': state.extra[_stats_name(name)]}
+  return {'params': state.ema[name], **stats}
+
+
+def served(method: Adversary, state: TrainState, name: str, shape):
+  """The network `name` for images of a shape; see `jaxgan.steps`."""
+  function = state_lib.inference(adversary.player(method, name).module)
+  return function, weights(state, name), {'image': jnp.zeros((1, *shape))}
+
+
 def translate(method: Adversary, state: TrainState, name: str, image, key):
   """What the averaged network `name` makes of images [N, H, W, C].
 
@@ -66,13 +80,10 @@ def translate(method: Adversary, state: TrainState, name: str, image, key):
     image: images in [-1, 1].
     key: of dropout, which is a network's noise where it stays on.
   """
-  stats = state.networks[name].stats
-  if 'batch_stats' in stats:
-    stats = {**stats, 'batch_stats': state.extra[_stats_name(name)]}
+  stats = weights(state, name)
+  params = stats.pop('params')
   module = adversary.player(method, name).module
-  return state_lib.apply(
-    module, state.ema[name], stats, image, train=False, key=key
-  )[0]
+  return state_lib.apply(module, params, stats, image, train=False, key=key)[0]
 
 
 def mean_of_each(function: Callable, batch):

@@ -17,11 +17,13 @@ MOST_SHOWN = 5
 FIRST_ENDINGS = ('/loss', '/real', '/fake', 'loss', '')
 
 
-def write_atomically(path: pathlib.Path, text: str) -> None:
-  """Replaces a file by one with `text`, or leaves it as it is."""
+def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
+  """Replaces a file by one with `content`, or leaves it as it is."""
+  if isinstance(content, str):
+    content = content.encode()
   temporary = path.with_name(f'.{path.name}.tmp')
-  with open(temporary, 'w', encoding='utf-8') as file:
-    file.write(text)
+  with open(temporary, 'wb') as file:
+    file.write(content)
     file.flush()
     os.fsync(file.fileno())
   temporary.replace(path)

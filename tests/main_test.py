@@ -58,6 +58,12 @@ BAD = {
   ),
   'sample of nothing': (['--mode=sample', '--workdir=none'], 'holds no run', 2),
   'sample of nowhere': (['--mode=sample'], 'needs --workdir', 2),
+  'export of nothing': (['--mode=export', '--workdir=none'], 'holds no run', 2),
+  'export with a flag of samples': (
+    ['--mode=export', '--workdir=none', '--num=3'],
+    '--num is for --mode=sample',
+    2,
+  ),
 }
 
 

@@ -11,7 +11,8 @@ README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 
 
 def test_the_notebook_example_runs():
-  (code,) = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+  section = README.split('## From a notebook\n')[1].split('\n## ')[0]
+  (code,) = re.findall(r'```python\n(.*?)```', section, re.DOTALL)
   names = {}
   exec(code, names)
   assert names['samples'].shape == (16, 28, 28, 1)

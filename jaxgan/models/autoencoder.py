@@ -47,7 +47,7 @@ class DenseEncoder(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     for width in self.widths:
       x = _activate(self.activation, _Dense(width)(x))
     x = _Dense(self.code_size)(x)
@@ -70,7 +70,7 @@ class DenseDecoder(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
     del train
-    x = z.reshape(len(z), -1)
+    x = z.reshape(z.shape[0], -1)
     for width in self.widths:
       x = _activate(self.activation, _Dense(width)(x))
     return _Dense(math.prod(self.shape))(x).reshape(-1, *self.shape)
@@ -112,7 +112,7 @@ class ConvEncoder(nn.Module):
       if self.pooled:
         x = _halve(x)
     if self.code_size:
-      x = _Dense(self.code_size)(x.reshape(len(x), -1))
+      x = _Dense(self.code_size)(x.reshape(x.shape[0], -1))
     return x
 
 

@@ -24,6 +24,13 @@ Where images come from latents, there are also
   settle(method, state) -> state, with what need be found only once
   decode(method, settled state, latents, label=None) -> images
 
+Where what was trained makes images, there is also
+
+  served(method, state) -> {name: (function, weights, inputs)}, for others to
+    use: the function takes the weights (a tree of arrays) and a batch of each
+    of the inputs, and returns images; the inputs are examples by name, [1,
+    ...], keys of `export.INPUTS`. The state is settled, where there is `settle`
+
 Where there is a discriminator, the method extends `adversary.Adversary`, and
 `jaxgan.discriminate` updates it.
 

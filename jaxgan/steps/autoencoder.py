@@ -169,6 +169,21 @@ def train_step(method: Autoencoder, state: TrainState, batch, key):
   return encoder_decoder.move(method, state, grads, stats, metrics, len(pixels))
 
 
+def served(method: Autoencoder, state: TrainState):
+  """Images [B, ...] to their reconstructions; see `jaxgan.steps`."""
+  encode, decode = (
+    state_lib.inference(getattr(method, name)) for name in NETWORKS
+  )
+
+  def function(weights, images):
+    code = encode(weights['encoder'], to_pixels(images))
+    return to_images(jax.nn.sigmoid(decode(weights['decoder'], code)))
+
+  weights = {name: encoder_decoder.weights(state, name) for name in NETWORKS}
+  example = jnp.zeros((1, *method.shape))
+  return {'autoencoder': (function, weights, {'image': example})}
+
+
 def sample(method: Autoencoder, state: TrainState, key, num: int):
   """Refuses: an autoencoder says nothing of how codes are distributed.
 

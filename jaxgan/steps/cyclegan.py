@@ -254,6 +254,15 @@ def generators_step(method: CycleGAN, state: TrainState, batch, key):
   return translator.follow(method, state, GENERATORS, local), found
 
 
+def served(method: CycleGAN, state: TrainState):
+  """Images of a to images of b, and back; see `jaxgan.steps`."""
+  shapes = dict(zip(GENERATORS, (method.shape_a, method.shape_b), strict=True))
+  return {
+    name: translator.served(method, state, name, shape)
+    for name, shape in shapes.items()
+  }
+
+
 def sample(method: CycleGAN, state: TrainState, key, num: int):
   """Raises: there is nothing to translate."""
   raise errors.UserError(

@@ -352,6 +352,19 @@ def decode(method: GAN, state: TrainState, z, label=None):
   )[0]
 
 
+def served(method: GAN, state: TrainState):
+  """Latents [B, Z] (and labels [B]) to images; see `jaxgan.steps`."""
+  network = state.networks['generator']
+  inputs = zip(('latent', 'label'), _latent_example(method), strict=False)
+  return {
+    'generator': (
+      state_lib.inference(method.generator),
+      {'params': network.params, **network.stats},
+      dict(inputs),
+    )
+  }
+
+
 def sample(method: GAN, state: TrainState, key, num: int, label=None):
   """Images [num, ...] in [-1, 1]; image i depends on `key` and on i alone."""
   z = latents(method, key, num)

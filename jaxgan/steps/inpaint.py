@@ -17,7 +17,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import adversary, discriminate, errors, losses, masks, models, noise
+from jaxgan import (
+  adversary,
+  discriminate,
+  errors,
+  losses,
+  masks,
+  models,
+  noise,
+  translator,
+)
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.state import TrainState
@@ -383,6 +392,37 @@ def fill(method: Inpaint, state: TrainState, image, key):
   )
   masked = seen[..., : method.shape[-1]]
   return masked, masks.complete(image, output, where), where
+
+
+def served(method: Inpaint, state: TrainState):
+  """Images, and which of their pixels are known, to completed ones.
+
+  See `jaxgan.steps`. What is missing in an image is to be a square as in
+  training; a generator of patches puts its own at the top left of it.
+  """
+  run = state_lib.inference(method.generator)
+
+  def function(weights, image, known):
+    corner = jnp.stack(
+      [jnp.argmin(jnp.all(known, axis=(axis, 3)), axis=1) for axis in (2, 1)],
+      axis=1,
+    )  # [B, 2]
+    where = masks.Holes(corner, known)
+    seen = masks.inputs(
+      image,
+      where,
+      jax.random.key(0),
+      method.mask_value,
+      method.mask_channel,
+      method.noise_channels,
+    )
+    completed = masks.complete(image, run(weights, seen), where)
+    return jnp.where(known, image, completed)
+
+  image = jnp.zeros((1, *method.shape))
+  inputs = {'image': image, 'known': jnp.ones((1, *method.shape[:2], 1), bool)}
+  weights = translator.weights(state, 'generator')
+  return {'generator': (function, weights, inputs)}
 
 
 def sample(method: Inpaint, state: TrainState, key, num: int):

@@ -240,6 +240,12 @@ def generator_step(method: Pix2Pix, state: TrainState, batch, key):
   return translator.follow(method, state, ['generator'], len(image)), metrics
 
 
+def served(method: Pix2Pix, state: TrainState):
+  """Sources [B, H, W, D] to images [B, H, W, C]; see `jaxgan.steps`."""
+  shape = method.source_shape
+  return {'generator': translator.served(method, state, 'generator', shape)}
+
+
 def sample(method: Pix2Pix, state: TrainState, key, num: int):
   """Raises: there is nothing to translate."""
   raise errors.UserError(

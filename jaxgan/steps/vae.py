@@ -317,6 +317,18 @@ def decode(method: VAE, state: TrainState, z, label=None):
   return to_images(method.likelihood.mean(outputs))
 
 
+def served(method: VAE, state: TrainState):
+  """Latents [B, Z] to mean images; see `jaxgan.steps`."""
+  run = state_lib.inference(method.decoder)
+
+  def function(weights, z):
+    return to_images(method.likelihood.mean(run(weights, z)))
+
+  weights = encoder_decoder.weights(state, 'decoder')
+  example = jnp.zeros((1, method.latent_size))
+  return {'generator': (function, weights, {'latent': example})}
+
+
 def sample(method: VAE, state: TrainState, key, num: int):
   """Mean images [num, ...] in [-1, 1] of latents from the prior."""
   return decode(method, state, latents(method, key, num))
