@@ -11,6 +11,7 @@ saved.
 
 import hashlib
 import importlib.util
+import json
 import logging
 import os
 import pathlib
@@ -31,7 +32,10 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
 _MODE = flags.DEFINE_enum(
-  'mode', 'train', ['train', 'sample', 'evaluate'], 'What to do.'
+  'mode',
+  'train',
+  ['train', 'sample', 'evaluate', 'complete', 'invert'],
+  'What to do.',
 )
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
@@ -78,10 +82,34 @@ _EVALUATE = [
     'features', None, 'Of images: classifier, or inception:PATH (classifier).'
   ),
 ]
+
+# Of --mode=invert, with --num, --seed and --labels; see
+# `jaxgan.incomplete.Request`.
+_INVERT = [
+  flags.DEFINE_string(
+    'images', None, 'Folder of images to take (held-out ones of the run).'
+  ),
+  flags.DEFINE_integer(
+    'restarts', None, 'First latents tried for every image (4).'
+  ),
+  flags.DEFINE_integer('iterations', None, 'Updates of the latents (300).'),
+]
+# Of --mode=complete, with those of --mode=invert.
+_COMPLETE = [
+  flags.DEFINE_string(
+    'mask',
+    'centre',
+    'What is missing: random, centre, half, grid, low_resolution, or a picture '
+    'that is black there.',
+  ),
+  flags.DEFINE_bool('blend', None, 'Poisson blending of holes.'),
+]
 _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
   'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+  'invert': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT],
+  'complete': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT, *_COMPLETE],
 }
 
 LONGEST_NAME = 80
@@ -217,6 +245,15 @@ def main(argv) -> None:
       if flag.value is not None
     }
     evaluate.evaluate(_WORKDIR.value, evaluate.Request(**given))
+    return
+  if mode in ('complete', 'invert'):
+    from jaxgan import completion, incomplete
+
+    given = {
+      flag.name: flag.value for flag in _OF_MODE[mode] if flag.value is not None
+    }
+    found = completion.complete(_WORKDIR.value, incomplete.Request(**given))
+    print(json.dumps(found))
     return
   flag = flags.FLAGS['config']
   if not flag.present:

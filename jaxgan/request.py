@@ -142,12 +142,7 @@ def classes(request: Request, run: Run) -> tuple[Request, np.ndarray | None]:
       count = _default_count(request, len(names))
     label = np.arange(count) % len(names) if names else None
   else:
-    label = np.array(
-      [
-        _class(request.labels, part, names)
-        for part in request.labels.split(',')
-      ]
-    )
+    label = numbers(request.labels, names)
     if count not in (None, len(label)):
       raise errors.UserError(
         f'--{counted}={count}: --labels={request.labels} asks for '
@@ -166,6 +161,11 @@ def _default_count(request: Request, num_classes: int) -> int:
   if request.walk is not None:
     return num_classes if wants_all else NUM_ROWS
   return NUM_OF_EACH * num_classes if wants_all else NUM_IMAGES
+
+
+def numbers(labels: str, names: tuple[str, ...]) -> np.ndarray:
+  """Numbers of the classes that --labels names, with commas between."""
+  return np.array([_class(labels, part, names) for part in labels.split(',')])
 
 
 def _class(labels: str, part: str, names: tuple[str, ...]) -> int:
