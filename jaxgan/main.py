@@ -67,6 +67,9 @@ _SAMPLE = [
   flags.DEFINE_float(
     'seconds', None, 'Length of an animation (one for each latent).'
   ),
+  flags.DEFINE_integer(
+    'palette', None, 'Colours, of those of training images; 0 is all.'
+  ),
 ]
 
 # Of --mode=evaluate, with --num and --seed; see `jaxgan.evaluate.Request`.
