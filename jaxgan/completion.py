@@ -127,7 +127,12 @@ def _search(run: Run, request: Request, key, images, known) -> invert.Found:
 
 
 def window(shape: tuple[int, ...]) -> int:
-  """Side of the neighbourhood that weighs known pixels: about half an image."""
+  """Side of the neighbourhood that weighs known pixels: half an image, odd.
+
+  Of 64 held-out digits and the default gan_mnist run, mean absolute errors in
+  the hole were, with 7 pixels as in the paper, 15, and all known pixels alike:
+  0.240, 0.229 and 0.242 of the centre; 0.106, 0.091 and 0.080 of a half.
+  """
   return min(shape[1:3]) // 2 | 1
 
 

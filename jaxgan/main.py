@@ -42,7 +42,8 @@ _SAMPLE = [
   flags.DEFINE_integer(
     'num',
     None,
-    'Images (100); rows of --walk (10); latents on a path of an animation (8).',
+    'Images (100, to complete or invert 64); rows of --walk (10); latents on a '
+    'path of an animation (8).',
   ),
   flags.DEFINE_integer('seed', 0, 'Seed of the latents.'),
   flags.DEFINE_enum(
