@@ -27,6 +27,9 @@ def starts(restarts=3):
   return z.reshape(3, restarts, Z)
 
 
+blend = jax.jit(poisson.blend)
+
+
 def search(images, known=KNOWN, first=None, *args, **fields):
   fields = dict(learning_rate=0.05, iterations=200) | fields
   first = starts() if first is None else first
@@ -114,7 +117,7 @@ def test_blending_leaves_no_seam(key):
   """A patch that is off by a constant is moved by it."""
   image = jax.random.uniform(key, (3, *SHAPE), minval=-0.5, maxval=0.5)
   shift = jnp.array([0.3, -0.2, 0.1])[:, None, None, None]
-  found = poisson.blend(jnp.where(KNOWN, image, 9.0), image + shift, KNOWN)
+  found = blend(jnp.where(KNOWN, image, 9.0), image + shift, KNOWN)
   np.testing.assert_allclose(found, image, atol=1e-3)
 
 
@@ -140,14 +143,14 @@ def test_blending_solves_the_poisson_equation(key):
   expected = image.copy()
   expected[~known] = np.clip(np.linalg.solve(matrix, right), -1.0, 1.0)
   arrays = (jnp.asarray(x)[None, :, :, None] for x in (image, patch, known))
-  found = poisson.blend(*arrays)[0, :, :, 0]
+  found = blend(*arrays)[0, :, :, 0]
   np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_a_hole_without_surroundings_gets_the_patch(key):
   patch = jax.random.uniform(key, (1, *SHAPE))
   nowhere = jnp.zeros((1, 6, 5, 1), bool)
-  found = poisson.blend(jnp.zeros_like(patch), patch, nowhere)
+  found = blend(jnp.zeros_like(patch), patch, nowhere)
   np.testing.assert_array_equal(found, patch)
 
 
