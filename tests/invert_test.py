@@ -154,8 +154,8 @@ def test_a_hole_without_surroundings_gets_the_patch(key):
   np.testing.assert_array_equal(found, patch)
 
 
-@pytest.mark.parametrize('shape', [(28, 28, 1), (13, 9, 3)])
-def test_patterns_leave_something_known(key, shape):
+def test_patterns_leave_something_known(key):
+  shape = (13, 9, 3)
   shares = {'random': 0.2, 'centre': 0.75, 'half': 0.5, 'grid': 1 / 16}
   assert shares.keys() == masks.PATTERNS.keys()
   for name, share in shares.items():
