@@ -140,6 +140,7 @@ def window(shape: tuple[int, ...]) -> int:
 def _batch(
   algorithm, method, is_reduced, iterations, state, seen, weight, starts, labels
 ) -> invert.Found:
+  prior_fn, weight_of_prior = prior(method, state)
   found = invert.search(
     functools.partial(algorithm.decode, method, state),
     seen,
@@ -147,7 +148,8 @@ def _batch(
     starts,
     labels,
     kind=algorithm.latent_space(method)[0],
-    prior=prior(method, state),
+    prior=prior_fn,
+    prior_weight=weight_of_prior,
     observe=(lambda x: invert.reduced(x, FACTOR)) if is_reduced else None,
     iterations=iterations,
   )
@@ -155,13 +157,13 @@ def _batch(
 
 
 def prior(method, state):
-  """The prior loss of `invert.search` for a method and a state.
+  """The prior loss of `invert.search` for a method and a state, its weight.
 
   The discriminator's where there is one, with running statistics; several
   copies of the image where it sees several as one. Otherwise -log p(z).
   """
   if not hasattr(method, 'discriminator'):
-    return lambda z, image: invert.gaussian_prior(z)
+    return lambda z, image: invert.gaussian_prior(z), invert.GAUSSIAN_WEIGHT
   network = state.networks['discriminator']
 
   def of_discriminator(z, image, *label):
@@ -177,7 +179,7 @@ def prior(method, state):
     )
     return invert.discriminator_prior(discriminate.per_example(logits))
 
-  return of_discriminator
+  return of_discriminator, invert.PRIOR_WEIGHT
 
 
 def _shown(request: Request, images, generated, known) -> dict:

@@ -26,7 +26,11 @@ import optax
 from jaxgan import interpolate
 
 WINDOW = 7  # pixels, as in the paper, whose images are 64 x 64
-PRIOR_WEIGHT = 0.003  # as in the paper
+PRIOR_WEIGHT = 0.003  # of the discriminator's, as in the paper
+# Of 32 held-out digits and the default vae_mnist run, mean absolute errors in
+# the hole with 0.003, 0.1 and 1 were 0.210, 0.194 and 0.201 of the centre;
+# 0.074, 0.073 and 0.073 of a half.
+GAUSSIAN_WEIGHT = 0.1
 LEARNING_RATE = 0.03
 ITERATIONS = 300
 
