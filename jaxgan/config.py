@@ -13,6 +13,7 @@ import ml_collections
 
 from jaxgan import errors
 from jaxgan.data import images
+from jaxgan.visual import palette
 
 # A run may go on with other values of these: they change what is written when,
 # or how fast, and not what the state means.
@@ -30,6 +31,7 @@ HARMLESS = (
   'keep_period',
   'engine',
   'init_from',
+  'palette',
   'data.resident_bytes',
   # The data's own fingerprint is compared instead.
   'data.path',
@@ -74,6 +76,7 @@ def defaults() -> ml_collections.ConfigDict:
   config.eval_images = 0  # samples that are scored then, see evaluate.py; or 0
   config.eval_scores = ()  # keys of scores.SCORES; () is all
   config.eval_features = 'classifier'  # or inception:PATH
+  config.palette = 0  # colours of what --mode=sample draws; 0 is all
   config.keep = 3  # newest checkpoints that are kept
   config.keep_period = 0  # and every checkpoint at a multiple of this; 0: none
   config.init_from = ''  # workdir to take the first weights from
@@ -158,6 +161,7 @@ def _problems(config) -> Iterator[str]:
     'eval_every': 0,
     'eval_images': 0,
     'keep_period': 0,
+    'palette': 0,
     'seed': 0,
     'data.image_size': 0,
     'data.limit': 0,
@@ -194,6 +198,10 @@ def _problems(config) -> Iterator[str]:
       yield f'{name}={fields[name]} must be at most 1'
   if not 0 <= fields['data.held_out'] < 1:
     yield f'data.held_out={fields["data.held_out"]} must be in [0, 1)'
+  if fields['palette'] > palette.MOST_COLOURS:
+    yield (
+      f'palette={fields["palette"]} must be at most {palette.MOST_COLOURS}'
+    )
   if fields['seed'] >= 2**32:
     yield f'seed={fields["seed"]} must be below 2**32'
   if fields['data.image_size'] ** 2 * 3 > fields['data.max_pixels']:

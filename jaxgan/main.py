@@ -12,6 +12,7 @@ can't be written or read; 5 processes that do not answer; 130 after Ctrl-C and
 
 import hashlib
 import importlib.util
+import json
 import logging
 import os
 import pathlib
@@ -34,7 +35,10 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
   'mode',
   'train',
-  ['train', 'sample', 'evaluate', 'export', 'replay'],
+  [
+    *('train', 'sample', 'evaluate', 'complete', 'invert', 'export'),
+    'replay',
+  ],
   'What to do.',
 )
 # Of --mode=sample; see `jaxgan.request.Request`.
@@ -42,7 +46,8 @@ _SAMPLE = [
   flags.DEFINE_integer(
     'num',
     None,
-    'Images (100); rows of --walk (10); latents on a path of an animation (8).',
+    'Images (100, to complete or invert 64); rows of --walk (10); latents on a '
+    'path of an animation (8).',
   ),
   flags.DEFINE_integer('seed', 0, 'Seed of the latents.'),
   flags.DEFINE_enum(
@@ -67,6 +72,9 @@ _SAMPLE = [
   flags.DEFINE_float(
     'seconds', None, 'Length of an animation (one for each latent).'
   ),
+  flags.DEFINE_integer(
+    'palette', None, 'Colours, of those of training images; 0 is all.'
+  ),
 ]
 
 # Of --mode=evaluate, with --num and --seed; see `jaxgan.evaluate.Request`.
@@ -88,12 +96,35 @@ _REPLAY = [
     'round', None, 'The last to try, shown even if finite (all of the run).'
   ),
 ]
+# Of --mode=invert, with --num, --seed and --labels; see
+# `jaxgan.incomplete.Request`.
+_INVERT = [
+  flags.DEFINE_string(
+    'images', None, 'Folder of images to take (held-out ones of the run).'
+  ),
+  flags.DEFINE_integer(
+    'restarts', None, 'First latents tried for every image (4).'
+  ),
+  flags.DEFINE_integer('iterations', None, 'Updates of the latents (300).'),
+]
+# Of --mode=complete, with those of --mode=invert.
+_COMPLETE = [
+  flags.DEFINE_string(
+    'mask',
+    'centre',
+    'What is missing: random, centre, half, grid, low_resolution, or a picture '
+    'that is black there.',
+  ),
+  flags.DEFINE_bool('blend', None, 'Poisson blending of holes.'),
+]
 _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
   'evaluate': [*_SAMPLE[:2], *_EVALUATE],
   'export': [],
   'replay': _REPLAY,
+  'invert': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT],
+  'complete': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT, *_COMPLETE],
 }
 
 LONGEST_NAME = 80
@@ -243,6 +274,15 @@ def main(argv) -> None:
     from jaxgan import postmortem
 
     postmortem.replay(_WORKDIR.value, flags.FLAGS['round'].value)
+    return
+  if mode in ('complete', 'invert'):
+    from jaxgan import completion, incomplete
+
+    given = {
+      flag.name: flag.value for flag in _OF_MODE[mode] if flag.value is not None
+    }
+    found = completion.complete(_WORKDIR.value, incomplete.Request(**given))
+    print(json.dumps(found))
     return
   flag = flags.FLAGS['config']
   if not flag.present:

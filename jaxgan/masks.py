@@ -1,4 +1,4 @@
-"""Square holes in images: where they are, and what is put into them."""
+"""Holes in images: where they are, and what is put into them."""
 
 from typing import NamedTuple
 
@@ -111,3 +111,53 @@ def inputs(
     shape = (*image.shape[1:3], noise_channels)
     seen.append(noise.normal(key, image.shape[0], shape, axis_name))
   return jnp.concatenate(seen, axis=-1)
+
+
+RANDOM_SHARE = 0.8  # of the pixels that 'random' takes away
+GRID_STEP = 4
+
+
+def _random(key, count, shape):
+  return noise.uniform(key, count, (*shape[:2], 1)) >= RANDOM_SHARE
+
+
+def _everywhere(known, count):
+  """One mask [H, W] for all images."""
+  known = jnp.asarray(known)[None, :, :, None]
+  return jnp.broadcast_to(known, (count, *known.shape[1:]))
+
+
+def _centre(key, count, shape):
+  del key
+  height, width = shape[:2]
+  known = np.ones((height, width), bool)
+  rows, columns = height // 4, width // 4
+  known[rows : height - rows, columns : width - columns] = False
+  return _everywhere(known, count)
+
+
+def _half(key, count, shape):
+  del key
+  known = np.ones(shape[:2], bool)
+  known[:, : shape[1] // 2] = False
+  return _everywhere(known, count)
+
+
+def _grid(key, count, shape):
+  del key
+  known = np.zeros(shape[:2], bool)
+  known[::GRID_STEP, ::GRID_STEP] = True
+  return _everywhere(known, count)
+
+
+# What completion is tested by (Yeh et al. 2017,
+# https://arxiv.org/abs/1607.07539, section 4, and the code that Amos gives):
+# name -> (key, count, (H, W, ...)) -> bool [count, H, W, 1], true where pixels
+# are known. Four fifths missing at random; the middle half of both sides; the
+# left half; all but every fourth pixel of every fourth row.
+PATTERNS = {
+  'random': _random,
+  'centre': _centre,
+  'half': _half,
+  'grid': _grid,
+}

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.trained import Run
-from jaxgan.visual import animation
+from jaxgan.visual import animation, palette
 
 FORMATS = ('grid', 'images', 'gif', 'mp4')
 ANIMATED = ('gif', 'mp4')
@@ -41,6 +41,8 @@ class Request:
     paths: paths that an animation shows side by side.
     frames_per_second: of an animation.
     seconds: length of an animation; by default one for each latent.
+    palette: colours of the pictures, found among those of training images; 0
+      is all; by default `config.palette` of the run.
   """
 
   num: int | None = None
@@ -51,6 +53,7 @@ class Request:
   paths: int | None = None
   frames_per_second: float | None = None
   seconds: float | None = None
+  palette: int | None = None
 
 
 def complete(request: Request) -> Request:
@@ -62,6 +65,9 @@ def complete(request: Request) -> Request:
     raise errors.UserError(
       f'--walk={request.walk} makes a grid; leave --format={request.format} out'
     )
+  most = palette.MOST_COLOURS
+  if request.palette is not None and not 0 <= request.palette <= most:
+    raise errors.UserError(f'--palette={request.palette} must be in 0..{most}')
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:
@@ -103,6 +109,10 @@ def _in_range(request: Request) -> None:
 
 def check(request: Request, run: Run) -> None:
   """Raises for what this run can not do."""
+  if request.palette and not run.spec.is_image:
+    raise errors.UserError(
+      f'--palette={request.palette}: this run makes points; leave it out'
+    )
   if request.walk is not None:
     flag = f'--walk={request.walk}'
   elif request.format == 'grid':
@@ -142,12 +152,7 @@ def classes(request: Request, run: Run) -> tuple[Request, np.ndarray | None]:
       count = _default_count(request, len(names))
     label = np.arange(count) % len(names) if names else None
   else:
-    label = np.array(
-      [
-        _class(request.labels, part, names)
-        for part in request.labels.split(',')
-      ]
-    )
+    label = numbers(request.labels, names)
     if count not in (None, len(label)):
       raise errors.UserError(
         f'--{counted}={count}: --labels={request.labels} asks for '
@@ -166,6 +171,11 @@ def _default_count(request: Request, num_classes: int) -> int:
   if request.walk is not None:
     return num_classes if wants_all else NUM_ROWS
   return NUM_OF_EACH * num_classes if wants_all else NUM_IMAGES
+
+
+def numbers(labels: str, names: tuple[str, ...]) -> np.ndarray:
+  """Numbers of the classes that --labels names, with commas between."""
+  return np.array([_class(labels, part, names) for part in labels.split(',')])
 
 
 def _class(labels: str, part: str, names: tuple[str, ...]) -> int:
@@ -197,6 +207,8 @@ def name(request: Request, label) -> str:
     parts.append(f'labels{classes}')
   if request.walk is not None:
     parts.append(f'walk{request.walk}')
+  if request.palette:
+    parts.append(f'palette{request.palette}')
   if request.format in ANIMATED:
     parts.append(f'paths{request.paths}')
     parts.append(f'{request.frames_per_second:g}fps')

@@ -1,26 +1,30 @@
-"""Pictures from a trained run: reads its checkpoint and its config, no data.
+"""Pictures from a trained run: reads its checkpoint and its config.
+
+Data are read for a palette alone.
 
 A grid or single images of random latents, a walk along one dimension, or an
 animation of a closed path through latents. The same request gives the same
 files.
 """
 
+import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import interpolate, parallel, trained
+from jaxgan import data, interpolate, parallel, trained
 from jaxgan import request as request_lib
 from jaxgan.data import sampling
 from jaxgan.request import ALL, ANIMATED, WALK_COLUMNS, Request
 from jaxgan.trained import Run
-from jaxgan.visual import animation, grid
+from jaxgan.visual import animation, grid, palette
 
 BATCH = 512  # images that are decoded together
+PALETTE_IMAGES = 1_000  # evenly over the training images
 FRAME_SIDE = 280  # small frames are enlarged to about this
 
 
@@ -44,21 +48,39 @@ def sample(
   request = request_lib.complete(Request(num, seed, **fields))
   workdir = pathlib.Path(workdir).absolute()
   run = trained.restore(workdir)
+  if request.palette is None:
+    default = run.config.get('palette', 0)  # Older runs have none.
+    request = dataclasses.replace(request, palette=default)
   request_lib.check(request, run)
   request, label = request_lib.classes(request, run)
   parallel.use_compilation_cache()
   name = request_lib.name(request, label)
   path = workdir / f'sample_step{int(run.state.step)}_{name}'
+  colour = _colour(request, run)
   if request.format in ANIMATED:
-    _animate(request, run, label, path)
+    _animate(request, run, label, colour, path)
   elif request.format == 'images':
-    images = draw(run, request.num, request.seed, label)
+    images = map(colour, draw(run, request.num, request.seed, label))
     path.mkdir(exist_ok=True)
     for place, image in enumerate(images):
       grid.save(path / f'{place:04d}.png', sampling.to_uint8(image))
   else:
-    _grid(request, run, label, path)
+    _grid(request, run, label, colour, path)
   return path
+
+
+def _colour(request: Request, run: Run) -> Callable:
+  """What limits an image [H, W, C] in [-1, 1] to the palette asked for."""
+  if not request.palette:
+    return lambda image: image
+  found = data.load(run.config.data)
+  count = min(PALETTE_IMAGES, found.size)
+  places = np.arange(count) * found.size // count
+  pixels = np.stack([found.read(int(place))['image'] for place in places])
+  colours = palette.find(pixels, request.palette)
+  return lambda image: sampling.to_float(
+    palette.nearest(sampling.to_uint8(image), colours)
+  )
 
 
 def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
@@ -95,7 +117,9 @@ def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
     yield from images[: len(z) - start]
 
 
-def _grid(request: Request, run: Run, label, path: pathlib.Path) -> None:
+def _grid(
+  request: Request, run: Run, label, colour, path: pathlib.Path
+) -> None:
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
   columns, classes = None, label
   if request.walk is None:
@@ -119,10 +143,14 @@ def _grid(request: Request, run: Run, label, path: pathlib.Path) -> None:
     shown = len(run.classes) if request.labels == ALL else request.num
     names = [run.classes[k] for k in classes[:shown]]
     caption += f'  classes {", ".join(names)}'
-  grid.save(path, grid.draw(np.stack(list(images)), caption, columns))
+  grid.save(
+    path, grid.draw(np.stack(list(map(colour, images))), caption, columns)
+  )
 
 
-def _animate(request: Request, run: Run, label, path: pathlib.Path) -> None:
+def _animate(
+  request: Request, run: Run, label, colour, path: pathlib.Path
+) -> None:
   kind, size = run.algorithm.latent_space(run.method)
   num_frames = round(request.seconds * request.frames_per_second)
   key = jax.random.key(request.seed)
@@ -133,6 +161,7 @@ def _animate(request: Request, run: Run, label, path: pathlib.Path) -> None:
   if label is not None:
     label = np.tile(label, num_frames)
   images = _decoded(run, paths.swapaxes(0, 1).reshape(-1, size), label)
+  images = map(colour, images)
 
   def frames():
     for _ in range(num_frames):

@@ -243,6 +243,7 @@ def test_a_network_of_another_size_is_refused(config, monkeypatch):
     ('data.held_out', -0.1),
     ('data.held_out', 1.0),
     ('data.image_size', 100_000),
+    ('palette', 257),
   ],
 )
 def test_values_out_of_range_are_named(config, field, value):
