@@ -76,9 +76,17 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
   return np.concatenate([bar, picture])
 
 
+def _pillow(picture: np.ndarray) -> Image.Image:
+  return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+
+
+def show(images, caption: str = '', columns: int | None = None) -> Image.Image:
+  """The picture that `draw` makes of images, as notebooks display it."""
+  return _pillow(draw(images, caption, columns))
+
+
 def save(path, picture: np.ndarray) -> None:
   """Writes uint8 [height, width, 1 or 3] as PNG, whole or not at all."""
   temporary = path.with_name(f'.{path.name}.tmp')
-  squeezed = picture[..., 0] if picture.shape[-1] == 1 else picture
-  Image.fromarray(squeezed).save(temporary, format='PNG')
+  _pillow(picture).save(temporary, format='PNG')
   temporary.replace(path)

@@ -1,0 +1,63 @@
+"""`import jaxgan`: what it gives, what it costs, and rounds on arrays."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgan
+from jaxgan import errors, gan
+from jaxgan.models import mlp
+
+
+def test_every_name_is_there_and_documented():
+  for name in jaxgan.__all__:
+    assert getattr(jaxgan, name) is not None
+    assert name in jaxgan.__doc__
+  assert set(jaxgan.__all__) <= set(dir(jaxgan))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+  with pytest.raises(AttributeError, match='restore'):
+    _ = jaxgan.nothing
+
+
+def test_importing_costs_nothing_and_tensorflow_stays_out():
+  code = (
+    'import sys, jaxgan; assert "jax" not in sys.modules; '
+    '[getattr(jaxgan, name) for name in jaxgan.__all__]; '
+    'assert "tensorflow" not in sys.modules'
+  )
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+METHOD = gan.GAN(
+  mlp.Generator((4, 4, 1), widths=(8,)),
+  mlp.Discriminator(widths=(8,)),
+  latent_size=2,
+)
+
+
+def images():
+  rng = np.random.default_rng(0)
+  return {'image': rng.integers(0, 256, (32, 4, 4, 1), np.uint8)}
+
+
+def test_rounds_in_two_calls_are_the_rounds_of_one(key):
+  advance = jaxgan.trainer(
+    gan, METHOD, images(), batch_size=8, rounds_per_call=2
+  )
+
+  def final(*parts):
+    state = gan.init(METHOD, key)
+    for rounds in parts:
+      state, history = advance(state, rounds)
+      assert history['discriminator/loss'].shape == (rounds,)
+    return jax.tree.leaves(state.networks)
+
+  for one, other in zip(final(4), final(2, 2), strict=True):
+    np.testing.assert_array_equal(one, other)
+  with pytest.raises(errors.UserError, match='rounds_per_call=2'):
+    advance(gan.init(METHOD, key), 3)
