@@ -29,6 +29,7 @@ HARMLESS = (
   'keep',
   'keep_period',
   'engine',
+  'members_at_once',
   'init_from',
   'data.resident_bytes',
   # The data's own fingerprint is compared instead.
@@ -38,6 +39,9 @@ HARMLESS = (
   'data.download',
 )
 
+# Fields that runs lack which were begun before these were there.
+_LATER = {'seeds': 1, 'sweep': '', 'sweep_as': 'grid'}
+
 ENGINES = ('auto', 'jit', 'pmap')
 
 
@@ -45,6 +49,10 @@ def defaults() -> ml_collections.ConfigDict:
   """The fields of the loop, the data and the checkpoints."""
   config = ml_collections.ConfigDict()
   config.seed = 0
+  config.seeds = 1  # members of a population: seeds from `seed` on
+  config.sweep = ''  # and values of fields: 'penalties.r1=0.1,1; loss...=...'
+  config.sweep_as = 'grid'  # all combinations of values, or pairs: first ones..
+  config.members_at_once = 0  # under vmap; 0: all on accelerators, one on CPUs
   config.num_steps = 10_000  # rounds: all updates of both networks
   config.batch_size = 64  # over all devices
 
@@ -110,7 +118,7 @@ def flatten(config) -> dict[str, Any]:
 
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
-  old, new = flatten(recorded), flatten(config)
+  old, new = (_LATER | flatten(fields) for fields in (recorded, config))
   missing = object()
 
   def show(value):
@@ -159,6 +167,8 @@ def _problems(config) -> Iterator[str]:
     'eval_images': 0,
     'keep_period': 0,
     'seed': 0,
+    'seeds': 1,
+    'members_at_once': 0,
     'data.image_size': 0,
     'data.limit': 0,
     'data.labelled': 1,
@@ -203,6 +213,7 @@ def _problems(config) -> Iterator[str]:
     )
   one_of = {
     'engine': ENGINES,
+    'sweep_as': ('grid', 'pairs'),
     'data.resize': images.RESIZES,
     'data.on_bad': ('error', 'skip'),
     'data.channels': (0, 1, 3),

@@ -33,6 +33,9 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
   'mode', 'train', ['train', 'sample', 'evaluate'], 'What to do.'
 )
+_MEMBER = flags.DEFINE_integer(
+  'member', None, 'Of a population, to sample, or to evaluate alone.'
+)
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
   flags.DEFINE_integer(
@@ -63,6 +66,7 @@ _SAMPLE = [
   flags.DEFINE_float(
     'seconds', None, 'Length of an animation (one for each latent).'
   ),
+  _MEMBER,
 ]
 
 # Of --mode=evaluate, with --num and --seed; see `jaxgan.evaluate.Request`.
@@ -81,7 +85,7 @@ _EVALUATE = [
 _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
-  'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+  'evaluate': [*_SAMPLE[:2], *_EVALUATE, _MEMBER],
 }
 
 LONGEST_NAME = 80
