@@ -135,10 +135,10 @@ def _read(config) -> dict[str, list]:
       raise errors.UserError(f'sweep={config.sweep!r}: {name!r} {what}')
     kind = type(flat[name])
     if kind not in (int, float) or (name in own and name != 'seed'):
-      what = 'of the loop or the data' if name in own else 'and no number'
+      what = 'of the loop or the data' if name in own else 'no number'
       raise errors.UserError(
-        f'sweep: the field {name} is {what}, and members of one program have '
-        f'it in common; {_ALONE}'
+        f'sweep: the field {name} is {what}, and such fields are the same for '
+        f'all members of one program; {_ALONE}'
       )
     try:
       found[name] = [kind(text) for text in texts.split(',')]
