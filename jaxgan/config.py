@@ -50,8 +50,8 @@ def defaults() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.seeds = 1  # members of a population: seeds from `seed` on
-  config.sweep = ''  # and values of fields: 'penalties.r1=0.1,1; loss...=...'
-  config.sweep_as = 'grid'  # all combinations of values, or pairs: first ones..
+  config.sweep = ''  # and values: 'penalties.r1=0,1; adversarial=1,2'
+  config.sweep_as = 'grid'  # all combinations; or pairs: first values together
   config.members_at_once = 0  # under vmap; 0: all on accelerators, one on CPUs
   config.num_steps = 10_000  # rounds: all updates of both networks
   config.batch_size = 64  # over all devices

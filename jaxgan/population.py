@@ -134,8 +134,9 @@ def _read(config) -> dict[str, list]:
       what = 'is there twice' if name in found else 'is no field of the config'
       raise errors.UserError(f'sweep={config.sweep!r}: {name!r} {what}')
     kind = type(flat[name])
-    if kind not in (int, float) or (name in own and name != 'seed'):
-      what = 'of the loop or the data' if name in own else 'no number'
+    is_own = name in own or name.startswith('data.')
+    if kind not in (int, float) or (is_own and name != 'seed'):
+      what = 'of the loop or the data' if is_own else 'no number'
       raise errors.UserError(
         f'sweep: the field {name} is {what}, and such fields are the same for '
         f'all members of one program; {_ALONE}'

@@ -174,7 +174,7 @@ def test_a_grid_has_all_combinations_the_last_field_fastest():
   [
     ('loss=hinge', 'loss is no number'),
     ('batch_size=16,32', 'batch_size is of the loop'),
-    ('data.limit=16,32', 'data.limit is of the loop'),
+    ('data.limit=16,32', 'data.limit is of the loop or the data'),
     ('penalties.r3=1', 'no field'),
     ('penalties.r1', "'penalties.r1' must be a field"),
     ('penalties.r1=1,x', 'penalties.r1=1,x must be values'),
