@@ -3,7 +3,8 @@
   python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist
   python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist --follow
 
-Every checkpoint asked for is one line of `eval.jsonl` in the workdir. The name
+Every checkpoint asked for is one line of `eval.jsonl` in the workdir, of a
+population one for each member. The name
 of a number carries its protocol, `frechet/classifier-1f2e/10000-test/10000`:
 the score, the features, the real images and the number of fakes, always of
 averaged weights. Real training images in the place of fakes, and what a perfect
@@ -146,7 +147,8 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
     members = list(range(trained.members_of(workdir))) or members
   run = trained.restore(workdir, member=members[0])
   if not run.has_latents:
-    for member in members:
+    line = _held_out(workdir, run, request)
+    for member in members[1:]:
       run = trained.restore(workdir, member=member)
       line = _held_out(workdir, run, request)
     return line

@@ -1,7 +1,6 @@
 """Populations: a member is the run that it would be alone."""
 
 import dataclasses
-import json
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +8,7 @@ import numpy as np
 import pytest
 from train_test import Cut, digests, lines, pictures, small
 
-from jaxgan import (
-  config as config_lib,
-)
+from jaxgan import config as config_lib
 from jaxgan import (
   data,
   errors,
@@ -211,13 +208,3 @@ def test_weights_that_are_off_for_some_members_can_be_swept():
   population.refuse(
     population.of(config), steps.find('gan'), data.load(config.data)
   )
-
-
-@pytest.mark.slow
-def test_every_member_is_scored(unbroken, monkeypatch):
-  from jaxgan import evaluate
-
-  request = evaluate.Request(num=32, scores=('pixels',))
-  evaluate.evaluate(unbroken, request)
-  rows = map(json.loads, (unbroken / 'eval.jsonl').read_text().splitlines())
-  assert [row['member'] for row in rows] == [0, 1, 2, 3]
