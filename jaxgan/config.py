@@ -40,7 +40,7 @@ HARMLESS = (
 )
 
 # Fields that runs lack which were begun before these were there.
-_LATER = {'seeds': 1, 'sweep': '', 'sweep_as': 'grid'}
+LATER = {'seeds': 1, 'sweep': '', 'sweep_as': 'grid'}
 
 ENGINES = ('auto', 'jit', 'pmap')
 
@@ -118,7 +118,7 @@ def flatten(config) -> dict[str, Any]:
 
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
-  old, new = (_LATER | flatten(fields) for fields in (recorded, config))
+  old, new = (LATER | flatten(fields) for fields in (recorded, config))
   missing = object()
 
   def show(value):
