@@ -122,7 +122,7 @@ def from_config(
     'penalties': tuple(
       (penalties.PENALTIES[name], weight)
       for name, weight in sorted(config.penalties.items())
-      if weight
+      if losses.is_on(weight)
     ),
     'augment': augment.find(found.get('augment', ()), spec.is_image),
     'axis_name': axis_name,
@@ -143,8 +143,8 @@ def _loss(config) -> losses.Pair:
   pair, soft = losses.PAIRS[config.loss], dict(config.label_smoothing)
   both = soft.pop('generator', False)
   for setting, is_set in {
-    'label_noise/label_flip': config.get('label_noise')
-    or config.get('label_flip'),
+    'label_noise/label_flip': losses.is_on(config.get('label_noise', 0.0))
+    or losses.is_on(config.get('label_flip', 0.0)),
     "discriminator_batches='apart'": config.discriminator_batches == 'apart',
     'label_smoothing.generator=True': both,
   }.items():

@@ -30,6 +30,7 @@ HARMLESS = (
   'keep',
   'keep_period',
   'engine',
+  'members_at_once',
   'init_from',
   'palette',
   'data.resident_bytes',
@@ -40,6 +41,9 @@ HARMLESS = (
   'data.download',
 )
 
+# Fields that runs lack which were begun before these were there.
+LATER = {'seeds': 1, 'sweep': '', 'sweep_as': 'grid'}
+
 ENGINES = ('auto', 'jit', 'pmap')
 
 
@@ -47,6 +51,10 @@ def defaults() -> ml_collections.ConfigDict:
   """The fields of the loop, the data and the checkpoints."""
   config = ml_collections.ConfigDict()
   config.seed = 0
+  config.seeds = 1  # members of a population: seeds from `seed` on
+  config.sweep = ''  # and values: 'penalties.r1=0,1; adversarial=1,2'
+  config.sweep_as = 'grid'  # all combinations; or pairs: first values together
+  config.members_at_once = 0  # under vmap; 0: all on accelerators, one on CPUs
   config.num_steps = 10_000  # rounds: all updates of both networks
   config.batch_size = 64  # over all devices
 
@@ -113,7 +121,7 @@ def flatten(config) -> dict[str, Any]:
 
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
-  old, new = flatten(recorded), flatten(config)
+  old, new = (LATER | flatten(fields) for fields in (recorded, config))
   missing = object()
 
   def show(value):
@@ -163,6 +171,8 @@ def _problems(config) -> Iterator[str]:
     'keep_period': 0,
     'palette': 0,
     'seed': 0,
+    'seeds': 1,
+    'members_at_once': 0,
     'data.image_size': 0,
     'data.limit': 0,
     'data.labelled': 1,
@@ -211,6 +221,7 @@ def _problems(config) -> Iterator[str]:
     )
   one_of = {
     'engine': ENGINES,
+    'sweep_as': ('grid', 'pairs'),
     'data.resize': images.RESIZES,
     'data.on_bad': ('error', 'skip'),
     'data.channels': (0, 1, 3),

@@ -30,7 +30,7 @@ def show(method: Adversary, state: TrainState, x, key):
   keys = jax.random.split(key, len(method.augment) + 1)
   for place, change in enumerate(method.augment):
     x = change(x, keys[place], method.axis_name)
-  if method.instance_noise:
+  if losses.is_on(method.instance_noise):
     deviation = augment.fading(
       method.instance_noise,
       method.instance_noise_images,
@@ -245,7 +245,7 @@ def _update(method, state, player, shown, kinds, key, terms):
 
 def _noisy(method: Adversary, logits, key) -> losses.Pair:
   """The losses with labels of their own for each of the logits' examples."""
-  if not (method.label_noise or method.label_flip):
+  if not (losses.is_on(method.label_noise) or losses.is_on(method.label_flip)):
     return method.loss
   shares = losses.label_shares(
     key, len(logits), method.label_noise, method.label_flip, method.axis_name

@@ -3,7 +3,8 @@
   python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist
   python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist --follow
 
-Every checkpoint asked for is one line of `eval.jsonl` in the workdir. The name
+Every checkpoint asked for is one line of `eval.jsonl` in the workdir, of a
+population one for each member. The name
 of a number carries its protocol, `frechet/classifier-1f2e/10000-test/10000`:
 the score, the features, the real images and the number of fakes, always of
 averaged weights. Real training images in the place of fakes, and what a perfect
@@ -41,6 +42,7 @@ class Request:
     follow: goes on with every checkpoint that appears, until the run is done.
     scores: names of rows of `scores.SCORES`; () is all.
     features: 'classifier', or 'inception:PATH' of a file of weights.
+    member: of a population; all if not given.
   """
 
   num: int = 10_000
@@ -49,6 +51,7 @@ class Request:
   follow: bool = False
   scores: tuple[str, ...] = ()
   features: str = 'classifier'
+  member: int | None = None
 
 
 class Judge:
@@ -138,34 +141,61 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
   """
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
-  run = trained.restore(workdir)
+  members = [request.member]
+  if request.member is None:
+    members = list(range(trained.members_of(workdir))) or members
+  run = trained.restore(workdir, member=members[0])
   if not run.has_latents:
-    return _held_out(workdir, run, request)
+    line = _held_out(workdir, run, request)
+    for member in members[1:]:
+      run = trained.restore(workdir, member=member)
+      line = _held_out(workdir, run, request)
+    return line
   judge = Judge(run.config.data, request)
   beside = judge.beside()
   line = {}
   for step in _steps(workdir, run.config, request):
-    began = time.monotonic()
-    try:
-      run = trained.restore(workdir, step)
-    except errors.UserError:
-      if step in trained.steps_of(workdir):
-        raise
-      continue  # The run that is followed has removed it since.
-    fake = judge.see(fakes(run, request))
-    found = judge.score(fake)
-    line = {'step': step, 'images': step * run.config.batch_size}
-    line |= judge.named(found)
-    line['features_error'] = judge.features.error
-    line['seconds'] = time.monotonic() - began
-    writers.append_json_line(workdir / FILE, line)
-    picture = grid.draw(
-      sampling.to_float(judge.neighbours(fake)),
-      f'step {step:,}  samples and their {NEIGHBOURS} nearest training images',
-    )
-    grid.save(workdir / f'nearest_step_{step:08d}.png', picture)
-    print(_table(step, judge, found, beside), end='\n\n', flush=True)
+    for member in members:
+      began = time.monotonic()
+      try:
+        run = trained.restore(workdir, step, member)
+      except errors.UserError:
+        if step in trained.steps_of(workdir):
+          raise
+        break  # The run that is followed has removed it since.
+      line = _of_checkpoint(workdir, run, judge, beside, began)
   return line
+
+
+def _of_checkpoint(workdir, run: trained.Run, judge: Judge, beside, began):
+  """The line of one checkpoint, or of a member's part of it; written."""
+  step = int(run.state.step)
+  fake = judge.see(fakes(run, judge.request))
+  found = judge.score(fake)
+  line = _head(run) | judge.named(found)
+  line['features_error'] = judge.features.error
+  line['seconds'] = time.monotonic() - began
+  writers.append_json_line(workdir / FILE, line)
+  suffix = '' if run.member is None else f'_member_{run.member:02d}'
+  picture = grid.draw(
+    sampling.to_float(judge.neighbours(fake)),
+    f'{_title(run)}  samples and their {NEIGHBOURS} nearest training images',
+  )
+  grid.save(workdir / f'nearest_step_{step:08d}{suffix}.png', picture)
+  print(_table(_title(run), judge, found, beside), end='\n\n', flush=True)
+  return line
+
+
+def _head(run: trained.Run) -> dict[str, int]:
+  """What a line is of."""
+  step = int(run.state.step)
+  head = {'step': step, 'images': step * run.config.batch_size}
+  return head if run.member is None else head | {'member': run.member}
+
+
+def _title(run: trained.Run) -> str:
+  title = f'step {int(run.state.step):,}'
+  return title if run.member is None else f'{title}, member {run.member}'
 
 
 def fakes(run: trained.Run, request: Request) -> np.ndarray:
@@ -194,9 +224,11 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
         )
       chosen.append(int(part))
   path = workdir / FILE
-  done = set()
-  if path.exists():
-    done = {line['step'] for line in writers.read_json_lines(path)}
+  done = {
+    line['step']
+    for line in (writers.read_json_lines(path) if path.exists() else ())
+    if request.member is None or line.get('member') == request.member
+  }
   yield from sorted(chosen)
   done |= set(chosen)
   while request.follow and max(done, default=0) < config.num_steps:
@@ -224,23 +256,22 @@ def _held_out(workdir, run: trained.Run, request: Request) -> dict[str, float]:
     share = len(batch['image']) / size
     for name, value in judge(run.method, run.state, batch).items():
       found[name] = found.get(name, 0.0) + share * float(value)
-  step = int(run.state.step)
-  line = {'step': step, 'images': step * run.config.batch_size}
+  line = _head(run)
   line |= {f'{name}/{size}-test': value for name, value in found.items()}
   writers.append_json_line(workdir / FILE, line)
   rows = [[name, f'{value:.4g}'] for name, value in found.items()]
-  print(_markdown([f'step {step:,}, {size:,} test images', 'score'], rows))
+  print(_markdown([f'{_title(run)}, {size:,} test images', 'score'], rows))
   return line
 
 
-def _table(step, judge: Judge, found, beside) -> str:
+def _table(title: str, judge: Judge, found, beside) -> str:
   """Scores with what training images and a perfect generator get."""
   kinds = {'samples': found, **beside}
   rows = [
     [name, *(f'{k[name]:.4g}' if name in k else '' for k in kinds.values())]
     for name in found
   ]
-  title = f'step {step:,}, {judge.request.num:,} samples'
+  title = f'{title}, {judge.request.num:,} samples'
   error = judge.features.error
   wrong = '' if error is None else f', held-out error {100 * error:.2f}%'
   return (

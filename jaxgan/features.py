@@ -48,7 +48,8 @@ def _folder(config, dataset) -> pathlib.Path:
   fields = {
     name: value
     for name, value in config_lib.flatten(config).items()
-    if name not in config_lib.HARMLESS
+    # A classifier keeps its name where configs have got more fields since.
+    if name not in (*config_lib.HARMLESS, *config_lib.LATER)
   }
   identity = [fields, config.num_steps, record.of_data(dataset)]
   text = json.dumps(identity, sort_keys=True, default=str)

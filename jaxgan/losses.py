@@ -113,6 +113,11 @@ PAIRS = {
 }
 
 
+def is_on(weight) -> bool:
+  """Whether a term is computed; one whose weight a sweep traces always is."""
+  return isinstance(weight, jax.core.Tracer) or bool(weight)
+
+
 def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
   """Softens the discriminator's labels; the generator's stay as they are.
 
@@ -130,11 +135,12 @@ def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
   Raises:
     ValueError: if the loss has no term of its own for reals and for fakes.
   """
-  if not (0.0 <= real < 0.5 and 0.0 <= fake < 0.5):
+  known = [x for x in (real, fake) if not isinstance(x, jax.core.Tracer)]
+  if not all(0.0 <= share < 0.5 for share in known):
     raise ValueError(
       f'label smoothing takes shares in [0, 0.5), not {real} and {fake}'
     )
-  if real == fake == 0.0:
+  if not (is_on(real) or is_on(fake)):
     return pair
   if pair.as_real is None:
     raise ValueError(

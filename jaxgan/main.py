@@ -41,6 +41,9 @@ _MODE = flags.DEFINE_enum(
   ],
   'What to do.',
 )
+_MEMBER = flags.DEFINE_integer(
+  'member', None, 'Of a population, to sample, or to evaluate alone.'
+)
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
   flags.DEFINE_integer(
@@ -75,6 +78,7 @@ _SAMPLE = [
   flags.DEFINE_integer(
     'palette', None, 'Colours, of those of training images; 0 is all.'
   ),
+  _MEMBER,
 ]
 
 # Of --mode=evaluate, with --num and --seed; see `jaxgan.evaluate.Request`.
@@ -120,7 +124,7 @@ _COMPLETE = [
 _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
-  'evaluate': [*_SAMPLE[:2], *_EVALUATE],
+  'evaluate': [*_SAMPLE[:2], *_EVALUATE, _MEMBER],
   'export': [],
   'replay': _REPLAY,
   'invert': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT],

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors, penalties
+from jaxgan import errors, losses, penalties
 
 
 def adam(
@@ -176,6 +176,6 @@ def build(
   )
   if clip:
     optimizer = optax.chain(optimizer, penalties.clip_weights(clip))
-  if history:
+  if losses.is_on(history):
     optimizer = optax.chain(historical_averaging(history), optimizer)
   return optimizer

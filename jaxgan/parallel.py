@@ -137,12 +137,14 @@ class Engine:
   """Devices, and how a step is run on them.
 
   Attributes:
-    name: 'jit' or 'pmap'.
+    name: 'jit' or 'pmap'; or 'members', of a population.
     mesh: the devices along `AXIS`.
+    at_once: members that a device trains together.
   """
 
   name: str
   mesh: jax.sharding.Mesh
+  at_once: int = 1
 
   @property
   def num_devices(self) -> int:
@@ -164,6 +166,10 @@ class Engine:
     return np.flatnonzero(
       [device.process_index == here for device in self.mesh.devices.flat]
     )
+
+  @property
+  def by_member(self) -> NamedSharding:
+    return NamedSharding(self.mesh, PartitionSpec(AXIS))
 
   def replicate(self, tree):
     """Copies of arrays on every device."""
@@ -233,6 +239,53 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
   return Engine(name, mesh)
 
 
+def make_for_members(members: int, at_once: int = 0, devices=None) -> Engine:
+  """The engine of a population: whole members on devices, batches undivided.
+
+  Args:
+    members: how many; as many devices are used as divide them.
+    at_once: members that a device trains together, under `vmap`, group after
+      group; 0 is all of them on accelerators, and one on CPUs.
+    devices: by default all.
+
+  Raises:
+    UserError: if groups would be unequal, or there are several processes.
+  """
+  if jax.process_count() > 1:
+    raise errors.UserError(
+      f'a population of {members} is for one process and there are '
+      f'{jax.process_count()}; start runs by themselves with launch/sweep.py'
+    )
+  devices = devices or jax.devices()
+  count = max(
+    k for k in range(1, min(members, len(devices)) + 1) if members % k == 0
+  )
+  each = members // count
+  if not at_once:
+    at_once = 1 if jax.default_backend() == 'cpu' else each
+  if each % at_once:
+    raise errors.UserError(
+      f'members_at_once={at_once} does not divide the {each} members of a '
+      'device; choose a number that does, or 0'
+    )
+  mesh = jax.make_mesh(
+    (count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count]
+  )
+  return Engine('members', mesh, at_once)
+
+
+def _over_members(function: Callable) -> Callable:
+  """`vmap`, but the plain program where there is one member."""
+
+  def mapped(*trees):
+    if len(jax.tree.leaves(trees)[0]) > 1:
+      return jax.vmap(function)(*trees)
+    found = function(*jax.tree.map(lambda x: x[0], trees))
+    return jax.tree.map(lambda x: x[None], found)
+
+  return mapped
+
+
 def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
   """One device's part of a round's batches, [draws * B / shards, ...] each."""
   local = batch_size // shards
@@ -268,7 +321,8 @@ def compile_rounds(
 
   Args:
     engine: where it runs.
-    train_step: (state, batch, key) -> (state, metrics), see `jaxgan.steps`.
+    train_step: (state, batch, key) -> (state, metrics), see `jaxgan.steps`;
+      of a population with the values of swept fields before these.
     rounds: rounds per call.
     draws: batches per round.
     batch_size: global batch size.
@@ -280,11 +334,13 @@ def compile_rounds(
     (state, data, seed) -> (state, metrics), where the state is donated, seed is
     that of the run, and metrics are [rounds] each. Data are the arrays of the
     set [N, ...] on all devices, or what `Engine.split` made of the batches.
+    Of a population, states are stacked, 'seed' is (seeds [members], values of
+    swept fields [members] by name), and metrics are [rounds, members].
   """
   shards = engine.num_devices if engine.name == 'pmap' else 1
   split = NamedSharding(engine.mesh, PartitionSpec(AXIS))
 
-  def call(shard, state, data, seed):
+  def call(shard, state, data, seed, *values):
     key = jax.random.key(seed)
 
     def one(state, batch):
@@ -297,7 +353,7 @@ def compile_rounds(
       if engine.name == 'jit' and engine.num_devices > 1:
         batch = jax.lax.with_sharding_constraint(batch, split)
       batch = {name: sampling.to_float(x) for name, x in batch.items()}
-      return train_step(state, batch, key)
+      return train_step(*values, state, batch, key)
 
     if rounds > 1:
       batches = None if resident else data
@@ -305,6 +361,28 @@ def compile_rounds(
     batch = None if resident else {name: x[0] for name, x in data.items()}
     state, metrics = one(state, batch)
     return state, {name: value[None] for name, value in metrics.items()}
+
+  if engine.name == 'members':
+
+    def members(state, data, run):
+      each = _over_members(
+        lambda state, seed, values: call(0, state, data, seed, values)
+      )
+      state, metrics = each(state, *run)
+      return state, jax.tree.map(jnp.transpose, metrics)
+
+    if engine.num_devices > 1:
+      own = PartitionSpec(AXIS)
+      members = jax.shard_map(
+        members,
+        mesh=engine.mesh,
+        in_specs=(own, PartitionSpec(), own),
+        out_specs=(own, PartitionSpec(None, AXIS)),
+        check_vma=False,
+      )
+    return jax.jit(
+      members, donate_argnums=0, compiler_options=_compiler_options()
+    )
 
   if engine.name == 'jit':
     compiled = jax.jit(

@@ -29,7 +29,11 @@ FRAME_SIDE = 280  # small frames are enlarged to about this
 
 
 def sample(
-  workdir, num: int | None = None, seed: int = 0, **fields
+  workdir,
+  num: int | None = None,
+  seed: int = 0,
+  member: int | None = None,
+  **fields,
 ) -> pathlib.Path:
   """Draws pictures from averaged weights and writes them into the workdir.
 
@@ -37,6 +41,7 @@ def sample(
     workdir: of the run.
     num: see `Request`.
     seed: see `Request`.
+    member: of a population.
     **fields: the other fields of `Request`.
 
   Returns:
@@ -47,7 +52,7 @@ def sample(
   """
   request = request_lib.complete(Request(num, seed, **fields))
   workdir = pathlib.Path(workdir).absolute()
-  run = trained.restore(workdir)
+  run = trained.restore(workdir, member=member)
   if request.palette is None:
     default = run.config.get('palette', 0)  # Older runs have none.
     request = dataclasses.replace(request, palette=default)
@@ -55,6 +60,8 @@ def sample(
   request, label = request_lib.classes(request, run)
   parallel.use_compilation_cache()
   name = request_lib.name(request, label)
+  if member is not None:
+    name = f'member{member:02d}_{name}'
   path = workdir / f'sample_step{int(run.state.step)}_{name}'
   colour = _colour(request, run)
   if request.format in ANIMATED:

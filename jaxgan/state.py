@@ -208,7 +208,8 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
   Returns:
     The average after this round.
   """
-  if halflife <= 0:
+  # A traced half-life of 0 gives a decay of 0.
+  if not isinstance(halflife, jax.core.Tracer) and halflife <= 0:
     return params
   horizon = jnp.float32(halflife)
   if rampup > 0:

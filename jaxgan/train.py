@@ -24,6 +24,7 @@ from jaxgan import (
   deadline,
   errors,
   parallel,
+  population,
   steps,
   summary,
   trained,
@@ -84,11 +85,20 @@ def _spread(dataset, most: int) -> dict[str, np.ndarray]:
   return {k: np.stack([row[k] for row in rows]) for k in rows[0]}
 
 
+def preview_key(seed):
+  """The key of the latents of a run's grids."""
+  return jax.random.fold_in(jax.random.key(seed), PREVIEW_STREAM)
+
+
 class _Run:
-  """What one call of `train` holds; see there."""
+  """What one call of `train` holds; see there.
+
+  Attributes:
+    own: a config of one run: that of the networks that are described.
+  """
 
   def __init__(self, config, workdir: pathlib.Path):
-    self.config = config
+    self.config = self.own = config
     self.workdir = workdir
     self.samples = workdir / 'samples'
 
@@ -96,7 +106,7 @@ class _Run:
     """Data, networks and devices; raises for what does not fit."""
     config = self.config
     # First: it needs neither data nor compilation.
-    self.engine = parallel.make(config.engine, config.batch_size)
+    self.engine = self.make_engine()
     self.algorithm = steps.find(config.method)
     record = record_lib.read(self.workdir)
     if record is not None:
@@ -117,9 +127,9 @@ class _Run:
       record_lib.refuse_changes(self.workdir, record, config, self.dataset)
     spec = self.dataset.spec
     # Outside of the mapped step there is no axis to take means over.
-    self.method = self.algorithm.from_config(config, spec)
+    self.method = self.algorithm.from_config(self.own, spec)
     self.mapped_method = self.algorithm.from_config(
-      config, spec, self.engine.axis_name
+      self.own, spec, self.engine.axis_name
     )
     self.resident = self.dataset.num_bytes <= config.data.resident_bytes
     self.held_out = self.shown = None
@@ -147,6 +157,9 @@ class _Run:
 
       self.judge = evaluate.Judge.of_config(config, self.algorithm)
 
+  def make_engine(self) -> parallel.Engine:
+    return parallel.make(self.config.engine, self.config.batch_size)
+
   def describe(self) -> None:
     """Prints tables of networks and data."""
     if self.resident:
@@ -161,37 +174,53 @@ class _Run:
 
   def start(self, checkpoints, before: int | None = None) -> None:
     """The first state, by the precedence of `jaxgan.checkpoint`."""
-    init = jax.jit(
-      functools.partial(self.algorithm.init, self.method),
-      out_shardings=self.engine.replicated,
-    )
-    key = jax.random.key(self.config.seed)
-    like = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(
-        x.shape, x.dtype, sharding=self.engine.replicated
-      ),
-      jax.eval_shape(init, key),
-    )
     # It renames what is damaged.
     with parallel.first_before_others():
-      restored = checkpoints.restore(like, before)
+      restored = checkpoints.restore(self.like(), before)
     pending = {}
     if restored is not None:
-      self.state, meta = restored
+      state, meta = restored
+      self.state = self.restored(state)
+      self.step = meta['step']
       record_lib.refuse_changes(self.workdir, meta, self.config, self.dataset)
       pending = meta['pending']
       print(f'resumed from the checkpoint of step {meta["step"]}')
     else:
-      self.state = init(key)
+      self.state, self.step = self.first(), 0
       if self.config.init_from:
-        self.state = self.engine.replicate(
-          checkpoint.adopt(self.config.init_from, self.state)
-        )
         print(f'first weights from {self.config.init_from}')
-    self.step = int(jax.device_get(self.state.step))
     self.started_at = self.step if restored is not None else None
     self.window = Window(self.step, pending)
     self._compare_processes()
+
+  def like(self):
+    """Shapes, types and places of a restored state."""
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(
+        x.shape, x.dtype, sharding=self.engine.replicated
+      ),
+      jax.eval_shape(
+        functools.partial(self.algorithm.init, self.method), jax.random.key(0)
+      ),
+    )
+
+  def restored(self, state):
+    """What the loop goes on with, of what `like` describes."""
+    return state
+
+  def first(self):
+    """The state before the first round."""
+    init = jax.jit(
+      functools.partial(self.algorithm.init, self.method),
+      out_shardings=self.engine.replicated,
+    )
+    return self.adopted(init(jax.random.key(self.config.seed)))
+
+  def adopted(self, state):
+    """A fresh state, with the weights of `init_from` if there is one."""
+    if not self.config.init_from:
+      return state
+    return self.engine.replicate(checkpoint.adopt(self.config.init_from, state))
 
   def _compare_processes(self) -> None:
     """Raises unless all processes are about to do the same."""
@@ -221,29 +250,8 @@ class _Run:
   def compile(self) -> None:
     """Functions from states to states, images and scores."""
     config, algorithm = self.config, self.algorithm
-
-    @functools.cache
-    def call(rounds):
-      return parallel.compile_rounds(
-        self.engine,
-        functools.partial(algorithm.train_step, self.mapped_method),
-        rounds=rounds,
-        draws=algorithm.draws(self.mapped_method),
-        batch_size=config.batch_size,
-        resident=self.resident,
-        shuffle=config.data.shuffle,
-      )
-
-    self.call = call
     replicate = self.engine.replicate
-    self.seed = replicate(np.uint32(config.seed))
-    whole = functools.partial(jax.jit, out_shardings=self.engine.replicated)
-    preview_key = lambda: jax.random.fold_in(
-      jax.random.key(config.seed), PREVIEW_STREAM
-    )
-    self.preview_key = whole(preview_key)()
-    self.preview = whole(functools.partial(algorithm.preview, self.method))
-    self.evaluate = whole(functools.partial(algorithm.evaluate, self.method))
+    self.compile_steps()
     self.held_out = self._placed(self.held_out)
     self.shown = self._placed(self.shown)
     if self.resident:
@@ -259,6 +267,35 @@ class _Run:
         config.data.shuffle,
         self.engine.places(config.batch_size),
       )
+
+  def compile_steps(self) -> None:
+    """What an algorithm does with a state."""
+    config, algorithm = self.config, self.algorithm
+    self.call = self.rounds(
+      functools.partial(algorithm.train_step, self.mapped_method)
+    )
+    self.seed = self.engine.replicate(np.uint32(config.seed))
+    whole = functools.partial(jax.jit, out_shardings=self.engine.replicated)
+    self.preview_key = whole(preview_key)(self.seed)
+    self.preview = whole(functools.partial(algorithm.preview, self.method))
+    self.evaluate = whole(functools.partial(algorithm.evaluate, self.method))
+
+  def rounds(self, train_step):
+    """A function from a number of rounds to their compiled call."""
+
+    @functools.cache
+    def call(rounds):
+      return parallel.compile_rounds(
+        self.engine,
+        train_step,
+        rounds=rounds,
+        draws=self.algorithm.draws(self.mapped_method),
+        batch_size=self.config.batch_size,
+        resident=self.resident,
+        shuffle=self.config.data.shuffle,
+      )
+
+    return call
 
   def _placed(self, batch):
     """Examples as the algorithms take them, on the devices."""
@@ -288,29 +325,34 @@ class _Run:
     """One line of metrics."""
     values = {'images': self.step * self.config.batch_size}
     if is_log:
-      values |= self.window.means()
+      values |= self.means()
     if is_eval:
-      scores = self.evaluate(self.state, self.held_out)
-      scores = jax.device_get(scores)
-      values |= {name: float(value) for name, value in scores.items()}
-      if self.judge is not None:
-        run = trained.Run(
-          self.algorithm,
-          self.method,
-          self.state,
-          self.dataset.spec,
-          self.config,
-        )
-        # It moves images to the host and back, and is asked for by name.
-        with jax.transfer_guard('allow'):
-          values |= self.judge.scores_of(run)
+      values |= self.scores()
+    return values
+
+  def means(self) -> dict[str, float]:
+    """Metrics of the rounds since the last line."""
+    return self.window.means()
+
+  def scores(self) -> dict[str, float]:
+    """What held-out images and samples get now."""
+    found = self.evaluate(self.state, self.held_out)
+    return self.with_samples(found, self.method, self.state)
+
+  def with_samples(self, scores, method, state) -> dict[str, float]:
+    """Scores, and those of samples where these are asked for."""
+    values = {k: float(v) for k, v in jax.device_get(scores).items()}
+    if self.judge is not None:
+      spec = self.dataset.spec
+      run = trained.Run(self.algorithm, method, state, spec, self.config)
+      # It moves images to the host and back, and is asked for by name.
+      with jax.transfer_guard('allow'):
+        values |= self.judge.scores_of(run)
     return values
 
   def pictures(self) -> dict[str, np.ndarray]:
     """The grids of this step; also written as files."""
-    shown = jax.device_get(
-      self.preview(self.state, self.shown, self.preview_key)
-    )
+    shown = self.previewed()
     if not parallel.is_first():
       return {}
     images = self.step * self.config.batch_size
@@ -323,6 +365,20 @@ class _Run:
       grid.save(self.samples / f'step_{self.step:08d}{suffix}.png', found[name])
     return found
 
+  def previewed(self) -> dict[str, np.ndarray]:
+    """Images by name, the main ones first; see `jaxgan.steps`."""
+    return jax.device_get(
+      self.preview(self.state, self.shown, self.preview_key)
+    )
+
+  def saved_state(self):
+    """What a checkpoint holds."""
+    return self.state
+
+  def expected(self) -> dict[str, float]:
+    """Where theory says that metrics end."""
+    return self.algorithm.expected(self.method)
+
   def save(self, checkpoints) -> None:
     meta = {
       'config': self.config.to_dict(),
@@ -330,7 +386,7 @@ class _Run:
       'pending': self.window.pending(),
     }
     if parallel.is_first():
-      checkpoints.save(self.step, self.state, meta)
+      checkpoints.save(self.step, self.saved_state(), meta)
 
   def finish(self) -> None:
     """What shows the whole run: `samples.gif` and `curves.png`."""
@@ -342,7 +398,7 @@ class _Run:
     animation.gif(frames, self.workdir / 'samples.gif')
     curves.draw(
       writers.read_json_lines(self.workdir / 'metrics.jsonl'),
-      self.algorithm.expected(self.method),
+      self.expected(),
       self.workdir / 'curves.png',
     )
 
@@ -379,7 +435,12 @@ def train(config, workdir) -> None:
   config = config.copy_and_resolve_references()
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
-  run = _Run(config, workdir)
+  if population.of(config):
+    from jaxgan.members import Members  # It extends what is here.
+
+    run = Members(config, workdir)
+  else:
+    run = _Run(config, workdir)
   with contextlib.ExitStack() as stack:
     interrupts = stack.enter_context(Interrupts())
     if parallel.is_first():
@@ -431,7 +492,7 @@ def train(config, workdir) -> None:
       except OSError as error:  # Whatever else went wrong matters more.
         _logger.warning('no curves and no GIF: %s', error)
     if parallel.is_first():
-      checkpoints.verify(run.step, run.state)
+      checkpoints.verify(run.step, run.saved_state())
   print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
 
 

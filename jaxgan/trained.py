@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from jaxgan import checkpoint, errors, steps
+from jaxgan import checkpoint, errors, population, steps
 from jaxgan import config as config_lib
 from jaxgan import record as record_lib
 from jaxgan.data.dataset import Spec
@@ -26,7 +26,8 @@ class Run:
     method: the parts that never change.
     state: a valid TrainState, the newest if not said otherwise.
     spec: of the data.
-    config: of the run.
+    config: of the run; of a member of a population, as if it were alone.
+    member: its number in a population, or None.
   """
 
   algorithm: ModuleType
@@ -34,6 +35,7 @@ class Run:
   state: TrainState
   spec: Spec
   config: ml_collections.ConfigDict
+  member: int | None = None
 
   @property
   def name(self) -> str:
@@ -56,24 +58,45 @@ def steps_of(workdir) -> list[int]:
     return checkpoints.steps()
 
 
-def restore(workdir, step: int | None = None) -> Run:
+def members_of(workdir) -> int:
+  """Members of the population of a workdir; 0 of a run by itself."""
+  record = _record(workdir)
+  together = population.of(config_lib.from_json(record['config']))
+  return len(together.members) if together else 0
+
+
+def _record(workdir):
+  record = record_lib.read(pathlib.Path(workdir))
+  if record is None:
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} holds no run; give the --workdir of one'
+    )
+  return record
+
+
+def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
   """Reads the config and a checkpoint of a workdir.
 
   Args:
     workdir: of the run.
     step: of the checkpoint; the newest valid one if not given.
+    member: of a population.
 
   Raises:
-    UserError: if there is no run, no valid checkpoint, or a config that other
-      code made.
+    UserError: if there is no run, no such member, no valid checkpoint, or a
+      config that other code made.
   """
   workdir = pathlib.Path(workdir)
-  record = record_lib.read(workdir)
-  if record is None:
-    raise errors.UserError(
-      f'workdir {str(workdir)!r} holds no run; give the --workdir of one'
-    )
+  record = _record(workdir)
   config = config_lib.from_json(record['config'])
+  together = population.of(config)
+  if together:
+    config = together.config_of(member)
+  elif member is not None:
+    raise errors.UserError(
+      f'--member={member}: workdir {str(workdir)!r} holds one run and no '
+      'population; leave it out'
+    )
   found = record['data']
   spec = Spec(
     tuple(found['shape']),
@@ -90,8 +113,12 @@ def restore(workdir, step: int | None = None) -> Run:
   like = jax.eval_shape(
     functools.partial(algorithm.init, method), jax.random.key(0)
   )
+  if together:
+    like = population.stacked(together, like)
   state, _ = checkpoint.load(workdir, like, step)
-  return Run(algorithm, method, state, spec, config)
+  if together:
+    state = jax.tree.map(lambda x: x[member], state)
+  return Run(algorithm, method, state, spec, config, member)
 
 
 def _refuse_old(workdir, record, error: Exception) -> None:

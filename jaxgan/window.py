@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from jaxgan import errors
+from jaxgan import errors, population
 
 
 class Window:
@@ -19,7 +19,8 @@ class Window:
     self._waiting = []
     self._step = step
 
-  def add(self, rounds: int, metrics: dict[str, jax.Array]) -> None:
+  def add(self, rounds: int, metrics) -> None:
+    """Metrics [rounds] by name, or a list of them of groups of members."""
     self._waiting.append(metrics)
     self._step += rounds
 
@@ -29,7 +30,10 @@ class Window:
     Raises:
       NotFinite: at the first round that has a value that is not finite.
     """
-    fetched = jax.device_get(self._waiting)
+    fetched = [
+      population.by_member(metrics) if isinstance(metrics, list) else metrics
+      for metrics in jax.device_get(self._waiting)
+    ]
     self._waiting = []
     parts = ([self._values] if self._values else []) + fetched
     if not parts:

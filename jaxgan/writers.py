@@ -140,7 +140,8 @@ def most_telling(values: dict[str, float]) -> dict[str, float]:
   """The few metrics of a line that a person watches.
 
   Losses that are trained on, what a discriminator says, other losses, others;
-  by name among those of a kind. Norms are left out.
+  by name among those of a kind. Norms, and members of a population, are left
+  out.
   """
 
   def order(name):
@@ -149,7 +150,11 @@ def most_telling(values: dict[str, float]) -> dict[str, float]:
     )
     return place, name
 
-  names = [n for n in values if '/' in n and not n.endswith('_norm')]
+  names = [
+    n
+    for n in values
+    if '/' in n and '/member_' not in n and not n.endswith(('_norm', '/std'))
+  ]
   return {name: values[name] for name in sorted(names, key=order)[:MOST_SHOWN]}
 
 

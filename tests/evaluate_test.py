@@ -1,5 +1,6 @@
 """Checkpoints to scores: what is written, refused, followed and kept."""
 
+import dataclasses
 import json
 
 import jax
@@ -86,6 +87,17 @@ def test_following_ends_with_the_run(workdir, cache):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_every_member_of_a_population_is_a_line(cache, tmp_path):
+  train.train(config(seeds=2, seed=3), tmp_path)
+  request = evaluate.Request(num=30, scores=('classes',))
+  evaluate.evaluate(tmp_path, request)
+  rows = [json.loads(x) for x in (tmp_path / 'eval.jsonl').open()]
+  assert [(row['step'], row['member']) for row in rows] == [(4, 0), (4, 1)]
+  alone = evaluate.evaluate(tmp_path, dataclasses.replace(request, member=1))
+  assert {**alone, 'seconds': 0.0} == {**rows[1], 'seconds': 0.0}
+
+
 def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
   train.train(config(**fields), tmp_path)

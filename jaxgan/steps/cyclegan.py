@@ -89,7 +89,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> CycleGAN:
       "'classes' and data.classes to two of them"
     )
   shapes = {'a': spec.source_shape, 'b': spec.shape}
-  if config.identity and shapes['a'] != shapes['b']:
+  if losses.is_on(config.identity) and shapes['a'] != shapes['b']:
     raise errors.UserError(
       f'identity={config.identity} needs images of one shape and those of the '
       f'domains are {shapes["a"]} and {shapes["b"]}; set identity=0.0, or '
@@ -230,11 +230,11 @@ def generators_step(method: CycleGAN, state: TrainState, batch, key):
       said = judge(way, 'real', end, keys), judge(way, 'fake', fake, keys)
       found = {'loss': discriminate.generator_loss(method, state, *said)}
       total += method.adversarial * found['loss']
-      if method.cycle:
+      if losses.is_on(method.cycle):
         back, _ = _run(method, state, params, way[::-1], fake, keys['back'])
         found['cycle'] = _distance(back, start)
         total += method.cycle * found['cycle']
-      if method.identity:
+      if losses.is_on(method.identity):
         same, _ = _run(method, state, params, way, end, keys['same'])
         found['identity'] = _distance(same, end)
         total += method.identity * found['identity']

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import adversary, discriminate, errors, models, noise
+from jaxgan import adversary, discriminate, errors, losses, models, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.state import TrainState
@@ -96,7 +96,9 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
   fields |= {name: config[name] for name in _COPIED}
   method = GAN(num_classes=num_classes, **fields)
   head = getattr(method.discriminator, 'conditioning', '')
-  if method.auxiliary and not (num_classes and head == 'auxiliary'):
+  if losses.is_on(method.auxiliary) and not (
+    num_classes and head == 'auxiliary'
+  ):
     raise errors.UserError(
       f'auxiliary={method.auxiliary} needs conditional=True and '
       "discriminator.conditioning='auxiliary'"
@@ -244,7 +246,7 @@ def discriminator_step(method: GAN, state: TrainState, batch, z, key):
 
   def terms(outputs, look):
     found = {}
-    if method.auxiliary:
+    if losses.is_on(method.auxiliary):
       # Odena et al. 2017 (https://arxiv.org/abs/1610.09585), equation 3.
       for kind, said in outputs.items():
         value = discriminate.classification(said, label)
@@ -281,13 +283,13 @@ def generator_step(method: GAN, state: TrainState, batch, z, key):
       'loss': discriminate.generator_loss(method, state, on_real, on_fake)
     }
     total = method.adversarial * metrics['loss']
-    if method.feature_matching:
+    if losses.is_on(method.feature_matching):
       # Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.1.
       means = [jnp.mean(x['features'], axis=0) for x in (on_real, on_fake)]
       real_mean, fake_mean = state_lib.mean(means, method.axis_name)
       metrics['feature_matching'] = jnp.mean((real_mean - fake_mean) ** 2)
       total += method.feature_matching * metrics['feature_matching']
-    if method.auxiliary:
+    if losses.is_on(method.auxiliary):
       metrics['class_loss'] = discriminate.classification(on_fake, label)
       total += method.auxiliary * metrics['class_loss']
     return total, (after, metrics)

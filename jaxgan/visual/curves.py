@@ -14,7 +14,8 @@ PANELS = {
   'others': lambda name: True,
 }
 HIDDEN = ('step', 'images', 'steps_per_second')
-HIDDEN_ENDINGS = ('/param_norm', '/update_norm')
+HIDDEN_ENDINGS = ('/param_norm', '/update_norm', '/std')
+OF_MEMBER = '/member_'  # of a population, whose mean is drawn with a band
 
 
 def panels(names) -> dict[str, list[str]]:
@@ -22,7 +23,9 @@ def panels(names) -> dict[str, list[str]]:
   left = [
     name
     for name in names
-    if name not in HIDDEN and not name.endswith(HIDDEN_ENDINGS)
+    if name not in HIDDEN
+    and not name.endswith(HIDDEN_ENDINGS)
+    and OF_MEMBER not in name
   ]
   found = {}
   for title, belongs in PANELS.items():
@@ -54,9 +57,16 @@ def draw(
   for axis, (title, members) in zip(axes, shown.items(), strict=True):
     values_at = {}
     for name in members:
-      points = [(row['images'], row[name]) for row in rows if name in row]
-      images, values = np.array(points).T
+      points = [
+        (row['images'], row[name], row.get(f'{name}/std', 0.0))
+        for row in rows
+        if name in row
+      ]
+      images, values, spread = np.array(points).T
       (line,) = axis.plot(images, values, label=name, linewidth=1.2)
+      if spread.any():
+        low, high = values - spread, values + spread
+        axis.fill_between(images, low, high, color=line.get_color(), alpha=0.2)
       if name in expected:
         values_at.setdefault(expected[name], []).append((name, line))
     for value, lines in values_at.items():

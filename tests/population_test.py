@@ -1,0 +1,210 @@
+"""Populations: a member is the run that it would be alone."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from train_test import Cut, digests, lines, pictures, small
+
+from jaxgan import config as config_lib
+from jaxgan import (
+  data,
+  errors,
+  parallel,
+  population,
+  sample,
+  steps,
+  train,
+  trained,
+)
+
+SWEEP = 'generator.optimizer.learning_rate=1e-4,1e-3; penalties.r1=0,1'
+
+
+def together(**fields):
+  """Two seeds of two settings, one on each of four devices."""
+  fields = {'sweep': SWEEP, 'sweep_as': 'pairs', 'seeds': 2} | fields
+  return small(num_steps=6, eval_every=6, checkpoint_every=2, **fields)
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('population') / 'run'
+  train.train(together(), workdir)
+  return workdir
+
+
+def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
+  member = population.of(together()).members[3]
+  assert (member.seed, member.penalties.r1) == (1, 1.0)
+  assert member.generator.optimizer.learning_rate == 1e-3
+  train.train(member, tmp_path / 'run')
+  own, lone = (
+    trained.restore(*of) for of in [(unbroken, None, 3), (tmp_path / 'run',)]
+  )
+  assert config_lib.differences(own.config, lone.config) == []
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+    own.state.networks,
+    lone.state.networks,
+  )
+  for row, expected in zip(
+    lines(unbroken), lines(tmp_path / 'run'), strict=True
+  ):
+    for name in filter(lambda name: '/' in name, expected):
+      values = [row[population.named(name, place)] for place in range(4)]
+      np.testing.assert_allclose(values[3], expected[name], 1e-3, 1e-4)
+      np.testing.assert_allclose(row[name], np.mean(values))
+      np.testing.assert_allclose(row[f'{name}/std'], np.std(values, ddof=1))
+      assert len(set(values)) > 1
+
+
+def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
+  unbroken, tmp_path, monkeypatch
+):
+  feed = train._Run.feed
+
+  def cut(run, rounds):
+    if run.step >= 3:  # Its line is written, its checkpoint is of step 2.
+      raise Cut
+    return feed(run, rounds)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train._Run, 'feed', cut)
+    with pytest.raises(Cut):
+      train.train(together(), tmp_path / 'run')
+  train.train(together(), tmp_path / 'run')
+  assert digests(tmp_path / 'run') == digests(unbroken)
+  assert lines(tmp_path / 'run') == lines(unbroken)
+  assert pictures(tmp_path / 'run') == pictures(unbroken)
+
+
+def test_members_are_sampled_one_by_one(unbroken):
+  paths = [sample.sample(unbroken, 4, member=place) for place in (0, 3)]
+  assert paths[0].name == 'sample_step6_member00_num4_seed0.png'
+  assert paths[0].read_bytes() != paths[1].read_bytes()
+  for member in (None, 4):
+    with pytest.raises(errors.UserError, match='--member=0 to 3'):
+      sample.sample(unbroken, 4, member=member)
+
+
+def test_a_lone_run_has_no_members(tmp_path):
+  train.train(small(num_steps=0, sample_every=0), tmp_path)
+  assert trained.members_of(tmp_path) == 0
+  with pytest.raises(errors.UserError, match='--member=0'):
+    sample.sample(tmp_path, member=0)
+
+
+@pytest.mark.parametrize('at_once', [1, 2, 4])
+def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
+  """With values that differ, in turn, by halves and all at once."""
+
+  def step(state, batch, key, rate=0.5):
+    noise = jax.random.normal(jax.random.fold_in(key, state.step))
+    loss = jnp.mean(batch['image']) + noise
+    found = dataclasses.replace(
+      state, step=state.step + 1, weight=state.weight - rate * loss
+    )
+    return found, {'loss': loss}
+
+  @jax.tree_util.register_dataclass
+  @dataclasses.dataclass
+  class State:
+    step: jax.Array
+    weight: jax.Array
+
+  def compiled(engine, train_step):
+    return parallel.compile_rounds(
+      engine, train_step, rounds=2, draws=1, batch_size=4, resident=True
+    )
+
+  one = jax.devices()[:1]
+  images = {'image': np.arange(40, dtype=np.float32).reshape(10, 4)}
+  rates = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+  seeds = np.arange(5, 9, dtype=np.uint32)
+  engine = parallel.make_for_members(4, at_once, one)
+  call = compiled(
+    engine, lambda values, *others: step(*others, rate=values['rate'])
+  )
+  for start in range(0, 4, at_once):
+    rows = slice(start, start + at_once)
+    zeros = jnp.zeros(at_once)
+    state, metrics = call(
+      State(zeros.astype(int), zeros),
+      images,
+      (seeds[rows], {'rate': rates[rows]}),
+    )
+    for place in range(at_once):
+      rate = float(rates[rows][place])
+      alone, expected = compiled(
+        parallel.make('jit', 4, one),
+        lambda *inputs, rate=rate: step(*inputs, rate=rate),
+      )(State(jnp.int32(0), jnp.float32(0)), images, seeds[rows][place])
+      np.testing.assert_allclose(state.weight[place], alone.weight, rtol=1e-6)
+      np.testing.assert_allclose(
+        metrics['loss'][:, place], expected['loss'], rtol=1e-6
+      )
+
+
+def test_members_are_spread_over_devices():
+  assert parallel.make_for_members(16).num_devices == 8
+  assert parallel.make_for_members(6).num_devices == 6
+  assert parallel.make_for_members(9).num_devices == 3
+  with pytest.raises(errors.UserError, match='members_at_once=3'):
+    parallel.make_for_members(16, 3)
+
+
+def test_a_grid_has_all_combinations_the_last_field_fastest():
+  config = small(sweep='penalties.r1=0,1;seed=3,7', seeds=2)
+  found = population.of(config)
+  assert found.column == {
+    'seed': [3, 4, 7, 8, 3, 4, 7, 8],
+    'penalties.r1': [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0],
+  }
+  assert population.of(small()) is None
+
+
+@pytest.mark.parametrize(
+  ('sweep', 'said'),
+  [
+    ('loss=hinge', 'loss is no number'),
+    ('batch_size=16,32', 'batch_size is of the loop'),
+    ('data.limit=16,32', 'data.limit is of the loop or the data'),
+    ('penalties.r3=1', 'no field'),
+    ('penalties.r1', "'penalties.r1' must be a field"),
+    ('penalties.r1=1,x', 'penalties.r1=1,x must be values'),
+    ('penalties.r1=1;penalties.r1=2', 'twice'),
+    ('penalties.r1=0,-1', 'penalties.r1=-1.0 must not be negative'),
+    ('penalties.r1=0,1;seed=0,1,2', 'as many values'),
+  ],
+)
+def test_what_is_no_sweep_is_refused(sweep, said):
+  with pytest.raises(errors.UserError, match=said):
+    population.of(small(sweep=sweep, sweep_as='pairs'))
+
+
+@pytest.mark.parametrize(
+  'sweep',
+  ['latent_size=4,8', 'discriminator_steps=1,2', 'discriminator.dropout=0,0.5'],
+)
+def test_what_changes_the_program_is_refused(sweep):
+  config = small(sweep=sweep)
+  name = sweep.partition('=')[0]
+  with pytest.raises(errors.UserError, match=f'{name} .*launch/sweep.py'):
+    population.refuse(
+      population.of(config), steps.find('gan'), data.load(config.data)
+    )
+
+
+def test_weights_that_are_off_for_some_members_can_be_swept():
+  config = small(
+    sweep='instance_noise=0,0.1;label_smoothing.real=0,0.1;ema_halflife=0,9;'
+    'feature_matching=0,1;discriminator.optimizer.b1=0,0.5;'
+    'label_flip=0,0.1;generator.optimizer.historical_averaging=0,1',
+    sweep_as='pairs',
+  )
+  population.refuse(
+    population.of(config), steps.find('gan'), data.load(config.data)
+  )
