@@ -29,6 +29,8 @@ HARMLESS = (
   'keep',
   'keep_period',
   'engine',
+  'profile_steps',
+  'dry_run',
   'init_from',
   'data.resident_bytes',
   # The data's own fingerprint is compared instead.
@@ -80,6 +82,8 @@ def defaults() -> ml_collections.ConfigDict:
 
   config.engine = 'auto'  # pmap on several devices of one process, else jit
   config.steps_per_call = 1  # rounds per compiled call (a scan)
+  config.profile_steps = ()  # as 100,110: a trace of the rounds between
+  config.dry_run = False  # compile a round, print what it costs, run nothing
   return config
 
 
@@ -200,6 +204,16 @@ def _problems(config) -> Iterator[str]:
     yield (
       f'data.image_size={fields["data.image_size"]} is more than '
       'data.max_pixels allows'
+    )
+  window = fields['profile_steps']
+  if window and not (
+    len(window) == 2
+    and all(isinstance(step, int) for step in window)
+    and 0 <= window[0] < window[1]
+  ):
+    yield (
+      f'profile_steps={tuple(window)} must be the first round and the one '
+      'after the last, as 100,110'
     )
   one_of = {
     'engine': ENGINES,

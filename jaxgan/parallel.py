@@ -221,7 +221,27 @@ def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
   return {name: array[rows] for name, array in arrays.items()}
 
 
-def compile_rounds(
+def compile_rounds(engine: Engine, train_step: Callable, **fields) -> Callable:
+  """Compiles rounds into one call, see `_program` for what it takes.
+
+  Returns:
+    (state, data, seed) -> (state, metrics), where the state is donated, seed is
+    that of the run, and metrics are [rounds] each. Data are the arrays of the
+    set [N, ...] on all devices, or what `Engine.split` made of the batches.
+  """
+  program, *first = _program(engine, train_step, **fields)
+  return _bounded(engine, functools.partial(program, *first))
+
+
+def lower_rounds(
+  engine: Engine, train_step: Callable, state, data, seed, **fields
+) -> jax.stages.Lowered:
+  """The program of `compile_rounds` for arguments, or shapes, as these."""
+  program, *first = _program(engine, train_step, **fields)
+  return program.lower(*first, state, data, seed)
+
+
+def _program(
   engine: Engine,
   train_step: Callable,
   *,
@@ -230,8 +250,8 @@ def compile_rounds(
   batch_size: int,
   resident: bool,
   shuffle: bool = True,
-) -> Callable:
-  """Compiles `rounds` rounds into one call.
+):
+  """Rounds as one program.
 
   Args:
     engine: where it runs.
@@ -244,9 +264,7 @@ def compile_rounds(
       batches of the call.
 
   Returns:
-    (state, data, seed) -> (state, metrics), where the state is donated, seed is
-    that of the run, and metrics are [rounds] each. Data are the arrays of the
-    set [N, ...] on all devices, or what `Engine.split` made of the batches.
+    What compiles, and its first arguments.
   """
   shards = engine.num_devices if engine.name == 'pmap' else 1
   split = NamedSharding(engine.mesh, PartitionSpec(AXIS))
@@ -280,7 +298,7 @@ def compile_rounds(
       out_shardings=engine.replicated,
       compiler_options=_compiler_options(),
     )
-    return _bounded(engine, compiled)
+    return (compiled,)
 
   mapped = jax.pmap(
     call,
@@ -294,7 +312,7 @@ def compile_rounds(
     np.arange(shards, dtype=np.uint32),
     NamedSharding(engine.mesh, PartitionSpec(AXIS)),
   )
-  return _bounded(engine, functools.partial(mapped, shard))
+  return mapped, shard
 
 
 def _compiler_options() -> dict[str, object] | None:

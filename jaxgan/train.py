@@ -21,8 +21,10 @@ import numpy as np
 from jaxgan import (
   checkpoint,
   data,
+  dry_run,
   errors,
   parallel,
+  profiling,
   steps,
   summary,
   trained,
@@ -216,23 +218,25 @@ class _Run:
       writers.Console(self.config.num_steps, self.step),
     )
 
+  def program(self, rounds: int) -> dict:
+    """So many rounds, as `parallel` compiles them."""
+    algorithm, method = self.algorithm, self.mapped_method
+    return {
+      'engine': self.engine,
+      'train_step': functools.partial(algorithm.train_step, method),
+      'rounds': rounds,
+      'draws': algorithm.draws(method),
+      'batch_size': self.config.batch_size,
+      'resident': self.resident,
+      'shuffle': self.config.data.shuffle,
+    }
+
   def compile(self) -> None:
     """Functions from states to states, images and scores."""
     config, algorithm = self.config, self.algorithm
-
-    @functools.cache
-    def call(rounds):
-      return parallel.compile_rounds(
-        self.engine,
-        functools.partial(algorithm.train_step, self.mapped_method),
-        rounds=rounds,
-        draws=algorithm.draws(self.mapped_method),
-        batch_size=config.batch_size,
-        resident=self.resident,
-        shuffle=config.data.shuffle,
-      )
-
-    self.call = call
+    self.call = functools.cache(
+      lambda rounds: parallel.compile_rounds(**self.program(rounds))
+    )
     replicate = self.engine.replicate
     self.seed = replicate(np.uint32(config.seed))
     whole = functools.partial(jax.jit, out_shardings=self.engine.replicated)
@@ -361,7 +365,14 @@ def train(config, workdir) -> None:
   config = config.copy_and_resolve_references()
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
+  if config.dry_run:
+    config.update(eval_every=0, sample_every=0)  # They are not part of a round.
   run = _Run(config, workdir)
+  if config.dry_run:
+    run.build()
+    run.describe()
+    print(dry_run.report(run))
+    return
   with contextlib.ExitStack() as stack:
     interrupts = stack.enter_context(Interrupts())
     if parallel.is_first():
@@ -383,11 +394,19 @@ def train(config, workdir) -> None:
       record_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))
+    trace = stack.enter_context(
+      contextlib.closing(
+        profiling.Trace(
+          config.profile_steps if parallel.is_first() else (),
+          workdir / 'profile',
+        )
+      )
+    )
     interrupts.polled = True
     try:
       # Whatever moves between host and device here does so by name.
       with jax.transfer_guard('disallow'):
-        _loop(run, interrupts, checkpoints, writer)
+        _loop(run, interrupts, checkpoints, writer, trace)
     except errors.NotFinite as error:
       good = checkpoints.steps()
       last = f'step {good[0]}' if good else 'none'
@@ -405,7 +424,7 @@ def train(config, workdir) -> None:
   print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
 
 
-def _loop(run: _Run, interrupts, checkpoints, writer) -> None:
+def _loop(run: _Run, interrupts, checkpoints, writer, trace) -> None:
   """From the state at `run.step` to the last step, or to a signal."""
   config = run.config
   logged_at, logged_time = run.step, time.monotonic()
@@ -441,6 +460,9 @@ def _loop(run: _Run, interrupts, checkpoints, writer) -> None:
         f'saved step {step} in {run.workdir}; start again to go on',
       )
     rounds = rounds_until_due(step, config)
-    run.state, metrics = run.call(rounds)(run.state, run.feed(rounds), run.seed)
+    with trace.call(step, run.state):
+      run.state, metrics = run.call(rounds)(
+        run.state, run.feed(rounds), run.seed
+      )
     run.window.add(rounds, metrics)
     run.step += rounds

@@ -1,0 +1,81 @@
+"""What a dry run says, and that it leaves nothing; traces of a run."""
+
+import pytest
+from train_test import small
+
+from jaxgan import dry_run, errors, train
+
+
+@pytest.fixture
+def quick(monkeypatch):
+  monkeypatch.setattr(dry_run, 'SECONDS', 0.0)
+  monkeypatch.setattr(dry_run, 'TRIALS', 1)
+
+
+@pytest.mark.parametrize('resident_bytes', [2**20, 0])
+def test_a_dry_run_prints_costs_and_writes_nothing(
+  tmp_path, capsys, quick, resident_bytes
+):
+  config = small(**{'dry_run': True, 'data.resident_bytes': resident_bytes})
+  train.train(config, tmp_path / 'run')
+  assert not list(tmp_path.iterdir())
+  table = capsys.readouterr().out.split('one round, each device')[1]
+  rows = [line.split('  ', 1) for line in table.splitlines()[2:]]
+  found = {name: value.strip() for name, value in rows}
+  assert found['devices'] == '8 x cpu'
+  assert found['host transfers'] == 'none'
+  for name in ('operations', 'bytes moved', 'memory', 'a round, bound'):
+    assert float(found[name].split()[0]) > 0
+
+
+def lowered(tmp_path, **fields):
+  run = train._Run(small(**fields), tmp_path)
+  run.build()
+  return dry_run.lower(run).compile()
+
+
+@pytest.mark.parametrize('updates', [1, 2])
+def test_one_all_reduce_a_network_update(tmp_path, updates):
+  """Batch norm needs sums of its own on the way, and is off here."""
+  fields = {'generator.norm': 'none', 'discriminator_steps': updates}
+  program = lowered(tmp_path, **fields)
+  moves = dry_run.traffic(program.as_text())
+  assert [kind for kind, _ in moves] == ['all-reduce'] * (updates + 1)
+  # Gradients of 16 units on 8 x 8 pixels and 8 latents, and the metrics.
+  generator = 4 * (8 * 16 + 16 + 16 * 64 + 64)
+  discriminator = 4 * (64 * 16 + 16 + 16 + 1)
+  for (_, size), least in zip(
+    moves, [discriminator] * updates + [generator], strict=True
+  ):
+    assert least <= size < least + 100
+
+
+def test_traffic_of_a_program():
+  text = """
+  %a = f32[2,3]{1,0} all-reduce(%x), channel_id=1
+  %b = (bf16[4]{0}, f32[], /*index=2*/pred[8]{0}) all-gather-start(%x, %y)
+  %c = (bf16[4]{0}, f32[]) all-gather-done(%b)
+  %d = f32[2]{0} add(%x, %y), metadata={op_name="all-reduce("}
+  %e = () custom-call(%x), custom_call_target="xla_ffi_python_cpu_callback"
+  %f = (f32[5]{0}, token[]) infeed(%t)
+  """
+  assert dry_run.traffic(text) == [
+    ('all-reduce', 24),
+    ('all-gather', 20),
+    ('callback', 0),
+    ('infeed', 21),
+  ]
+
+
+def test_a_trace_is_written(tmp_path):
+  config = small(num_steps=6, profile_steps=(2, 5), sample_every=0)
+  train.train(config, tmp_path)
+  traces = list((tmp_path / 'profile').rglob('*.xplane.pb'))
+  assert len(traces) == 1
+  assert list((tmp_path / 'profile').rglob('perfetto_trace.json.gz'))
+
+
+def test_a_wrong_window_is_refused(tmp_path):
+  for window in ((5, 5), (1,), (-1, 3), (0.5, 3)):
+    with pytest.raises(errors.UserError, match='profile_steps'):
+      train.train(small(profile_steps=window), tmp_path)
