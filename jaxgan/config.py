@@ -41,6 +41,7 @@ HARMLESS = (
 )
 
 ENGINES = ('auto', 'jit', 'pmap')
+PRECISIONS = ('f32', 'tf32', 'bf16')
 
 
 def defaults() -> ml_collections.ConfigDict:
@@ -81,6 +82,7 @@ def defaults() -> ml_collections.ConfigDict:
   config.init_from = ''  # workdir to take the first weights from
 
   config.engine = 'auto'  # pmap on several devices of one process, else jit
+  config.precision = 'f32'  # f32, tf32 or bf16: see jaxgan/models/__init__.py
   config.steps_per_call = 1  # rounds per compiled call (a scan)
   config.profile_steps = ()  # as 100,110: a trace of the rounds between
   config.dry_run = False  # compile a round, print what it costs, run nothing
@@ -114,7 +116,9 @@ def flatten(config) -> dict[str, Any]:
 
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
-  old, new = flatten(recorded), flatten(config)
+  # A run that was begun before there was a field did as its default does.
+  old = flatten(defaults()) | flatten(recorded)
+  new = flatten(config)
   missing = object()
 
   def show(value):
@@ -217,6 +221,7 @@ def _problems(config) -> Iterator[str]:
     )
   one_of = {
     'engine': ENGINES,
+    'precision': PRECISIONS,
     'data.resize': images.RESIZES,
     'data.on_bad': ('error', 'skip'),
     'data.channels': (0, 1, 3),

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import parallel, summary
+from jaxgan import models, parallel, summary
 
 COLLECTIVES = (
   *('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all'),
@@ -74,8 +74,14 @@ def _size(shapes: str) -> int:
   return total
 
 
-def ceilings(device: jax.Device, dtype=jnp.float32) -> Ceilings:
-  """Speed of a large product of matrices and of a large copy, measured."""
+def ceilings(device: jax.Device, precision: str = 'f32') -> Ceilings:
+  """Speed of a large product of matrices and of a large copy, measured.
+
+  Args:
+    device: where.
+    precision: of the products, `config.precision`.
+  """
+  dtype = models.PRECISIONS[precision] or jnp.float32
 
   def rate(function, make, size, work, largest) -> float:
     run = jax.jit(function, donate_argnums=0)
@@ -92,12 +98,14 @@ def ceilings(device: jax.Device, dtype=jnp.float32) -> Ceilings:
         return work(size) / min(times)
       size *= 2
 
-  return Ceilings(
-    rate(
+  with parallel.products(precision):
+    flops = rate(
       lambda x: x @ x,
       lambda n: jnp.full((n, n), 1.0 / n, dtype),
       *(1024, lambda n: 2.0 * n**3, 8192),
-    ),
+    )
+  return Ceilings(
+    flops,
     rate(
       lambda x: x + 1.0,
       lambda n: jnp.ones(n, jnp.float32),
@@ -147,7 +155,8 @@ def report(run) -> str:
   compiled = lower(run).compile()
   took = time.perf_counter() - began
   costs, memory = compiled.cost_analysis(), compiled.memory_analysis()
-  best = ceilings(device)
+  precision = run.config.precision
+  best = ceilings(device, precision)
   by_flops = costs['flops'] / best.flops
   by_bytes = costs['bytes accessed'] / best.num_bytes
   needed = (
@@ -164,7 +173,7 @@ def report(run) -> str:
     ('memory', f'{_short(needed)}B'),
     ('parameters and data', f'{_short(memory.argument_size_in_bytes)}B of it'),
     *_moves(compiled.as_text()),
-    ('products at most', f'{_short(best.flops)}FLOP/s'),
+    (f'products at most, {precision}', f'{_short(best.flops)}FLOP/s'),
     ('copies at most', f'{_short(best.num_bytes)}B/s'),
     ('operations take', f'{_short(by_flops)}s'),
     ('bytes take', f'{_short(by_bytes)}s'),

@@ -139,6 +139,7 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
   """
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
+  parallel.use_float32()
   run = trained.restore(workdir)
   if not run.has_latents:
     return _held_out(workdir, run, request)

@@ -47,6 +47,7 @@ def sample(
   request_lib.check(request, run)
   request, label = request_lib.classes(request, run)
   parallel.use_compilation_cache()
+  parallel.use_float32()
   name = request_lib.name(request, label)
   path = workdir / f'sample_step{int(run.state.step)}_{name}'
   if request.format in ANIMATED:

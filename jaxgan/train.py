@@ -97,6 +97,8 @@ class _Run:
     config = self.config
     # First: it needs neither data nor compilation.
     self.engine = parallel.make(config.engine, config.batch_size)
+    if config.precision == 'tf32' and jax.default_backend() == 'cpu':
+      _logger.warning("precision='tf32': products are float32 on a CPU")
     self.algorithm = steps.find(config.method)
     record = record_lib.read(self.workdir)
     if record is not None:
@@ -229,6 +231,7 @@ class _Run:
       'batch_size': self.config.batch_size,
       'resident': self.resident,
       'shuffle': self.config.data.shuffle,
+      'precision': self.config.precision,
     }
 
   def compile(self) -> None:
@@ -365,6 +368,7 @@ def train(config, workdir) -> None:
   config = config.copy_and_resolve_references()
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
+  parallel.use_float32()
   if config.dry_run:
     config.update(eval_every=0, sample_every=0)  # They are not part of a round.
   run = _Run(config, workdir)
