@@ -1,9 +1,13 @@
 """What a dry run says, and that it leaves nothing; traces of a run."""
 
+import gzip
+
+import jax
+import jax.numpy as jnp
 import pytest
 from train_test import small
 
-from jaxgan import dry_run, errors, train
+from jaxgan import dry_run, errors, profiling, train
 
 
 @pytest.fixture
@@ -68,11 +72,31 @@ def test_traffic_of_a_program():
 
 
 def test_a_trace_is_written(tmp_path):
-  config = small(num_steps=6, profile_steps=(2, 5), sample_every=0)
-  train.train(config, tmp_path)
-  traces = list((tmp_path / 'profile').rglob('*.xplane.pb'))
-  assert len(traces) == 1
-  assert list((tmp_path / 'profile').rglob('perfetto_trace.json.gz'))
+  double = jax.jit(lambda x: 2.0 * x)
+  trace, x = profiling.Trace((2, 4), tmp_path), jnp.ones(3)
+  for step in range(2):
+    with trace.call(step, x):
+      x = double(x)
+  assert not list(tmp_path.iterdir())
+  for step in range(2, 6):
+    with trace.call(step, x):
+      x = double(x)
+  assert len(list(tmp_path.rglob('*.xplane.pb'))) == 1
+  (perfetto,) = tmp_path.rglob('perfetto_trace.json.gz')
+  names = gzip.decompress(perfetto.read_bytes()).decode()
+  assert names.count('"round"') == 2
+  trace.close()
+
+
+def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
+  calls = []
+  monkeypatch.setattr(
+    jax.profiler, 'start_trace', lambda path, **_: calls.append(path)
+  )
+  monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: calls.append('stop'))
+  fields = {'profile_steps': (1, 9), 'sample_every': 0, 'num_steps': 2}
+  train.train(small(steps_per_call=1, **fields), tmp_path)
+  assert calls == [tmp_path / 'profile', 'stop']
 
 
 def test_a_wrong_window_is_refused(tmp_path):
