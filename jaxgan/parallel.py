@@ -306,7 +306,7 @@ def _program(
       if engine.name == 'jit' and engine.num_devices > 1:
         batch = jax.lax.with_sharding_constraint(batch, split)
       batch = {name: sampling.to_float(x) for name, x in batch.items()}
-      with products(precision):
+      with products(precision), _mesh(engine):
         return train_step(state, batch, key)
 
     if rounds > 1:
@@ -338,6 +338,13 @@ def _program(
     NamedSharding(engine.mesh, PartitionSpec(AXIS)),
   )
   return mapped, shard
+
+
+def _mesh(engine: Engine) -> contextlib.AbstractContextManager:
+  """The mesh for `noise`, where the compiler divides the batch."""
+  if engine.name == 'jit' and engine.num_devices > 1:
+    return jax.sharding.use_abstract_mesh(engine.mesh.abstract_mesh)
+  return contextlib.nullcontext()
 
 
 def _compiler_options() -> dict[str, object] | None:
