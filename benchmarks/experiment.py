@@ -91,6 +91,7 @@ def train(
     batch_size=config.batch_size,
     resident=True,
     shuffle=config.data.shuffle,
+    precision=config.precision,
   )
   arrays = engine.replicate(dataset.arrays())
   place = engine.replicate(np.uint32(seed))

@@ -31,6 +31,8 @@ HARMLESS = (
   'keep_period',
   'engine',
   'members_at_once',
+  'profile_steps',
+  'dry_run',
   'init_from',
   'palette',
   'data.resident_bytes',
@@ -42,9 +44,10 @@ HARMLESS = (
 )
 
 # Fields that runs lack which were begun before these were there.
-LATER = {'seeds': 1, 'sweep': '', 'sweep_as': 'grid'}
+LATER = {'seeds': 1, 'sweep': '', 'sweep_as': 'grid', 'precision': 'f32'}
 
 ENGINES = ('auto', 'jit', 'pmap')
+PRECISIONS = ('f32', 'tf32', 'bf16')
 
 
 def defaults() -> ml_collections.ConfigDict:
@@ -90,7 +93,10 @@ def defaults() -> ml_collections.ConfigDict:
   config.init_from = ''  # workdir to take the first weights from
 
   config.engine = 'auto'  # pmap on several devices, jit on one
+  config.precision = 'f32'  # f32, tf32 or bf16: see jaxgan/models/__init__.py
   config.steps_per_call = 1  # rounds per compiled call (a scan)
+  config.profile_steps = ()  # as 100,110: a trace of the rounds between
+  config.dry_run = False  # compile a round, print what it costs, run nothing
   return config
 
 
@@ -219,9 +225,20 @@ def _problems(config) -> Iterator[str]:
       f'data.image_size={fields["data.image_size"]} is more than '
       'data.max_pixels allows'
     )
+  window = fields['profile_steps']
+  if window and not (
+    len(window) == 2
+    and all(isinstance(step, int) for step in window)
+    and 0 <= window[0] < window[1]
+  ):
+    yield (
+      f'profile_steps={tuple(window)} must be the first round and the one '
+      'after the last, as 100,110'
+    )
   one_of = {
     'engine': ENGINES,
     'sweep_as': ('grid', 'pairs'),
+    'precision': PRECISIONS,
     'data.resize': images.RESIZES,
     'data.on_bad': ('error', 'skip'),
     'data.channels': (0, 1, 3),

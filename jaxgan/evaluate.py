@@ -141,6 +141,7 @@ def evaluate(workdir, request: Request) -> dict[str, float]:
   """
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
+  parallel.use_float32()
   members = [request.member]
   if request.member is None:
     members = list(range(trained.members_of(workdir))) or members

@@ -42,6 +42,7 @@ def norm(
   affine: bool = True,
   axis_name: str | None = None,
   reference_size: int = 0,
+  dtype: jnp.dtype | None = None,
 ) -> Callable:
   """A normalisation of activations by name.
 
@@ -56,6 +57,7 @@ def norm(
     affine: whether 'instance' learns a scale and a bias.
     axis_name: mapped axis over which 'batch' takes statistics.
     reference_size: rows of the reference batch of 'virtual'.
+    dtype: of the result; statistics are float32 whatever it is.
   """
   if kind == 'batch':
     return nn.BatchNorm(
@@ -63,13 +65,16 @@ def norm(
       momentum=momentum,
       epsilon=epsilon,
       axis_name=axis_name,
+      dtype=dtype,
     )
   if kind == 'layer':
-    return nn.LayerNorm(epsilon=epsilon)
+    return nn.LayerNorm(epsilon=epsilon, dtype=dtype)
   if kind == 'instance':
-    return nn.InstanceNorm(epsilon=epsilon, use_bias=affine, use_scale=affine)
+    return nn.InstanceNorm(
+      epsilon=epsilon, use_bias=affine, use_scale=affine, dtype=dtype
+    )
   if kind == 'virtual':
-    return VirtualBatchNorm(reference_size, epsilon)
+    return VirtualBatchNorm(reference_size, epsilon, dtype)
   if kind == 'none':
     return lambda x: x
   raise errors.unknown('norm', kind, NORMS)
@@ -85,6 +90,7 @@ class Conv(nn.Module):
     padding: 'SAME' or 'VALID'.
     use_bias: whether there is a bias.
     initializer: a key of `INITIALIZERS`.
+    dtype: computed in; by default the widest of images and parameters.
   """
 
   features: int
@@ -93,16 +99,21 @@ class Conv(nn.Module):
   padding: str = 'SAME'
   use_bias: bool = True
   initializer: str = 'lecun'
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     w = self.param('kernel', initializer(self.initializer), shape)
+    x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
     x = conv.conv(x, w, self.stride, self.padding)
-    if self.use_bias:
-      bias = self.param('bias', nn.initializers.zeros, (self.features,))
-      x += bias.reshape(1, 1, 1, -1)
-    return x
+    return x + _bias(self, x.dtype) if self.use_bias else x
+
+
+def _bias(module: nn.Module, dtype) -> jax.Array:
+  """A bias for every channel [1, 1, 1, features]."""
+  bias = module.param('bias', nn.initializers.zeros, (module.features,))
+  return bias.astype(dtype).reshape(1, 1, 1, -1)
 
 
 def with_kernels(name: str):
@@ -123,6 +134,7 @@ class ConvTranspose(nn.Module):
     size: (height, width) of the output, if not stride times the input's.
     use_bias: whether there is a bias.
     initializer: a key of `INITIALIZERS`.
+    dtype: computed in; by default the widest of images and parameters.
   """
 
   features: int
@@ -131,16 +143,15 @@ class ConvTranspose(nn.Module):
   size: tuple[int, int] | None = None
   use_bias: bool = True
   initializer: str = 'lecun'
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     w = self.param('kernel', initializer(self.initializer), shape)
+    x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
     x = conv.conv_transpose(x, w, self.stride, self.size)
-    if self.use_bias:
-      bias = self.param('bias', nn.initializers.zeros, (self.features,))
-      x += bias.reshape(1, 1, 1, -1)
-    return x
+    return x + _bias(self, x.dtype) if self.use_bias else x
 
 
 class Dropout(nn.Module):
@@ -196,16 +207,19 @@ class VirtualBatchNorm(nn.Module):
   Attributes:
     reference_size: R, the rows in front that are the reference.
     epsilon: added to variances.
+    dtype: of the result, float32 by default.
   """
 
   reference_size: int
   epsilon: float = 1e-3
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     size, axes = self.reference_size, tuple(range(1, x.ndim - 1))
     scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
     bias = self.param('bias', nn.initializers.zeros, x.shape[-1:])
+    x = x.astype(jnp.float32)
     mean = jnp.mean(x, axis=axes, keepdims=True)  # [R + B, 1, ..., C]
     square = jnp.mean(x**2, axis=axes, keepdims=True)
 
@@ -218,7 +232,8 @@ class VirtualBatchNorm(nn.Module):
     variance = jnp.maximum(square - mean**2, 0.0)
     shape = (1,) * (x.ndim - 1) + (-1,)
     x = (x - mean) * jax.lax.rsqrt(variance + self.epsilon)
-    return x * scale.reshape(shape) + bias.reshape(shape)
+    x = x * scale.reshape(shape) + bias.reshape(shape)
+    return x.astype(self.dtype or x.dtype)
 
 
 class VirtualBatch(nn.Module):
@@ -265,6 +280,7 @@ class MinibatchStddev(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
+    x = x.astype(jnp.float32)
     mean, square = jnp.mean(x, axis=0), jnp.mean(x**2, axis=0)
     if self.axis_name is not None:
       mean, square = jax.lax.pmean((mean, square), self.axis_name)

@@ -115,8 +115,11 @@ class Members(train._Run):
     ]
     return self._groups(jax.tree.map(lambda *parts: np.stack(parts), *states))
 
+  def train_step(self):
+    return self._bind('train_step')
+
   def compile_steps(self) -> None:
-    compiled = self.rounds(self._bind('train_step'))
+    compiled = self.rounds()
     self.call = lambda rounds: _in_turn(compiled(rounds))
     self.seed = self._groups((self.population.seeds, self.population.values))
     self._places = [

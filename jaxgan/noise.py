@@ -7,6 +7,7 @@ whatever part of the batch each of them holds.
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 UNIT_SPHERE_EPSILON = 1e-12
 
@@ -29,9 +30,21 @@ def _rows(sampler):
     def row(index):
       return sampler(jax.random.fold_in(key, index), shape)
 
-    return jax.vmap(row)(indices(count, axis_name))
+    return _split(jax.vmap(row)(indices(count, axis_name)))
 
   return draw
+
+
+def _split(x):
+  """Divides rows over the devices where the caller has set a mesh.
+
+  The compiler follows the batch; of noise it can't know that it belongs to it,
+  and would run what comes of it on every device, whole.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or len(x) % mesh.size:
+    return x
+  return jax.lax.with_sharding_constraint(x, PartitionSpec(mesh.axis_names))
 
 
 def _signed_uniform(key, shape):

@@ -54,6 +54,28 @@ def use_compilation_cache() -> None:
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
+def use_float32() -> None:
+  """Makes all products full, see `products`; those of metrics, for one."""
+  if jax.default_backend() != 'cpu':
+    jax.config.update('jax_default_matmul_precision', 'float32')
+
+
+def products(precision: str) -> contextlib.AbstractContextManager:
+  """What products and convolutions of float32 are, in what is traced within.
+
+  JAX' own default is the fastest that a device has, as its users expect of
+  large networks: TensorFloat-32 (10 bits) on NVIDIA GPUs since Ampere, and
+  bfloat16 (7 bits) on TPUs. Here all 23 bits count unless the user says so.
+
+  Args:
+    precision: 'tf32' for products of TensorFloat-32; else they are full.
+  """
+  if jax.default_backend() == 'cpu':  # It has no others.
+    return contextlib.nullcontext()
+  kind = 'tensorfloat32' if precision == 'tf32' else 'float32'
+  return jax.default_matmul_precision(kind)
+
+
 def connect() -> None:
   """Joins the other processes of the run; before anything asks for a device.
 
@@ -307,7 +329,33 @@ def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
   return {name: array[rows] for name, array in arrays.items()}
 
 
-def compile_rounds(
+def compile_rounds(engine: Engine, train_step: Callable, **fields) -> Callable:
+  """Compiles rounds into one call, see `_program` for what it takes.
+
+  Returns:
+    (state, data, seed) -> (state, metrics), where the state is donated, seed is
+    that of the run, and metrics are [rounds] each. Data are the arrays of the
+    set [N, ...] on all devices, or what `Engine.split` made of the batches.
+    Of a population, states are stacked, 'seed' is (seeds [members], values of
+    swept fields [members] by name), and metrics are [rounds, members].
+  """
+  program, *first = _program(engine, train_step, **fields)
+  call = functools.partial(program, *first)
+  if engine.name == 'pmap' and jax.process_count() > 1:
+    # What `pmap` returns has forgotten that others have it too.
+    return _bounded(engine, lambda *inputs: engine.everywhere(call(*inputs)))
+  return _bounded(engine, call)
+
+
+def lower_rounds(
+  engine: Engine, train_step: Callable, state, data, seed, **fields
+) -> jax.stages.Lowered:
+  """The program of `compile_rounds` for arguments, or shapes, as these."""
+  program, *first = _program(engine, train_step, **fields)
+  return program.lower(*first, state, data, seed)
+
+
+def _program(
   engine: Engine,
   train_step: Callable,
   *,
@@ -316,8 +364,9 @@ def compile_rounds(
   batch_size: int,
   resident: bool,
   shuffle: bool = True,
-) -> Callable:
-  """Compiles `rounds` rounds into one call.
+  precision: str = 'f32',
+):
+  """Rounds as one program.
 
   Args:
     engine: where it runs.
@@ -329,13 +378,10 @@ def compile_rounds(
     shuffle: see `sampling.examples`; for resident data.
     resident: whether data are the whole set, on every device; or else the
       batches of the call.
+    precision: see `products`.
 
   Returns:
-    (state, data, seed) -> (state, metrics), where the state is donated, seed is
-    that of the run, and metrics are [rounds] each. Data are the arrays of the
-    set [N, ...] on all devices, or what `Engine.split` made of the batches.
-    Of a population, states are stacked, 'seed' is (seeds [members], values of
-    swept fields [members] by name), and metrics are [rounds, members].
+    What compiles, and its first arguments.
   """
   shards = engine.num_devices if engine.name == 'pmap' else 1
   split = NamedSharding(engine.mesh, PartitionSpec(AXIS))
@@ -353,7 +399,8 @@ def compile_rounds(
       if engine.name == 'jit' and engine.num_devices > 1:
         batch = jax.lax.with_sharding_constraint(batch, split)
       batch = {name: sampling.to_float(x) for name, x in batch.items()}
-      return train_step(*values, state, batch, key)
+      with products(precision), _mesh(engine):
+        return train_step(*values, state, batch, key)
 
     if rounds > 1:
       batches = None if resident else data
@@ -380,9 +427,10 @@ def compile_rounds(
         out_specs=(own, PartitionSpec(None, AXIS)),
         check_vma=False,
       )
-    return jax.jit(
+    compiled = jax.jit(
       members, donate_argnums=0, compiler_options=_compiler_options()
     )
+    return (compiled,)
 
   if engine.name == 'jit':
     compiled = jax.jit(
@@ -391,7 +439,7 @@ def compile_rounds(
       out_shardings=engine.replicated,
       compiler_options=_compiler_options(),
     )
-    return _bounded(engine, compiled)
+    return (compiled,)
 
   mapped = jax.pmap(
     call,
@@ -401,11 +449,14 @@ def compile_rounds(
     donate_argnums=1,
     devices=list(engine.mesh.devices.flat),
   )
-  mapped = functools.partial(mapped, engine.by_device(np.uint32(engine.own)))
-  if jax.process_count() == 1:
-    return _bounded(engine, mapped)
-  # What `pmap` returns has forgotten that others have it too.
-  return _bounded(engine, lambda *inputs: engine.everywhere(mapped(*inputs)))
+  return mapped, engine.by_device(np.uint32(engine.own))
+
+
+def _mesh(engine: Engine) -> contextlib.AbstractContextManager:
+  """The mesh for `noise`, where the compiler divides the batch."""
+  if engine.name == 'jit' and engine.num_devices > 1:
+    return jax.sharding.use_abstract_mesh(engine.mesh.abstract_mesh)
+  return contextlib.nullcontext()
 
 
 def _compiler_options() -> dict[str, object] | None:

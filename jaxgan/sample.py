@@ -59,6 +59,7 @@ def sample(
   request_lib.check(request, run)
   request, label = request_lib.classes(request, run)
   parallel.use_compilation_cache()
+  parallel.use_float32()
   name = request_lib.name(request, label)
   if member is not None:
     name = f'member{member:02d}_{name}'

@@ -114,8 +114,8 @@ def apply_and_look(
     key: for dropout.
 
   Returns:
-    The output; what it sowed into 'intermediates', by name; and the mutable
-    collections after the call.
+    The output; what it sowed into 'intermediates', by name, as float32; and
+    the mutable collections after the call.
   """
   output, found = module.apply(
     {'params': params, **stats},
@@ -125,7 +125,9 @@ def apply_and_look(
     mutable=[*stats, 'intermediates'] if train else ['intermediates'],
   )
   flat = flax.traverse_util.flatten_dict(found.pop('intermediates', {}))
-  sown = {path[-1]: values[-1] for path, values in flat.items()}
+  sown = {
+    path[-1]: values[-1].astype(jnp.float32) for path, values in flat.items()
+  }
   return output, sown, found if train else stats
 
 

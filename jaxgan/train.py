@@ -22,9 +22,11 @@ from jaxgan import (
   checkpoint,
   data,
   deadline,
+  dry_run,
   errors,
   parallel,
   population,
+  profiling,
   steps,
   summary,
   trained,
@@ -107,6 +109,8 @@ class _Run:
     config = self.config
     # First: it needs neither data nor compilation.
     self.engine = self.make_engine()
+    if config.precision == 'tf32' and jax.default_backend() == 'cpu':
+      _logger.warning("precision='tf32': products are float32 on a CPU")
     self.algorithm = steps.find(config.method)
     record = record_lib.read(self.workdir)
     if record is not None:
@@ -247,6 +251,23 @@ class _Run:
       writers.Console(self.config.num_steps, self.step),
     )
 
+  def train_step(self):
+    """What `parallel` repeats."""
+    return functools.partial(self.algorithm.train_step, self.mapped_method)
+
+  def program(self, rounds: int) -> dict:
+    """So many rounds, as `parallel` compiles them."""
+    return {
+      'engine': self.engine,
+      'train_step': self.train_step(),
+      'rounds': rounds,
+      'draws': self.algorithm.draws(self.mapped_method),
+      'batch_size': self.config.batch_size,
+      'resident': self.resident,
+      'shuffle': self.config.data.shuffle,
+      'precision': self.config.precision,
+    }
+
   def compile(self) -> None:
     """Functions from states to states, images and scores."""
     config, algorithm = self.config, self.algorithm
@@ -271,31 +292,18 @@ class _Run:
   def compile_steps(self) -> None:
     """What an algorithm does with a state."""
     config, algorithm = self.config, self.algorithm
-    self.call = self.rounds(
-      functools.partial(algorithm.train_step, self.mapped_method)
-    )
+    self.call = self.rounds()
     self.seed = self.engine.replicate(np.uint32(config.seed))
     whole = functools.partial(jax.jit, out_shardings=self.engine.replicated)
     self.preview_key = whole(preview_key)(self.seed)
     self.preview = whole(functools.partial(algorithm.preview, self.method))
     self.evaluate = whole(functools.partial(algorithm.evaluate, self.method))
 
-  def rounds(self, train_step):
+  def rounds(self):
     """A function from a number of rounds to their compiled call."""
-
-    @functools.cache
-    def call(rounds):
-      return parallel.compile_rounds(
-        self.engine,
-        train_step,
-        rounds=rounds,
-        draws=self.algorithm.draws(self.mapped_method),
-        batch_size=self.config.batch_size,
-        resident=self.resident,
-        shuffle=self.config.data.shuffle,
-      )
-
-    return call
+    return functools.cache(
+      lambda rounds: parallel.compile_rounds(**self.program(rounds))
+    )
 
   def _placed(self, batch):
     """Examples as the algorithms take them, on the devices."""
@@ -435,12 +443,23 @@ def train(config, workdir) -> None:
   config = config.copy_and_resolve_references()
   workdir = pathlib.Path(workdir).absolute()
   parallel.use_compilation_cache()
+  parallel.use_float32()
   if population.of(config):
+    if config.dry_run:
+      raise errors.UserError(
+        'dry_run=True is of one run by itself; leave seeds and sweep out'
+      )
     from jaxgan.members import Members  # It extends what is here.
 
     run = Members(config, workdir)
   else:
     run = _Run(config, workdir)
+  if config.dry_run:
+    config.update(eval_every=0, sample_every=0)  # They are not part of a round.
+    run.build()
+    run.describe()
+    print(dry_run.report(run))
+    return
   with contextlib.ExitStack() as stack:
     interrupts = stack.enter_context(Interrupts())
     if parallel.is_first():
@@ -471,11 +490,19 @@ def train(config, workdir) -> None:
       record_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))
+    trace = stack.enter_context(
+      contextlib.closing(
+        profiling.Trace(
+          config.profile_steps if parallel.is_first() else (),
+          workdir / 'profile',
+        )
+      )
+    )
     interrupts.polled = True
     try:
       # Whatever moves between host and device here does so by name.
       with jax.transfer_guard('disallow'):
-        _loop(run, interrupts, checkpoints, writer, alive)
+        _loop(run, interrupts, checkpoints, writer, alive, trace)
     except errors.NotFinite as error:
       with contextlib.suppress(errors.StorageError):
         checkpoints.wait()  # The last one may be half written.
@@ -496,7 +523,7 @@ def train(config, workdir) -> None:
   print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
 
 
-def _loop(run: _Run, interrupts, checkpoints, writer, alive) -> None:
+def _loop(run: _Run, interrupts, checkpoints, writer, alive, trace) -> None:
   """From the state at `run.step` to the last step, or to a signal."""
   config = run.config
   logged_at, logged_time = run.step, time.monotonic()
@@ -533,6 +560,9 @@ def _loop(run: _Run, interrupts, checkpoints, writer, alive) -> None:
         f'saved step {step} in {run.workdir}; start again to go on',
       )
     rounds = rounds_until_due(step, config)
-    run.state, metrics = run.call(rounds)(run.state, run.feed(rounds), run.seed)
+    with trace.call(step, run.state):
+      run.state, metrics = run.call(rounds)(
+        run.state, run.feed(rounds), run.seed
+      )
     run.window.add(rounds, metrics)
     run.step += rounds

@@ -3,6 +3,9 @@
 A module's fields are plain numbers, never a config. Every module is called as
 `module(*inputs, train)`. Fields that follow from the data or the devices
 (`shape`, `num_classes`, `axis_name`) are filled in by whoever builds it.
+
+`dtype` is what hidden layers compute in, None for float32. Whatever it is,
+parameters, statistics and the last layer, and with it all outputs, are float32.
 """
 
 import dataclasses
@@ -12,9 +15,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 import optax
 
 from jaxgan import errors, layers, noise, optim, penalties
+
+# `config.precision`: dtype of networks. Of 'tf32' only products are rounded, in
+# the device, see `parallel.products`.
+PRECISIONS = {'f32': None, 'tf32': None, 'bf16': jnp.bfloat16}
 
 
 def _classes(family: str) -> dict[str, type[nn.Module]]:
@@ -73,6 +81,8 @@ def trained(
 ) -> tuple[nn.Module, optax.GradientTransformation]:
   """The network `config[player]` and what moves it.
 
+  `config.precision` gives it its dtype, see `PRECISIONS`.
+
   Args:
     config: of the run.
     player: 'generator', 'encoder' and so on. Beside the network's own fields
@@ -80,6 +90,9 @@ def trained(
       2018) and 'virtual_batch', the size of a reference batch (0 is off).
     images_per_update: images seen between two updates of this network.
     **derived: fields that follow from the data or the devices.
+
+  Raises:
+    UserError: as `build`, and for a network without 'dtype' that needs one.
   """
   settings = dict(config[player])
   optimizer = optim.build(settings.pop('optimizer'), images_per_update)
@@ -88,7 +101,15 @@ def trained(
   if reference:
     settings['norm'] = 'virtual'
     derived['reference_size'] = reference
-  module = build(player, settings, **derived)
+  # Runs that were begun before there was the field are float32.
+  precision = config.get('precision', 'f32')
+  dtype = PRECISIONS[precision]
+  module = build(player, settings, dtype=dtype, **derived)
+  if dtype is not None and not hasattr(module, 'dtype'):
+    raise errors.UserError(
+      f"precision={precision!r} needs a field 'dtype' and {player}.name="
+      f"{settings['name']!r} has none; give it one, or set precision='f32'"
+    )
   if reference:
     module = layers.VirtualBatch(
       module,

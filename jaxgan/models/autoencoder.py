@@ -37,19 +37,21 @@ class DenseEncoder(nn.Module):
     widths: units of the hidden layers.
     rectified: whether the code ends in a rectifier.
     activation: of the hidden layers, a key of `ACTIVATIONS`.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   code_size: int = 32
   widths: tuple[int, ...] = ()
   rectified: bool = False
   activation: str = 'relu'
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
     x = x.reshape(x.shape[0], -1)
     for width in self.widths:
-      x = _activate(self.activation, _Dense(width)(x))
+      x = _activate(self.activation, _Dense(width, dtype=self.dtype)(x))
     x = _Dense(self.code_size)(x)
     return nn.relu(x) if self.rectified else x
 
@@ -61,18 +63,20 @@ class DenseDecoder(nn.Module):
     shape: of an image.
     widths: units of the hidden layers.
     activation: of these, a key of `ACTIVATIONS`.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
   widths: tuple[int, ...] = ()
   activation: str = 'relu'
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
     del train
     x = z.reshape(z.shape[0], -1)
     for width in self.widths:
-      x = _activate(self.activation, _Dense(width)(x))
+      x = _activate(self.activation, _Dense(width, dtype=self.dtype)(x))
     return _Dense(math.prod(self.shape))(x).reshape(-1, *self.shape)
 
 
@@ -98,17 +102,22 @@ class ConvEncoder(nn.Module):
       code, [B, h, w, widths[-1]].
     pooled: halves by max-pooling; otherwise by the stride of the convolution,
       at a quarter of the cost.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (16, 8, 8)
   code_size: int = 0
   pooled: bool = True
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
-    for channels in self.widths:
-      x = nn.relu(_Conv(channels, stride=1 if self.pooled else 2)(x))
+    for place, channels in enumerate(self.widths):
+      is_code = not self.code_size and place == len(self.widths) - 1
+      dtype = None if is_code else self.dtype
+      stride = 1 if self.pooled else 2
+      x = nn.relu(_Conv(channels, stride=stride, dtype=dtype)(x))
       if self.pooled:
         x = _halve(x)
     if self.code_size:
@@ -135,10 +144,12 @@ class ConvDecoder(nn.Module):
   Attributes:
     shape: (height, width, channels) of an image.
     widths: channels of the 3 x 3 convolutions, one after each doubling.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
   widths: tuple[int, ...] = (8, 8, 16)
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
@@ -151,7 +162,8 @@ class ConvDecoder(nn.Module):
     x = z
     if z.ndim == 2:
       first = (*first, self.widths[0])
-      x = nn.relu(_Dense(math.prod(first))(z)).reshape(-1, *first)
+      x = nn.relu(_Dense(math.prod(first), dtype=self.dtype)(z))
+      x = x.reshape(-1, *first)
     elif z.shape[1:3] != first:
       raise errors.UserError(
         f'decoder.widths={self.widths} takes codes of {first} pixels, and the '
@@ -159,5 +171,5 @@ class ConvDecoder(nn.Module):
         'the same length'
       )
     for size, channels in zip(others, self.widths, strict=True):
-      x = nn.relu(_Conv(channels)(_double(x, *size)))
+      x = nn.relu(_Conv(channels, dtype=self.dtype)(_double(x, *size)))
     return _Conv(self.shape[-1])(x)

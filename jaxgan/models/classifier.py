@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxgan import layers
 
@@ -21,6 +22,7 @@ class ConvNet(nn.Module):
     momentum: of running statistics.
     num_classes: of the data.
     axis_name: mapped axis over which batch statistics are taken.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (32, 64)
@@ -30,19 +32,25 @@ class ConvNet(nn.Module):
   momentum: float = 0.9
   num_classes: int = 10
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     def norm(x):
       return layers.norm(
-        'batch', train=train, momentum=self.momentum, axis_name=self.axis_name
+        'batch',
+        train=train,
+        momentum=self.momentum,
+        axis_name=self.axis_name,
+        dtype=self.dtype,
       )(x)
 
+    fields = dict(use_bias=False, dtype=self.dtype)
     for width in self.widths:
-      x = layers.Conv(width, self.kernel, stride=2, use_bias=False)(x)
+      x = layers.Conv(width, self.kernel, stride=2, **fields)(x)
       x = nn.relu(norm(x))
     x = x.reshape(len(x), -1)
-    x = nn.relu(norm(nn.Dense(self.features, use_bias=False)(x)))
+    x = nn.relu(norm(nn.Dense(self.features, **fields)(x)))
     self.sow('intermediates', 'features', x)
     x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     return nn.Dense(self.num_classes)(x)

@@ -50,6 +50,7 @@ class Generator(nn.Module):
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -69,6 +70,7 @@ class Generator(nn.Module):
   initializer: str = 'lecun'
   axis_name: str | None = None
   reference_size: int = 0
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
@@ -87,6 +89,7 @@ class Generator(nn.Module):
         momentum=self.momentum,
         axis_name=self.axis_name,
         reference_size=self.reference_size,
+        dtype=self.dtype,
       )(x)
 
     *sides, channels = self.shape
@@ -99,7 +102,10 @@ class Generator(nn.Module):
     x = _one_hot(z, label, self.num_classes) if self.num_classes else z
     kernel_init = layers.initializer(self.initializer)
     x = nn.Dense(
-      math.prod(start), use_bias=self.dense_bias, kernel_init=kernel_init
+      math.prod(start),
+      use_bias=self.dense_bias,
+      kernel_init=kernel_init,
+      dtype=self.dtype,
     )(x)
     if self.flat_norm:
       x = norm(x).reshape(-1, *start)
@@ -108,15 +114,15 @@ class Generator(nn.Module):
     x = nn.leaky_relu(x, self.slope)
     *hidden, last = zip(self.strides, sizes[1:], strict=True)
     for features, (stride, size) in zip(self.widths[1:], hidden, strict=True):
-      x = norm(self._enlarge(x, features, stride, size))
+      x = norm(self._enlarge(x, features, stride, size, self.dtype))
       x = nn.leaky_relu(x, self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(
         x, active=train or self.dropout_at_test
       )
     return jnp.tanh(self._enlarge(x, channels, *last))
 
-  def _enlarge(self, x, features, stride, size):
-    fields = dict(use_bias=self.bias, initializer=self.initializer)
+  def _enlarge(self, x, features, stride, size, dtype=None):
+    fields = dict(use_bias=self.bias, initializer=self.initializer, dtype=dtype)
     if self.upsampling == 'resize':
       x = x.repeat(stride, axis=1).repeat(stride, axis=2)
       layer = layers.Conv(features, self.kernel, **fields)
@@ -156,6 +162,7 @@ class Discriminator(nn.Module):
     num_classes: classes to condition on; 0 ignores labels.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis that splits the batch.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (64, 128)
@@ -174,6 +181,7 @@ class Discriminator(nn.Module):
   num_classes: int = 0
   initializer: str = 'lecun'
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
@@ -201,6 +209,7 @@ class Discriminator(nn.Module):
         stride,
         use_bias=self.bias,
         initializer=self.initializer,
+        dtype=self.dtype,
       )(x)
       if place or self.first_norm:
         x = layers.norm(
@@ -208,6 +217,7 @@ class Discriminator(nn.Module):
           train=train,
           momentum=self.momentum,
           axis_name=self.axis_name,
+          dtype=self.dtype,
         )(x)
       x = nn.leaky_relu(x, self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
@@ -215,7 +225,7 @@ class Discriminator(nn.Module):
     if self.num_classes and self.conditioning == 'concat':
       x = _one_hot(x, label, self.num_classes)
     if self.hidden:
-      x = nn.relu(dense(self.hidden)(x))
+      x = nn.relu(dense(self.hidden, dtype=self.dtype)(x))
     if self.minibatch_kernels:
       x = layers.MinibatchDiscrimination(
         self.minibatch_kernels, axis_name=self.axis_name

@@ -4,6 +4,8 @@ Generators take an image with a hole, and any further channels, and return the
 whole image or the missing patch. Discriminators return logits that may be maps.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -43,6 +45,7 @@ class UNet(nn.Module):
     momentum: of running statistics.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -53,10 +56,12 @@ class UNet(nn.Module):
   momentum: float = 0.8
   initializer: str = 'lecun'
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     _, conv = layers.with_kernels(self.initializer)
+    hidden = functools.partial(conv, dtype=self.dtype)
 
     def norm(x):
       return layers.norm(
@@ -64,16 +69,17 @@ class UNet(nn.Module):
         train=train,
         momentum=self.momentum,
         axis_name=self.axis_name,
+        dtype=self.dtype,
       )(x)
 
     scales = []
     for place, width in enumerate(self.widths):
-      x = nn.leaky_relu(conv(width, self.kernel, 2)(x), self.slope)
+      x = nn.leaky_relu(hidden(width, self.kernel, 2)(x), self.slope)
       x = norm(x) if place else x
       scales.append(x)
     for like in reversed(scales[:-1]):
       x = _enlarge(x, *like.shape[1:3])
-      x = norm(nn.relu(conv(like.shape[-1], self.kernel)(x)))
+      x = norm(nn.relu(hidden(like.shape[-1], self.kernel)(x)))
       x = jnp.concatenate([x, like], axis=-1)
     height, width, channels = self.shape
     return jnp.tanh(conv(channels, self.kernel)(_enlarge(x, height, width)))
@@ -100,6 +106,7 @@ class ContextEncoder(nn.Module):
     momentum: of running statistics.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -113,10 +120,12 @@ class ContextEncoder(nn.Module):
   momentum: float = 0.8
   initializer: str = 'lecun'
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     _, conv = layers.with_kernels(self.initializer)
+    hidden = functools.partial(conv, dtype=self.dtype)
 
     def norm(x):
       return layers.norm(
@@ -124,16 +133,17 @@ class ContextEncoder(nn.Module):
         train=train,
         momentum=self.momentum,
         axis_name=self.axis_name,
+        dtype=self.dtype,
       )(x)
 
     for width in self.widths:
-      x = nn.leaky_relu(norm(conv(width, 3, 2)(x)), self.slope)
-    x = nn.leaky_relu(conv(self.bottleneck, 1, 2)(x), self.slope)
+      x = nn.leaky_relu(norm(hidden(width, 3, 2)(x)), self.slope)
+    x = nn.leaky_relu(hidden(self.bottleneck, 1, 2)(x), self.slope)
     x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     for place, width in enumerate(self.decoder_widths):
       halvings = len(self.decoder_widths) - 1 - place
       size = -(-self.patch_size // 2**halvings)
-      x = norm(nn.relu(conv(width, 3)(_enlarge(x, size, size))))
+      x = norm(nn.relu(hidden(width, 3)(_enlarge(x, size, size))))
     return jnp.tanh(conv(self.shape[-1], 3)(x))
 
 
@@ -152,6 +162,7 @@ class PatchDiscriminator(nn.Module):
     slopes: negative slopes of the leaky rectifiers, one a layer.
     num_classes: labels that are told apart; 0 is no such head.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (64, 128, 256)
@@ -159,6 +170,7 @@ class PatchDiscriminator(nn.Module):
   slopes: tuple[float, ...] = (0.8, 0.2, 0.2)
   num_classes: int = 0
   initializer: str = 'lecun'
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -166,7 +178,8 @@ class PatchDiscriminator(nn.Module):
     dense, conv = layers.with_kernels(self.initializer)
     _refuse_unequal('slopes', self.slopes, self.widths)
     for width, slope in zip(self.widths, self.slopes, strict=True):
-      x = nn.leaky_relu(conv(width, self.kernel, 2)(x), slope)
+      x = conv(width, self.kernel, 2, dtype=self.dtype)(x)
+      x = nn.leaky_relu(x, slope)
     logits = conv(1, self.kernel)(x)[..., 0]
     if self.num_classes:
       head = dense(self.num_classes + 1, name='classes_head')
@@ -190,6 +203,7 @@ class Discriminator(nn.Module):
     num_classes: labels that are told apart; 0 is no such head.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (64, 128, 256)
@@ -200,19 +214,21 @@ class Discriminator(nn.Module):
   num_classes: int = 0
   initializer: str = 'lecun'
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     dense, conv = layers.with_kernels(self.initializer)
     _refuse_unequal('strides', self.strides, self.widths)
     for place, width in enumerate(self.widths):
-      x = conv(width, 3, self.strides[place])(x)
+      x = conv(width, 3, self.strides[place], dtype=self.dtype)(x)
       if place:
         x = layers.norm(
           self.norm,
           train=train,
           momentum=self.momentum,
           axis_name=self.axis_name,
+          dtype=self.dtype,
         )(x)
       x = nn.leaky_relu(x, self.slope)
     x = x.reshape(len(x), -1)

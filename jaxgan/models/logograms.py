@@ -24,6 +24,7 @@ class Generator(nn.Module):
     momentum: of running statistics.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     axis_name: mapped axis over which batch statistics are taken.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -33,21 +34,26 @@ class Generator(nn.Module):
   momentum: float = 0.99
   initializer: str = 'lecun'
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
     dense, conv = layers.with_kernels(self.initializer)
     height, width, channels = self.shape
     start = (-(-height // 16), -(-width // 16), self.widths[0])
-    x = jnp.tanh(dense(self.hidden)(z))
-    x = dense(math.prod(start))(x)
+    x = jnp.tanh(dense(self.hidden, dtype=self.dtype)(z))
+    x = dense(math.prod(start), dtype=self.dtype)(x)
     x = layers.norm(
-      self.norm, train=train, momentum=self.momentum, axis_name=self.axis_name
+      self.norm,
+      train=train,
+      momentum=self.momentum,
+      axis_name=self.axis_name,
+      dtype=self.dtype,
     )(x)
     x = jnp.tanh(x).reshape(-1, *start)
-    for features in (self.widths[1], channels):
+    for features, dtype in ((self.widths[1], self.dtype), (channels, None)):
       x = x.repeat(4, axis=1).repeat(4, axis=2)
-      x = jnp.tanh(conv(features, 5)(x))
+      x = jnp.tanh(conv(features, 5, dtype=dtype)(x))
     return x[:, :height, :width]
 
 
@@ -58,20 +64,24 @@ class Discriminator(nn.Module):
     widths: channels of the convolutions.
     hidden: units of the dense layer.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, int] = (64, 128)
   hidden: int = 256
   initializer: str = 'lecun'
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
     dense, conv = layers.with_kernels(self.initializer)
-    x = jnp.tanh(conv(self.widths[0], 5)(x))
+    x = jnp.tanh(conv(self.widths[0], 5, dtype=self.dtype)(x))
     x = nn.avg_pool(x, (4, 4), (4, 4))
-    x = jnp.tanh(conv(self.widths[1], 5, padding='VALID')(x))
+    x = conv(self.widths[1], 5, padding='VALID', dtype=self.dtype)(x)
+    x = jnp.tanh(x)
     x = nn.avg_pool(x, (2, 2), (2, 2))
-    x = jnp.tanh(dense(self.hidden)(x.reshape(len(x), -1)))
+    x = dense(self.hidden, dtype=self.dtype)(x.reshape(len(x), -1))
+    x = jnp.tanh(x)
     self.sow('intermediates', 'features', x)
     return dense(1)(x)[:, 0]

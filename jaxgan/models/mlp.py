@@ -62,6 +62,7 @@ class Generator(nn.Module):
     first_initializer: of the first layer's, if another.
     axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -76,21 +77,22 @@ class Generator(nn.Module):
   first_initializer: str = ''
   axis_name: str | None = None
   reference_size: int = 0
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
     x = _with_label(z, label, self.num_classes, self.conditioning)
     kernels = _initializers(self)
     for width in self.widths:
-      x = nn.leaky_relu(
-        nn.Dense(width, kernel_init=next(kernels))(x), self.slope
-      )
+      dense = nn.Dense(width, kernel_init=next(kernels), dtype=self.dtype)
+      x = nn.leaky_relu(dense(x), self.slope)
       x = layers.norm(
         self.norm,
         train=train,
         momentum=self.momentum,
         axis_name=self.axis_name,
         reference_size=self.reference_size,
+        dtype=self.dtype,
       )(x)
     x = nn.Dense(math.prod(self.shape), kernel_init=next(kernels))(x)
     if self.bounded:
@@ -121,6 +123,7 @@ class Discriminator(nn.Module):
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     first_initializer: of the first layer's, if another.
     axis_name: mapped axis that splits the batch.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (128, 256, 512)
@@ -134,6 +137,7 @@ class Discriminator(nn.Module):
   initializer: str = 'lecun'
   first_initializer: str = ''
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
@@ -144,9 +148,8 @@ class Discriminator(nn.Module):
     for place, width in enumerate(self.widths):
       deviation = self.hidden_noise if place else self.input_noise
       x = layers.GaussianNoise(deviation, self.axis_name)(x, active=train)
-      x = nn.leaky_relu(
-        nn.Dense(width, kernel_init=next(kernels))(x), self.slope
-      )
+      dense = nn.Dense(width, kernel_init=next(kernels), dtype=self.dtype)
+      x = nn.leaky_relu(dense(x), self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     if self.minibatch_kernels:
       x = layers.MinibatchDiscrimination(

@@ -29,6 +29,7 @@ def _norm(module: nn.Module, train: bool):
     epsilon=EPSILON,
     affine=module.norm != 'instance',
     axis_name=module.axis_name,
+    dtype=module.dtype,
   )(x)
 
 
@@ -57,6 +58,7 @@ class UNet(nn.Module):
       one of `layers.NORMS`.
     momentum: of running statistics.
     axis_name: mapped axis that splits the batch.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -66,6 +68,7 @@ class UNet(nn.Module):
   norm: str = 'batch'
   momentum: float = 0.9
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -77,7 +80,7 @@ class UNet(nn.Module):
       sizes.append(x.shape[1:3])
       # The innermost image is a single pixel, of which a norm leaves nothing.
       has_norm = 0 < place < last
-      x = _Conv(width, 4, 2, use_bias=use_bias)(x)
+      x = _Conv(width, 4, 2, use_bias=use_bias, dtype=self.dtype)(x)
       x = norm(x) if has_norm else x
       scales.append(x)
       x = nn.leaky_relu(x, 0.2)
@@ -86,7 +89,8 @@ class UNet(nn.Module):
       if place < last and self.skips:
         x = jnp.concatenate([x, nn.relu(scales[place])], axis=-1)
       width = self.widths[place - 1] if place else self.shape[-1]
-      x = _Up(width, use_bias=use_bias or not place)(x)
+      dtype = self.dtype if place else None
+      x = _Up(width, use_bias=use_bias or not place, dtype=dtype)(x)
       height, width = sizes[place]
       x = x[:, :height, :width]
       if place:
@@ -112,6 +116,7 @@ class ResNet(nn.Module):
     norm: after hidden layers, one of `layers.NORMS`.
     momentum: of running statistics.
     axis_name: mapped axis that splits the batch.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
@@ -120,29 +125,32 @@ class ResNet(nn.Module):
   norm: str = 'instance'
   momentum: float = 0.9
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     norm = _norm(self, train)
     use_bias = self.norm != 'batch'
 
-    def mirrored(x, width, kernel, use_bias):
+    def mirrored(x, width, kernel, use_bias, dtype=self.dtype):
       x = _reflected(x, kernel // 2)
-      return _Conv(width, kernel, padding='VALID', use_bias=use_bias)(x)
+      fields = dict(padding='VALID', use_bias=use_bias, dtype=dtype)
+      return _Conv(width, kernel, **fields)(x)
 
+    hidden = dict(use_bias=use_bias, dtype=self.dtype)
     sizes = []
     x = nn.relu(norm(mirrored(x, self.widths[0], 7, use_bias)))
     for width in self.widths[1:]:
       sizes.append(x.shape[1:3])
-      x = nn.relu(norm(_Conv(width, 3, 2, use_bias=use_bias)(x)))
+      x = nn.relu(norm(_Conv(width, 3, 2, **hidden)(x)))
     for _ in range(self.blocks):
       y = nn.relu(norm(mirrored(x, self.widths[-1], 3, use_bias)))
       x += norm(mirrored(y, self.widths[-1], 3, use_bias))
     for width in reversed(self.widths[:-1]):
       height, columns = sizes.pop()
-      x = _Up(width, kernel=3, use_bias=use_bias)(x)
+      x = _Up(width, kernel=3, **hidden)(x)
       x = nn.relu(norm(x[:, :height, :columns]))
-    return jnp.tanh(mirrored(x, self.shape[-1], 7, True))
+    return jnp.tanh(mirrored(x, self.shape[-1], 7, True, None))
 
 
 class PatchDiscriminator(nn.Module):
@@ -169,6 +177,7 @@ class PatchDiscriminator(nn.Module):
     norm: after hidden layers but the first, one of `layers.NORMS`.
     momentum: of running statistics.
     axis_name: mapped axis that splits the batch.
+    dtype: of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -177,6 +186,7 @@ class PatchDiscriminator(nn.Module):
   norm: str = 'batch'
   momentum: float = 0.9
   axis_name: str | None = None
+  dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(
@@ -187,7 +197,7 @@ class PatchDiscriminator(nn.Module):
       x = jnp.concatenate([x, source], axis=-1)
     size = x.shape[1:3]
 
-    def conv(x, width, stride=1, use_bias=True):
+    def conv(x, width, stride=1, use_bias=True, dtype=None):
       # One pixel on every side, as in PyTorch: of an even kernel 'SAME' would
       # have two at one side where the stride is 1.
       pad = (self.kernel - 1) // 2
@@ -198,11 +208,13 @@ class PatchDiscriminator(nn.Module):
           f'{size[0]} x {size[1]}; every one but the last halves them: take '
           'fewer'
         )
-      return _Conv(width, self.kernel, stride, 'VALID', use_bias)(x)
+      return _Conv(width, self.kernel, stride, 'VALID', use_bias, dtype=dtype)(
+        x
+      )
 
     for place, width in enumerate(self.widths):
       halves = self.kernel > 1 and place < len(self.widths) - 1
       use_bias = place == 0 or self.norm != 'batch'
-      x = conv(x, width, 2 if halves else 1, use_bias)
+      x = conv(x, width, 2 if halves else 1, use_bias, self.dtype)
       x = nn.leaky_relu(norm(x) if place else x, self.slope)
     return conv(x, 1)[..., 0]

@@ -1,0 +1,208 @@
+"""What a round costs, of the compiled program alone: nothing is trained.
+
+`--config.dry_run=True` compiles the round that the run would do, asks the
+compiler what is in it, and measures for a second what the device can do at
+most. Nothing is written, the cache of compiled programs aside.
+"""
+
+import functools
+import math
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import models, parallel, summary
+
+COLLECTIVES = (
+  *('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all'),
+  *('collective-permute', 'collective-broadcast'),
+)
+TRANSFERS = ('infeed', 'outfeed', 'send', 'recv')
+# Of what runs in Python on the host, as `jax.debug.print` and callbacks.
+CALLBACK = re.compile(r'custom_call_target="[^"]*callback[^"]*"')
+# Of what is measured: each call at least so long, and the best of so many.
+SECONDS, TRIALS = 0.05, 3
+
+
+class Instruction(NamedTuple):
+  """One that moves data: its kind, and the bytes of what it gives."""
+
+  kind: str
+  num_bytes: int
+
+
+class Ceilings(NamedTuple):
+  """What one device does at most: operations and bytes per second."""
+
+  flops: float
+  num_bytes: float
+
+
+def traffic(text: str) -> list[Instruction]:
+  """Collectives and transfers to or from the host in a compiled program.
+
+  Args:
+    text: the program, as `compiled.as_text()` gives it.
+
+  Returns:
+    One entry for each instruction; one that starts in one place and is done in
+    another counts once. Callbacks have the kind 'callback'.
+  """
+  kinds = '|'.join(COLLECTIVES + TRANSFERS)
+  pattern = re.compile(rf' = (.*?) ({kinds})(?:-start)?\(')
+  found = []
+  for line in text.splitlines():
+    match = pattern.search(line)
+    if match:
+      found.append(Instruction(match[2], _size(match[1])))
+    elif CALLBACK.search(line):
+      found.append(Instruction('callback', 0))
+  return found
+
+
+def _size(shapes: str) -> int:
+  """Bytes of a type of a program, as 'f32[16,64]{1,0}' or a tuple of such."""
+  total = 0
+  for bits, sides in re.findall(r'[a-z]+(\d*)\w*\[([\d,]*)\]', shapes):
+    count = math.prod(int(side) for side in sides.split(',') if side)
+    total += count * max(int(bits or 8) // 8, 1)
+  return total
+
+
+def ceilings(device: jax.Device, precision: str = 'f32') -> Ceilings:
+  """Speed of a large product of matrices and of a large copy, measured.
+
+  Args:
+    device: where.
+    precision: of the products, `config.precision`.
+  """
+  dtype = models.PRECISIONS[precision] or jnp.float32
+
+  def rate(function, make, size, work, largest) -> float:
+    run = jax.jit(function, donate_argnums=0)
+    while True:
+      x = run(jax.device_put(make(size), device))  # compiles
+      times = []
+      for _ in range(TRIALS):
+        x.block_until_ready()
+        began = time.perf_counter()
+        x = run(x)
+        x.block_until_ready()
+        times.append(time.perf_counter() - began)
+      if min(times) >= SECONDS or size >= largest:
+        return work(size) / min(times)
+      size *= 2
+
+  with parallel.products(precision):
+    flops = rate(
+      lambda x: x @ x,
+      lambda n: jnp.full((n, n), 1.0 / n, dtype),
+      *(1024, lambda n: 2.0 * n**3, 8192),
+    )
+  return Ceilings(
+    flops,
+    rate(
+      lambda x: x + 1.0,
+      lambda n: jnp.ones(n, jnp.float32),
+      *(2**23, lambda n: 2.0 * 4 * n, 2**28),
+    ),
+  )
+
+
+def _shapes(run) -> dict[str, Any]:
+  """State, data and seed of a run, as shapes or, if streamed, as zeros."""
+  engine, algorithm = run.engine, run.algorithm
+
+  def like(x):
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=engine.replicated)
+
+  init = functools.partial(algorithm.init, run.method)
+  found = {
+    'state': jax.tree.map(like, jax.eval_shape(init, jax.random.key(0))),
+    'seed': jax.ShapeDtypeStruct((), jnp.uint32, sharding=engine.replicated),
+  }
+  if run.resident:
+    return found | {'data': jax.tree.map(like, run.dataset.arrays())}
+  size = len(engine.places(run.config.batch_size))
+  lead = (1, algorithm.draws(run.mapped_method), size)
+  rows = {k: np.asarray(v) for k, v in run.dataset.read(0).items()}
+  zeros = {k: np.zeros((*lead, *v.shape), v.dtype) for k, v in rows.items()}
+  return found | {'data': engine.split(zeros)}
+
+
+def lower(run) -> jax.stages.Lowered:
+  """One round of a built run of `jaxgan.train`, to be compiled."""
+  return parallel.lower_rounds(**run.program(1), **_shapes(run))
+
+
+def report(run) -> str:
+  """A table of what one round costs each device.
+
+  The bound is what the operations take at the speed of a large product, or the
+  bytes at that of a large copy, whichever is more. Bytes are those of all
+  instructions, also where a cache keeps them.
+
+  Args:
+    run: a built run of `jaxgan.train`.
+  """
+  device, *_ = run.engine.mesh.local_devices
+  began = time.perf_counter()
+  compiled = lower(run).compile()
+  took = time.perf_counter() - began
+  costs, memory = compiled.cost_analysis(), compiled.memory_analysis()
+  precision = run.config.precision
+  best = ceilings(device, precision)
+  by_flops = costs['flops'] / best.flops
+  by_bytes = costs['bytes accessed'] / best.num_bytes
+  needed = (
+    memory.argument_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes
+    + memory.temp_size_in_bytes
+  )
+  rows = [
+    ('devices', f'{run.engine.num_devices} x {device.device_kind}'),
+    ('compiled in', f'{took:.1f} s'),
+    ('operations', f'{_short(costs["flops"])}FLOP'),
+    ('bytes moved', f'{_short(costs["bytes accessed"])}B'),
+    ('memory', f'{_short(needed)}B'),
+    ('parameters and data', f'{_short(memory.argument_size_in_bytes)}B of it'),
+    *_moves(compiled.as_text()),
+    (f'products at most, {precision}', f'{_short(best.flops)}FLOP/s'),
+    ('copies at most', f'{_short(best.num_bytes)}B/s'),
+    ('operations take', f'{_short(by_flops)}s'),
+    ('bytes take', f'{_short(by_bytes)}s'),
+    ('a round, bound', f'{_short(max(by_flops, by_bytes))}s'),
+  ]
+  return summary.table(('one round, each device', ''), rows)
+
+
+def _moves(text: str) -> Iterator[tuple[str, str]]:
+  found = traffic(text)
+  kinds = dict.fromkeys(each.kind for each in found)
+  for name, group in (
+    ('collectives', COLLECTIVES),
+    ('host transfers', (*TRANSFERS, 'callback')),
+  ):
+    parts = []
+    for kind in kinds:
+      sizes = [each.num_bytes for each in found if each.kind == kind]
+      if kind in group:
+        parts.append(f'{len(sizes)} {kind}, {_short(sum(sizes))}B')
+    yield name, '; '.join(parts) or 'none'
+
+
+def _short(value: float) -> str:
+  """A number with the prefix of its size: 1.23 G."""
+  for prefix, scale in (('T', 1e12), ('G', 1e9), ('M', 1e6), ('k', 1e3)):
+    if value >= scale:
+      return f'{value / scale:.3g} {prefix}'
+  for prefix, scale in (('', 1.0), ('m', 1e-3), ('u', 1e-6)):
+    if value >= scale:
+      return f'{value / scale:.3g} {prefix}'
+  return f'{value:.3g} '

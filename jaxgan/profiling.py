@@ -1,0 +1,49 @@
+"""A trace of some rounds: what ran when, on the device and on the host."""
+
+import contextlib
+import pathlib
+from collections.abc import Sequence
+
+import jax
+
+
+class Trace:
+  """Records the rounds from one step to another.
+
+  TensorBoard's profile plugin reads the folder, and Perfetto
+  (https://ui.perfetto.dev) the `perfetto_trace.json.gz` in it.
+  """
+
+  def __init__(self, window: Sequence[int], folder: pathlib.Path):
+    """Waits for the window.
+
+    Args:
+      window: the first step and the one after the last; empty is never.
+      folder: where the trace goes.
+    """
+    self._first, self._last = window or (0, 0)
+    self._folder = folder
+    self._is_on = False
+
+  def call(self, step: int, state) -> contextlib.AbstractContextManager:
+    """Goes around the call that begins at `step` from `state`.
+
+    A call of several rounds is recorded as a whole, if it begins in the window.
+    """
+    is_in = self._first <= step < self._last
+    if is_in != self._is_on:
+      jax.block_until_ready(state)  # Calls under way belong to one side.
+      if is_in:
+        jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
+        self._is_on = True
+      else:
+        self.close()
+    if not self._is_on:
+      return contextlib.nullcontext()
+    return jax.profiler.StepTraceAnnotation('round', step_num=step)
+
+  def close(self) -> None:
+    """Writes the trace, if one is being recorded."""
+    if self._is_on:
+      self._is_on = False
+      jax.profiler.stop_trace()

@@ -1,0 +1,115 @@
+"""What a dry run says, and that it leaves nothing; traces of a run."""
+
+import functools
+import gzip
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import pytest
+from train_test import small
+
+from jaxgan import dry_run, errors, profiling, train
+
+
+@pytest.fixture
+def quick(monkeypatch):
+  monkeypatch.setattr(dry_run, 'SECONDS', 0.0)
+  monkeypatch.setattr(dry_run, 'TRIALS', 1)
+
+
+@pytest.mark.parametrize('resident_bytes', [2**20, 0])
+def test_a_dry_run_prints_costs_and_writes_nothing(
+  tmp_path, capsys, quick, resident_bytes
+):
+  config = small(**{'dry_run': True, 'data.resident_bytes': resident_bytes})
+  train.train(config, tmp_path / 'run')
+  assert not list(tmp_path.iterdir())
+  table = capsys.readouterr().out.split('one round, each device')[1]
+  rows = [line.split('  ', 1) for line in table.splitlines()[2:]]
+  found = {name: value.strip() for name, value in rows}
+  assert found['devices'] == '8 x cpu'
+  assert found['host transfers'] == 'none'
+  for name in ('operations', 'bytes moved', 'memory', 'a round, bound'):
+    assert float(found[name].split()[0]) > 0
+
+
+@functools.cache
+def compiled(engine, updates):
+  """Without batch norm, which needs sums of its own on the way."""
+  fields = {'generator.norm': 'none', 'discriminator_steps': updates}
+  run = train._Run(small(engine=engine, **fields), pathlib.Path('nowhere'))
+  run.build()
+  return dry_run.lower(run).compile()
+
+
+@pytest.mark.parametrize(
+  ('engine', 'updates'), [('pmap', 1), ('pmap', 2), ('jit', 1)]
+)
+def test_one_all_reduce_a_network_update(engine, updates):
+  moves = dry_run.traffic(compiled(engine, updates).as_text())
+  assert [kind for kind, _ in moves] == ['all-reduce'] * (updates + 1)
+  # Gradients of 16 units on 8 x 8 pixels and 8 latents, and the metrics.
+  generator = 4 * (8 * 16 + 16 + 16 * 64 + 64)
+  discriminator = 4 * (64 * 16 + 16 + 16 + 1)
+  for (_, size), least in zip(
+    moves, [discriminator] * updates + [generator], strict=True
+  ):
+    # `jit` adds gradients on reals and on fakes afterwards.
+    assert least <= size < least * (2 if engine == 'jit' else 1) + 100
+
+
+def test_both_engines_divide_the_work():
+  jit, pmap = (compiled(name, 1).cost_analysis() for name in ('jit', 'pmap'))
+  assert jit['flops'] == pytest.approx(pmap['flops'], rel=0.1)
+
+
+def test_traffic_of_a_program():
+  text = """
+  %a = f32[2,3]{1,0} all-reduce(%x), channel_id=1
+  %b = (bf16[4]{0}, f32[], /*index=2*/pred[8]{0}) all-gather-start(%x, %y)
+  %c = (bf16[4]{0}, f32[]) all-gather-done(%b)
+  %d = f32[2]{0} add(%x, %y), metadata={op_name="all-reduce("}
+  %e = () custom-call(%x), custom_call_target="xla_ffi_python_cpu_callback"
+  %f = (f32[5]{0}, token[]) infeed(%t)
+  """
+  assert dry_run.traffic(text) == [
+    ('all-reduce', 24),
+    ('all-gather', 20),
+    ('callback', 0),
+    ('infeed', 21),
+  ]
+
+
+def test_a_trace_is_written(tmp_path):
+  double = jax.jit(lambda x: 2.0 * x)
+  trace, x = profiling.Trace((2, 4), tmp_path), jnp.ones(3)
+  for step in range(2):
+    with trace.call(step, x):
+      x = double(x)
+  assert not list(tmp_path.iterdir())
+  for step in range(2, 6):
+    with trace.call(step, x):
+      x = double(x)
+  assert len(list(tmp_path.rglob('*.xplane.pb'))) == 1
+  (perfetto,) = tmp_path.rglob('perfetto_trace.json.gz')
+  names = gzip.decompress(perfetto.read_bytes()).decode()
+  assert names.count('"round"') == 2
+  trace.close()
+
+
+def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
+  calls = []
+  monkeypatch.setattr(
+    jax.profiler, 'start_trace', lambda path, **_: calls.append(path)
+  )
+  monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: calls.append('stop'))
+  fields = {'profile_steps': (1, 9), 'sample_every': 0, 'num_steps': 2}
+  train.train(small(steps_per_call=1, **fields), tmp_path)
+  assert calls == [tmp_path / 'profile', 'stop']
+
+
+def test_a_wrong_window_is_refused(tmp_path):
+  for window in ((5, 5), (1,), (-1, 3), (0.5, 3)):
+    with pytest.raises(errors.UserError, match='profile_steps'):
+      train.train(small(profile_steps=window), tmp_path)
