@@ -65,7 +65,7 @@ def complete(workdir, request: Request) -> dict[str, float | str]:
   began = time.monotonic()
   incomplete.check(request)
   workdir = pathlib.Path(workdir).absolute()
-  run = trained.restore(workdir)
+  run = trained.restore(workdir, member=request.member)
   if not (run.has_latents and run.spec.is_image):
     raise errors.UserError(
       f'--mode={request.mode}: method={run.name!r} on data of shape '
@@ -225,6 +225,8 @@ def _name(run: Run, request: Request, images, known) -> str:
     return hashlib.blake2b(value, digest_size=4).hexdigest()
 
   parts = [f'{request.mode}_step{int(run.state.step)}']
+  if run.member is not None:
+    parts.append(f'member{run.member:02d}')
   if request.mask in (*masks.PATTERNS, LOW_RESOLUTION):
     parts.append(request.mask)
   elif request.mask is not None:

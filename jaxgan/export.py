@@ -37,26 +37,30 @@ INPUTS = {
 }
 
 
-def export(workdir) -> pathlib.Path:
+def export(workdir, member: int | None = None) -> pathlib.Path:
   """Writes what the newest valid checkpoint of a workdir serves.
 
   Args:
     workdir: of the run.
+    member: of a population.
 
   Returns:
-    The folder, named after the step.
+    The folder, named after the step, and the member if there is one.
 
   Raises:
     UserError: if there is no run or checkpoint, or it makes no images.
   """
   workdir = pathlib.Path(workdir).absolute()
-  run = trained.restore(workdir)
+  run = trained.restore(workdir, member=member)
   if not hasattr(run.algorithm, 'served'):
     raise errors.UserError(
       f'method={run.name!r} makes no images and has nothing to export; give '
       'the --workdir of another run'
     )
-  folder = workdir / 'export' / f'step_{int(run.state.step):08d}'
+  name = f'step_{int(run.state.step):08d}'
+  if member is not None:
+    name += f'_member_{member:02d}'
+  folder = workdir / 'export' / name
   files, functions = {}, {}
   for name, (function, weights, inputs) in _served(run).items():
     flat = flax.traverse_util.flatten_dict(weights, sep='/')

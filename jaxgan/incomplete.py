@@ -32,6 +32,7 @@ class Request:
       missing. None: nothing is missing, which is inversion.
     num: images; None is 64, or as many as there are.
     seed: of which held-out images, random masks, and first latents.
+    member: of a population.
     images: a folder of images to take; '' takes held-out ones.
     labels: of a conditional run: a class by name or number for all images, or
       one for each with commas between. None lets the loss choose.
@@ -44,6 +45,7 @@ class Request:
   mask: str | None = None
   num: int | None = None
   seed: int = 0
+  member: int | None = None
   images: str = ''
   labels: str | None = None
   restarts: int | None = None

@@ -32,17 +32,8 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
   'workdir', '', 'Folder of the run. Derived from the config if not given.'
 )
-_MODE = flags.DEFINE_enum(
-  'mode',
-  'train',
-  [
-    *('train', 'sample', 'evaluate', 'complete', 'invert', 'export'),
-    'replay',
-  ],
-  'What to do.',
-)
 _MEMBER = flags.DEFINE_integer(
-  'member', None, 'Of a population, to sample, or to evaluate alone.'
+  'member', None, 'Of a population; needed but where all are evaluated.'
 )
 # Of --mode=sample; see `jaxgan.request.Request`.
 _SAMPLE = [
@@ -125,11 +116,13 @@ _OF_MODE = {
   'train': [],
   'sample': _SAMPLE,
   'evaluate': [*_SAMPLE[:2], *_EVALUATE, _MEMBER],
-  'export': [],
+  'export': [_MEMBER],
   'replay': _REPLAY,
-  'invert': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT],
-  'complete': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT, *_COMPLETE],
+  'invert': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT, _MEMBER],
+  'complete': [*_SAMPLE[:2], _SAMPLE[3], *_INVERT, *_COMPLETE, _MEMBER],
 }
+
+_MODE = flags.DEFINE_enum('mode', 'train', list(_OF_MODE), 'What to do.')
 
 LONGEST_NAME = 80
 
@@ -272,7 +265,7 @@ def main(argv) -> None:
   if mode == 'export':
     from jaxgan import export
 
-    print(export.export(_WORKDIR.value))
+    print(export.export(_WORKDIR.value, _MEMBER.value))
     return
   if mode == 'replay':
     from jaxgan import postmortem
