@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -124,6 +125,22 @@ def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):  # noqa: F811
   with pytest.raises(errors.UserError, match='has format 99 and this version'):
     train.train(small(), tmp_path / 'run')
   assert checkpoint.Checkpoints(tmp_path / 'run').steps() == [12, 10, 5]
+
+
+def test_21_told_to_stop_while_a_checkpoint_is_read(tmp_path, monkeypatch):
+  """It is not taken for a damaged one."""
+  (tmp_path / 'checkpoints' / '5').mkdir(parents=True)
+
+  def read(checkpoints, step, like):
+    raise errors.Stopped(signal.SIGTERM, 'now')
+
+  monkeypatch.setattr(checkpoint.Checkpoints, 'read', read)
+  with (
+    checkpoint.Checkpoints(tmp_path) as checkpoints,
+    pytest.raises(errors.Stopped),
+  ):
+    checkpoints.restore(None)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [5]
 
 
 # 30: NaN in the round after step 6, of which the last checkpoint is 5.
