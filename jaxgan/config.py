@@ -153,6 +153,12 @@ def from_json(fields) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(thaw(fields))
 
 
+def _are_widths(value) -> bool:
+  return isinstance(value, list) and all(
+    isinstance(width, int) and 0 < width < 2**31 for width in value
+  )
+
+
 def _problems(config) -> Iterator[str]:
   fields = flatten(config)
   for name, value in fields.items():
@@ -160,8 +166,12 @@ def _problems(config) -> Iterator[str]:
       yield f'{name}={value} must be finite'
     elif name.endswith('learning_rate') and value <= 0:
       yield f'{name}={value} must be positive'
-    elif name.endswith('widths') and min(value, default=1) < 1:
-      yield f'{name}={value} must hold positive numbers'
+    elif isinstance(value, int) and abs(value) >= 2**63:
+      yield f'{name}={value} must be below 2**63'
+    elif name.endswith('widths') and not _are_widths(value):
+      yield f'{name}={value} must hold positive whole numbers, as (64, 128)'
+    elif name.endswith('virtual_batch') and not 0 <= value < 2**31:
+      yield f'{name}={value} must be in 0..2**31 - 1'
     elif name.startswith('penalties.') and value < 0:
       yield f'{name}={value} must not be negative'
   at_least = {

@@ -25,8 +25,12 @@ class StorageError(UserError):
   exit_code = 4
 
 
-class Stopped(Exception):
-  """A signal asked to stop; whatever there was to save is saved."""
+class Stopped(BaseException):
+  """A signal asked to stop; whatever there was to save is saved.
+
+  No `Exception`: where files that can not be read are set aside or skipped, a
+  signal must not look like one.
+  """
 
   def __init__(self, number: int, said: str):
     name = signal.Signals(number).name

@@ -397,6 +397,21 @@ def test_mnist_is_prepared_from_its_files_without_tensorflow(prepared):
 
 
 @needs_mnist
+def test_a_damaged_shard_is_named(prepared, tmp_path):
+  fields, _ = prepared
+  shutil.copytree(fields.data_dir, tmp_path / 'data')
+  (shard,) = tmp_path.rglob('*test*.array_record*')
+  content = bytearray(shard.read_bytes())
+  content[100_000:100_100] = bytes(100)
+  shard.write_bytes(content)
+  found = data.load(
+    settings(source='tfds', data_dir=str(tmp_path / 'data')), 'test'
+  )
+  with pytest.raises(errors.DataError, match=r'example \d+ is damaged'):
+    found.arrays()
+
+
+@needs_mnist
 def test_stock_tfds_reads_what_we_prepared(prepared):
   import tensorflow_datasets as tfds
 

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -124,6 +125,22 @@ def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):  # noqa: F811
   with pytest.raises(errors.UserError, match='has format 99 and this version'):
     train.train(small(), tmp_path / 'run')
   assert checkpoint.Checkpoints(tmp_path / 'run').steps() == [12, 10, 5]
+
+
+def test_21_told_to_stop_while_a_checkpoint_is_read(tmp_path, monkeypatch):
+  """It is not taken for a damaged one."""
+  (tmp_path / 'checkpoints' / '5').mkdir(parents=True)
+
+  def read(checkpoints, step, like):
+    raise errors.Stopped(signal.SIGTERM, 'now')
+
+  monkeypatch.setattr(checkpoint.Checkpoints, 'read', read)
+  with (
+    checkpoint.Checkpoints(tmp_path) as checkpoints,
+    pytest.raises(errors.Stopped),
+  ):
+    checkpoints.restore(None)
+  assert checkpoint.Checkpoints(tmp_path).steps() == [5]
 
 
 # 30: NaN in the round after step 6, of which the last checkpoint is 5.
@@ -287,13 +304,21 @@ def test_34_nowhere_to_keep_compiled_programs(tmp_path, monkeypatch, caplog):
 
 
 def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):  # noqa: F811
-  """By a year back and forth, at every look: the run is the same."""
-  real, looks = time.time, iter(range(10**9))
+  """A year ahead, and two back: the run is the same."""
+  real, offset, feed = time.time, [0.0], train._Run.feed
 
-  def jumping():
-    return real() + (-1) ** next(looks) * 3e7
+  def jumping(run, rounds):
+    if run.step == 6:
+      # In the middle of a save, orbax would take a year for a time-out.
+      while not (tmp_path / 'checkpoints' / '5').is_dir():
+        time.sleep(0.01)
+      offset[0] = 3e7
+    elif run.step == 9:
+      offset[0] = -3e7
+    return feed(run, rounds)
 
-  monkeypatch.setattr(time, 'time', jumping)
+  monkeypatch.setattr(time, 'time', lambda: real() + offset[0])
+  monkeypatch.setattr(train._Run, 'feed', jumping)
   train.train(small(), tmp_path)
   assert_same_run(tmp_path, unbroken)
 

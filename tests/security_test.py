@@ -41,7 +41,7 @@ FORBIDDEN = {
 }
 
 fuzz = hypothesis.settings(
-  max_examples=100,
+  max_examples=60,
   deadline=30_000,  # of one example, in ms: a hang is a failure
   derandomize=True,
   database=None,
@@ -155,6 +155,11 @@ CONFIG = f'--config={ROOT}/configs/gan_mnist.py'
 
 @fuzz
 @hypothesis.given(st.lists(st.tuples(FIELDS, VALUES), max_size=3))
+@hypothesis.example([('generator.widths', "('a',)")])
+@hypothesis.example([('discriminator.widths', 'None')])
+@hypothesis.example([('generator.widths', '(1.5,)')])
+@hypothesis.example([('generator.virtual_batch', '-1')])
+@hypothesis.example([('latent_size', '9' * 23)])
 def test_overrides_are_taken_or_refused_in_one_line(overrides):
   values = flags.FlagValues()
   holder = config_flags.DEFINE_config_file('config', flag_values=values)
