@@ -208,3 +208,12 @@ def test_weights_that_are_off_for_some_members_can_be_swept():
   population.refuse(
     population.of(config), steps.find('gan'), data.load(config.data)
   )
+
+
+def test_runs_from_before_there_were_populations_go_on():
+  recorded = small().to_dict()
+  for name in config_lib.LATER:
+    recorded.pop(name)
+  assert population.of(config_lib.from_json(recorded)) is None
+  assert config_lib.differences(recorded, small()) == []
+  assert config_lib.differences(recorded, small(seeds=2)) == ['seeds: 1 -> 2']
