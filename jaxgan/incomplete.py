@@ -4,6 +4,7 @@ Which images, what is missing of them, and what is refused.
 """
 
 import dataclasses
+import math
 import pathlib
 
 import jax
@@ -153,7 +154,8 @@ def _known_of_file(name: str, height: int, width: int) -> jax.Array:
   if not path.is_file():
     known = [*masks.PATTERNS, LOW_RESOLUTION, 'the path of a picture']
     raise errors.unknown('--mask', name, known)
-  with images_lib.open_header(path, height * width) as picture:
+  # Of any size, as nothing is decoded before sizes are compared.
+  with images_lib.open_header(path, math.inf) as picture:
     if picture.size != (width, height):
       raise errors.UserError(
         f'--mask={name} is {picture.size[1]} x {picture.size[0]} and the '

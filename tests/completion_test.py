@@ -104,7 +104,8 @@ def test_batches_make_up_the_whole(workdir, monkeypatch):
 
 
 REFUSED = {
-  'mask of another size': (dict(mask='small.png'), r'5 x 4.*7 x 7'),
+  'a small mask': (dict(mask='small.png'), r'5 x 4.*7 x 7'),
+  'a large mask': (dict(mask='large.png'), r'90 x 80.*7 x 7'),
   'no such mask': (dict(mask='circle'), 'centre.*low_resolution'),
   'unreadable mask': (dict(mask='broken.png'), 'unreadable'),
   'nothing missing': (dict(mask='white.png'), 'leaves all known'),
@@ -123,6 +124,7 @@ REFUSED = {
 def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   Image.new('L', (4, 5)).save('small.png')
+  Image.new('L', (80, 90)).save('large.png')
   Image.new('L', (SIDE, SIDE), 255).save('white.png')
   Image.new('L', (SIDE, SIDE), 0).save('black.png')
   (tmp_path / 'broken.png').write_bytes(b'no picture')
