@@ -55,8 +55,8 @@ def test_one_all_reduce_a_network_update(engine, updates):
   for (_, size), least in zip(
     moves, [discriminator] * updates + [generator], strict=True
   ):
-    # `jit` adds gradients on reals and on fakes afterwards.
-    assert least <= size < least * (2 if engine == 'jit' else 1) + 100
+    # `jit` adds gradients on reals, on fakes and of R1 afterwards.
+    assert least <= size < least * (3 if engine == 'jit' else 1) + 100
 
 
 def test_both_engines_divide_the_work():
@@ -98,6 +98,7 @@ def test_a_trace_is_written(tmp_path):
   trace.close()
 
 
+@pytest.mark.slow
 def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
   calls = []
   monkeypatch.setattr(
