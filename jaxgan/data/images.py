@@ -11,7 +11,7 @@ from jaxgan import errors
 RESIZES = ('crop', 'stretch')
 # Pillow looks at the content and not at the name; of some formats, as EPS, it
 # would leave the decoding to another program.
-FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'PNG', 'PPM', 'TIFF', 'WEBP')
+FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 MOST_BYTES = 2**28
 GREY_MODES = ('1', 'L', 'LA', 'La', 'I', 'F')
 
