@@ -42,7 +42,8 @@ def _split(x):
   and would run what comes of it on every device, whole.
   """
   mesh = jax.sharding.get_abstract_mesh()
-  if mesh.empty or len(x) % mesh.size:
+  # Inside of `shard_map` and `pmap` they are this device's own.
+  if mesh.empty or mesh.are_all_axes_manual or len(x) % mesh.size:
     return x
   return jax.lax.with_sharding_constraint(x, PartitionSpec(mesh.axis_names))
 
