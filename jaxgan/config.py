@@ -117,8 +117,8 @@ def flatten(config) -> dict[str, Any]:
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
   # A run that was begun before there was a field did as its default does.
-  old = flatten(defaults()) | flatten(recorded)
-  new = flatten(config)
+  base = flatten(defaults())
+  old, new = base | flatten(recorded), base | flatten(config)
   missing = object()
 
   def show(value):
