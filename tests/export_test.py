@@ -117,7 +117,7 @@ def test_a_run_without_checkpoints(digits, tmp_path):
 def test_a_classifier_has_nothing_to_export(digits, monkeypatch):
   run = trained.restore(digits[0])
   run = dataclasses.replace(run, algorithm=classifier)
-  monkeypatch.setattr(trained, 'restore', lambda workdir: run)
+  monkeypatch.setattr(trained, 'restore', lambda workdir, member: run)
   with pytest.raises(errors.UserError, match="'classifier' makes no images"):
     export.export(digits[0])
 

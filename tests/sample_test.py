@@ -391,6 +391,6 @@ def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
 
 def test_every_field_of_a_request_is_a_flag():
   names = {flag.name for flag in main._SAMPLE}
-  assert names == set(request.Request.__dataclass_fields__)
+  assert names == {*request.Request.__dataclass_fields__, 'member'}
   formats = main.flags.FLAGS['format'].parser.enum_values
   assert tuple(formats) == request.FORMATS
