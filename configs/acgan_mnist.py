@@ -9,7 +9,8 @@ https://arxiv.org/abs/1802.05637), with hinge losses and spectral norm.
 The default trained on the embedded digits in 8 minutes on two CPU cores that
 had as much other work (6,000 rounds): a column of each class, nearly all digits
 the right one and clean, a tenth of them broken, mostly twos and eights.
-`projection` has not been trained here.
+4,800 rounds of `projection`, in 8 minutes beside other work: a column of each
+class, clean and hardly one in thirty broken, the best of the two.
 """
 
 from jaxgan import config as config_lib
