@@ -24,12 +24,13 @@ from jaxgan import presets
 
 def _default(config):
   """Small networks for 64 x 64 pixels, patches of 34 x 34."""
-  config.num_steps = 20_000
-  config.batch_size = 4
+  config.num_steps = 10_000
   config.data.image_size = 64
   config.generator.update(widths=(32, 64, 128), blocks=6)
   config.discriminator.widths = (32, 64, 128)
-  config.ema_halflife = 1_000.0
+  presets.quick(config, batch_size=2, learning_rate=5e-4)
+  config.ema_halflife = 500.0
+  config.sample_every = config.eval_every = config.checkpoint_every = 500
 
 
 def _paper(config):

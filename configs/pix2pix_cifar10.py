@@ -24,8 +24,10 @@ from jaxgan import presets
 
 def _default(config):
   """Small networks, patches of 16 x 16."""
-  config.num_steps = 20_000
+  config.num_steps = 10_000
+  presets.quick(config, batch_size=16, learning_rate=1e-3)
   config.ema_halflife = 5_000.0
+  config.sample_every = config.eval_every = config.checkpoint_every = 500
 
 
 def _encoder_decoder(config):

@@ -27,12 +27,13 @@ from jaxgan import presets
 
 def _default(config):
   """Small networks for 64 x 64 pixels, patches of 34 x 34."""
-  config.num_steps = 10_000
-  config.batch_size = 16
+  config.num_steps = 5_000
   config.data.image_size = 64
   config.generator.widths = (32, 64, 128, 256, 256)
   config.discriminator.widths = (32, 64, 128)
+  presets.quick(config, batch_size=4, learning_rate=5e-4)
   config.ema_halflife = 1_000.0
+  config.sample_every = config.eval_every = config.checkpoint_every = 500
 
 
 def _paper(config):

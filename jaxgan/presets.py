@@ -217,18 +217,18 @@ def dcgan() -> ml_collections.ConfigDict:
   return config
 
 
-def quick(config) -> None:
+def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:
   """Halves the channels of convolutional networks, and takes large steps.
 
   Half the channels are a quarter of the arithmetic, and a decay of 0.99 lets
   Adam take large steps (Karras et al. 2018, https://arxiv.org/abs/1710.10196,
   appendix A.1).
   """
-  config.batch_size = 32
+  config.batch_size = batch_size
   for player in ('generator', 'discriminator'):
     network = config[player]
     network.widths = tuple(width // 2 for width in network.widths)
-    network.optimizer.update(learning_rate=2e-3, b2=0.99)
+    network.optimizer.update(learning_rate=learning_rate, b2=0.99)
 
 
 def classifier() -> ml_collections.ConfigDict:
