@@ -128,6 +128,17 @@ def parameters(method) -> dict[str, int]:
   }
 
 
+def describe(module) -> dict:
+  """A network as its module's name and fields."""
+  family = type(module).__module__.rpartition('.')[-1]
+  fields = {
+    field.name: getattr(module, field.name)
+    for field in dataclasses.fields(module)
+    if field.name not in ('parent', 'name')
+  }
+  return {'kind': f'{family}.{type(module).__name__}', **fields}
+
+
 def judge_of(settings, num: int) -> evaluate.Judge:
   """Of samples, by the scores that tables have."""
   scores = ('frechet', 'kernel', 'neighbours', 'classes')

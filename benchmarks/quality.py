@@ -10,7 +10,6 @@ needs torch. Samples of both are scored as --mode=evaluate does. Sides take
 turns, seed by seed; the ratio is that of the mean Frechet distances.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -65,17 +64,6 @@ def load(name: str):
   return config
 
 
-def describe(module) -> dict:
-  """A network as its module's name and fields."""
-  family = type(module).__module__.rpartition('.')[-1]
-  fields = {
-    field.name: getattr(module, field.name)
-    for field in dataclasses.fields(module)
-    if field.name not in ('parent', 'name')
-  }
-  return {'kind': f'{family}.{type(module).__name__}', **fields}
-
-
 def train_peer(config, seed: int, seconds: float, num: int):
   """What the peer says of its training, and its samples."""
   dataset = experiment.read(config.data)
@@ -83,8 +71,8 @@ def train_peer(config, seed: int, seconds: float, num: int):
   task = {
     'loss': config.loss,
     'latent_size': config.latent_size,
-    'generator': describe(method.generator),
-    'discriminator': describe(method.discriminator),
+    'generator': experiment.describe(method.generator),
+    'discriminator': experiment.describe(method.discriminator),
     'seconds': seconds,
     'num': num,
     'seed': seed,

@@ -5,7 +5,8 @@
 The Python given needs torch; it runs `benchmarks/peers/torch_gan.py`. Both
 sides keep their data and state, and take turns, so that a change in the
 machine's speed meets both. Printed: a Markdown table with the median and range
-of each, and of the ratio turn by turn.
+of each, and of the ratio turn by turn. With --systems=all, or names, other
+systems too, see `benchmarks/systems.py`.
 """
 
 import functools
@@ -20,16 +21,18 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from benchmarks import experiment
+from benchmarks import experiment, systems
 from jaxgan import config as config_lib
-from jaxgan import data, parallel
+from jaxgan import data, errors, parallel
 from jaxgan.steps import gan
 
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
 _TURNS = flags.DEFINE_integer('turns', 8, 'Turns of each side.')
 _SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
 _MODES = flags.DEFINE_list(
-  'modes', ['eager', 'tuned'], 'Of PyTorch: eager, tuned, compile.'
+  'modes',
+  ['eager', 'tuned'],
+  'Of PyTorch: eager, tuned, compile; of --systems eager, compile, graphs.',
 )
 _RECIPE = flags.DEFINE_enum(
   'recipe',
@@ -37,6 +40,11 @@ _RECIPE = flags.DEFINE_enum(
   ['default', 'plain'],
   'That of gan_mnist.py; plain: with label smoothing alone, no penalty and no '
   'average.',
+)
+_SYSTEMS = flags.DEFINE_list(
+  'systems',
+  [],
+  'Of benchmarks/systems.py, or all; without, the recipes of gan_mnist.',
 )
 
 HERE = pathlib.Path(__file__).parent
@@ -116,10 +124,25 @@ def _spread(values, digits=1) -> str:
   return f'{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})'
 
 
+def _compare_systems() -> None:
+  names = _SYSTEMS.value
+  modes = _MODES.value if flags.FLAGS['modes'].present else ['eager', 'compile']
+  try:
+    systems.compare(
+      systems.SYSTEMS if names == ['all'] else names,
+      *(_TORCH_PYTHON.value, modes, _TURNS.value, _SECONDS.value),
+    )
+  except errors.UserError as error:
+    sys.exit(f'error: {error}')
+
+
 def main(argv) -> None:
   del argv
   if not _TORCH_PYTHON.value:
     sys.exit('error: --torch_python is missing: a Python that has torch')
+  if _SYSTEMS.value:
+    _compare_systems()
+    return
   config = _config()
   ours = Jaxgan(config)
   images = HERE / '.images.npy'

@@ -147,6 +147,24 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
   assert rows['gan_mnist, jaxgan'][-1] == '1.00'
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+  'TORCH_PYTHON' not in os.environ, reason='needs a Python with torch'
+)
+def test_speed_of_a_system_is_beside_its_peer():
+  done = run(
+    'speed',
+    *('--systems=vae', '--modes=eager', '--turns=1', '--seconds=0.1'),
+    f'--torch_python={os.environ["TORCH_PYTHON"]}',
+  )
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  for side in ('jaxgan', 'PyTorch eager'):
+    rate, _, *numbers = rows[side]
+    assert float(rate.split()[0]) > 0
+    assert all(float(number) >= 0 for number in numbers)
+
+
 def test_centroids_are_means_of_what_is_nearest():
   rng = np.random.default_rng(0)
   centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)

@@ -1,0 +1,296 @@
+"""One system in PyTorch; run by `benchmarks/systems.py`.
+
+  python torch_systems.py MODE TASK IMAGES LABELS
+
+Modes: 'eager'; 'compile', the round through `torch.compile`; 'graphs', that
+with CUDA graphs. TASK is a JSON file with the networks, described by the fields
+of `jaxgan.models`, and the recipe; IMAGES and LABELS are arrays in files.
+
+Prints a line of JSON with version and parameter counts; then answers every
+number on a line of standard input by the seconds that so many rounds took and
+the largest memory so far, in bytes.
+"""
+
+import itertools
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+import torch
+import torch_quality
+from torch import nn
+from torch.nn import functional
+
+COMPILE = {'compile': {}, 'graphs': {'mode': 'reduce-overhead'}}
+
+
+def same(inputs, outputs, size, kernel, stride=1):
+  return torch_quality.conv(size, inputs, outputs, kernel, stride, bias=True)
+
+
+class UNet(nn.Module):
+  """`inpaint.UNet` of images of a size that all scales divide."""
+
+  def __init__(self, shape, *, widths, kernel, slope, momentum):
+    super().__init__()
+    *size, channels = shape
+    self.down, self.up = nn.ModuleList(), nn.ModuleList()
+    width, sizes = channels, []
+    for place, features in enumerate(widths):
+      layers, size = same(width, features, size, kernel, 2)
+      layers += [nn.LeakyReLU(slope)]
+      if place:
+        layers += torch_quality.batch_norm('batch', features, momentum)
+      self.down.append(nn.Sequential(*layers))
+      width = features
+      sizes.append(size)
+    for features, size in zip(widths[-2::-1], sizes[-2::-1], strict=True):
+      layers, _ = same(width, features, size, kernel)
+      norm = torch_quality.batch_norm('batch', features, momentum)
+      self.up.append(
+        nn.Sequential(nn.Upsample(scale_factor=2), *layers, nn.ReLU(), *norm)
+      )
+      width = 2 * features
+    layers, _ = same(width, channels, shape[:2], kernel)
+    self.last = nn.Sequential(nn.Upsample(scale_factor=2), *layers, nn.Tanh())
+
+  def forward(self, x):
+    scales = []
+    for layer in self.down:
+      x = layer(x)
+      scales.append(x)
+    for layer, like in zip(self.up, scales[-2::-1], strict=True):
+      x = torch.cat([layer(x), like], 1)
+    return self.last(x)
+
+
+class PatchDiscriminator(nn.Module):
+  def __init__(self, shape, *, widths, kernel, slopes, num_classes):
+    super().__init__()
+    *size, width = shape
+    layers = []
+    for features, slope in zip(widths, slopes, strict=True):
+      further, size = same(width, features, size, kernel, 2)
+      layers += [*further, nn.LeakyReLU(slope)]
+      width = features
+    self.layers = nn.Sequential(*layers)
+    self.logits = nn.Sequential(*same(width, 1, size, kernel)[0])
+    self.classes = nn.Linear(width * size[0] * size[1], num_classes + 1)
+
+  def forward(self, x):
+    x = self.layers(x)
+    return self.logits(x), self.classes(x.flatten(1))
+
+
+def conv_encoder(shape, *, widths, **_):
+  *size, width = shape
+  layers = []
+  for features in widths:
+    layers += same(width, features, size, 3)[0]
+    layers += [nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+    size, width = [-(-n // 2) for n in size], features
+  return nn.Sequential(*layers)
+
+
+def conv_decoder(inputs, *, shape, widths, **_):
+  sizes, width = [shape[:2]], inputs
+  for _ in widths:
+    sizes.append([-(-n // 2) for n in sizes[-1]])
+  layers = []
+  for size, features in zip(sizes[-2::-1], widths, strict=True):
+    layers += [nn.Upsample(scale_factor=2), torch_quality.Crop(*size)]
+    layers += [*same(width, features, size, 3)[0], nn.ReLU()]
+    width = features
+  return nn.Sequential(*layers, *same(width, shape[-1], shape[:2], 3)[0])
+
+
+def dense(widths):
+  layers = []
+  for inputs, outputs in itertools.pairwise(widths):
+    layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+  return nn.Sequential(*layers[:-1])
+
+
+def adam(net, settings):
+  return torch.optim.Adam(
+    net.parameters(),
+    lr=settings['learning_rate'],
+    betas=(settings['b1'], settings['b2']),
+  )
+
+
+def fields(task, player, *names):
+  return {name: task['networks'][player][name] for name in names}
+
+
+def latent_game(task, draw, device):
+  """Round and networks of `steps.gan`; both with fresh latents."""
+  g = torch_quality.build(task['latent_size'], task['networks']['generator'])
+  d = torch_quality.build(task['shape'], task['networks']['discriminator'])
+  d_loss, g_loss = torch_quality.LOSSES[task['loss']]
+  d_adam, g_adam = None, None
+
+  def latents(count):
+    return torch.randn(count, task['latent_size'], device=device)
+
+  def one_round():
+    for _ in range(task['discriminator_steps']):
+      real, label = draw()
+      with torch.no_grad():
+        fake = g(latents(len(real)), label)
+      d_adam.zero_grad(set_to_none=True)
+      loss = d_loss(d(real, label)[0], d(fake, label)[0])
+      if task['gradient_penalty']:
+        mix = torch.rand(len(real), 1, 1, 1, device=device)
+        between = torch.lerp(real, fake, mix).requires_grad_()
+        (slope,) = torch.autograd.grad(
+          d(between, label)[0].sum(), between, create_graph=True
+        )
+        norm = slope.flatten(1).square().sum(1).add(1e-12).sqrt()
+        loss = loss + task['gradient_penalty'] * (norm - 1).square().mean()
+      loss.backward()
+      d_adam.step()
+    g_adam.zero_grad(set_to_none=True)
+    g_loss(d(g(latents(len(real)), label), label)[0]).backward()
+    g_adam.step()
+
+  def start():
+    nonlocal d_adam, g_adam
+    g_adam = adam(g, task['optimizers']['generator'])
+    d_adam = adam(d, task['optimizers']['discriminator'])
+
+  return {'generator': g, 'discriminator': d}, one_round, start
+
+
+def completion(task, draw, device):
+  """Round and networks of `steps.inpaint` with classes and least squares."""
+  names = ('widths', 'kernel', 'slope', 'momentum')
+  g = UNet(task['shape'], **fields(task, 'generator', *names))
+  names = ('widths', 'kernel', 'slopes', 'num_classes')
+  d = PatchDiscriminator(task['shape'], **fields(task, 'discriminator', *names))
+  size, side = task['mask_size'], task['shape'][0]
+  places = torch.arange(side, device=device)
+  num_classes = task['networks']['discriminator']['num_classes']
+  d_adam, g_adam = None, None
+
+  def holes(image):
+    corner = torch.randint(side - size + 1, (2, len(image), 1), device=device)
+    inside = (places >= corner) & (places < corner + size)
+    hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    return image.masked_fill(hole, 0.0)
+
+  def one_round():
+    real, label = draw()
+    with torch.no_grad():
+      fake = g(holes(real))
+    d_adam.zero_grad(set_to_none=True)
+    (on_real, said), (on_fake, of_fake) = d(real), d(fake)
+    loss = (on_real - 0.9).square().mean() + on_fake.square().mean()
+    loss = loss + task['class_weight'] * (
+      functional.cross_entropy(said, label)
+      + functional.cross_entropy(of_fake, torch.full_like(label, num_classes))
+    )
+    loss.backward()
+    d_adam.step()
+    g_adam.zero_grad(set_to_none=True)
+    (d(g(holes(real)))[0] - 1.0).square().mean().backward()
+    g_adam.step()
+
+  def start():
+    nonlocal d_adam, g_adam
+    g_adam = adam(g, task['optimizers']['generator'])
+    d_adam = adam(d, task['optimizers']['discriminator'])
+
+  return {'generator': g, 'discriminator': d}, one_round, start
+
+
+def coder(task, draw, device):
+  """Round and networks of `steps.autoencoder` and `steps.vae`."""
+  is_vae = task['method'] == 'vae'
+  encoder, decoder = (task['networks'][name] for name in ('encoder', 'decoder'))
+  if is_vae:
+    pixels = int(np.prod(task['shape']))
+    latent = task['latent_size']
+    e = dense([pixels, *encoder['widths'], 2 * latent])
+    d = dense([latent, *decoder['widths'], pixels])
+  else:
+    e = conv_encoder(task['shape'], **encoder)
+    d = conv_decoder(encoder['widths'][-1], **decoder)
+  adams = []
+
+  def one_round():
+    pixels = (draw()[0] + 1.0) / 2.0
+    kl = 0.0
+    if is_vae:
+      pixels = pixels.flatten(1)
+      mean, log_variance = e(pixels).chunk(2, 1)
+      code = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+      terms = mean.square() + log_variance.exp() - 1.0 - log_variance
+      kl = 0.5 * terms.sum(1).mean()
+    else:
+      code = e(pixels)
+    loss = functional.binary_cross_entropy_with_logits(
+      d(code), pixels, reduction='sum' if is_vae else 'mean'
+    )
+    loss = loss / len(pixels) + kl if is_vae else loss
+    for each in adams:
+      each.zero_grad(set_to_none=True)
+    loss.backward()
+    for each in adams:
+      each.step()
+
+  def start():
+    for name, net in (('encoder', e), ('decoder', d)):
+      adams.append(adam(net, task['optimizers'][name]))
+
+  return {'encoder': e, 'decoder': d}, one_round, start
+
+
+METHODS = {
+  'gan': latent_game,
+  'inpaint': completion,
+  'autoencoder': coder,
+  'vae': coder,
+}
+
+
+def main(mode, task, images, labels):
+  with open(task, encoding='utf-8') as file:
+    task = json.load(file)
+  device = 'cuda' if torch.cuda.is_available() else 'cpu'
+  if mode == 'graphs' and device == 'cpu':
+    torch_quality.stop('CUDA graphs on a CPU')
+  images = np.ascontiguousarray(np.load(images).transpose(0, 3, 1, 2))
+  images = torch.from_numpy(images).to(device)
+  labels = torch.from_numpy(np.load(labels)).long().to(device)
+
+  def draw():
+    rows = torch.randint(len(images), (task['batch_size'],), device=device)
+    return images[rows].float().div(127.5).sub(1.0), labels[rows]
+
+  nets, one_round, start = METHODS[task['method']](task, draw, device)
+  for net in nets.values():
+    net.to(device, memory_format=torch.channels_last)
+  start()
+  if mode != 'eager':
+    one_round = torch.compile(one_round, **COMPILE[mode])
+  counts = {k: sum(p.numel() for p in v.parameters()) for k, v in nets.items()}
+  print(json.dumps({'version': torch.__version__, 'parameters': counts}))
+  sys.stdout.flush()
+  for line in sys.stdin:
+    began = time.perf_counter()
+    for _ in range(int(line)):
+      one_round()
+    if device == 'cuda':
+      torch.cuda.synchronize()
+    seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if device == 'cuda':
+      memory = torch.cuda.max_memory_allocated()
+    print(seconds, memory, flush=True)
+
+
+if __name__ == '__main__':
+  main(*sys.argv[1:])
