@@ -14,16 +14,12 @@ Printed: a Markdown table of medians and ranges; ratios are taken turn by turn.
   together: a population with all members in one `vmap`.
 """
 
-import pathlib
 import statistics
-import tempfile
-import time
 
 import jax
 from absl import app, flags
 
-from benchmarks import experiment
-from jaxgan import members, train
+from benchmarks import experiment, timing
 
 _SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS; none is all.')
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Of a population.')
@@ -43,51 +39,26 @@ SYSTEMS = {
 def config_of(system: str, **fields):
   """The config of a row of SYSTEMS, for one device."""
   name, changed = SYSTEMS[system]
-  fields = {'data.source': 'embedded', 'sample_every': 0, **fields}
+  fields = {'data.source': 'embedded', **fields}
   return experiment.changed(experiment.load(name), changed | fields)
-
-
-class Side:
-  """A run of the training loop, or a population, without its files."""
-
-  def __init__(self, config):
-    kind = members.Members if config.seeds > 1 else train._Run
-    with tempfile.TemporaryDirectory() as folder:
-      self._run = kind(config, pathlib.Path(folder))
-      self._run.build()
-    self._run.state, self._run.step = self._run.first(), 0
-    self._run.compile()
-
-  def seconds(self, rounds: int) -> float:
-    run, many = self._run, self._run.config.steps_per_call
-    began = time.perf_counter()
-    for _ in range(-(-rounds // many)):
-      run.state, _ = run.call(many)(run.state, run.data, run.seed)
-    jax.block_until_ready(run.state)
-    return time.perf_counter() - began
 
 
 def measure(system: str, count: int, turns: int, rounds: int) -> dict:
   """Seconds of each turn, by side."""
-  sides = {'one': Side(config_of(system))}
+  sides = {'one': timing.Trainer(config_of(system))}
   for name, at_once in {'in turn': 1, 'together': count}.items():
     fields = {'seeds': count, 'members_at_once': at_once}
-    sides[name] = Side(config_of(system, **fields))
+    sides[name] = timing.Trainer(config_of(system, **fields))
   found = {name: [] for name in [*sides, 'one after another']}
   for turn in range(turns + 1):
-    one = [sides['one'].seconds(rounds) for _ in range(count)]
+    one = [sides['one'].run(rounds) for _ in range(count)]
     row = {'one': statistics.median(one), 'one after another': sum(one)}
     for name in ('in turn', 'together'):
-      row[name] = sides[name].seconds(rounds)
+      row[name] = sides[name].run(rounds)
     if turn:  # The first compiles.
       for name, value in row.items():
         found[name].append(value)
   return found
-
-
-def cell(values) -> str:
-  low, high = min(values), max(values)
-  return f'{statistics.median(values):.2f} ({low:.2f} to {high:.2f})'
 
 
 def main(argv) -> None:
@@ -104,10 +75,10 @@ def main(argv) -> None:
     found = measure(system, count, turns, rounds)
     for name in ('one', 'one after another', 'in turn', 'together'):
       ratios = [
-        cell([a / b for a, b in zip(found[name], found[base], strict=True)])
+        timing.spread(timing.ratios(found[name], found[base]), '.2f')
         for base in ('one', 'one after another')
       ]
-      cells = ' | '.join([cell(found[name]), *ratios])
+      cells = ' | '.join([timing.spread(found[name], '.2f'), *ratios])
       print(f'| {system} | {name} | {cells} |', flush=True)
 
 
