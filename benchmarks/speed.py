@@ -1,186 +1,249 @@
-"""Rounds per second of jaxgan and of PyTorch on the same networks.
+"""Rounds per second of jaxgan and of PyTorch: same networks, same recipe.
 
   python -m benchmarks.speed --torch_python=/path/to/python
+  python -m benchmarks.speed --torch_python=... --systems=gan --recipe=plain
 
-The Python given needs torch; it runs `benchmarks/peers/torch_gan.py`. Both
-sides keep their data and state, and take turns, so that a change in the
-machine's speed meets both. Printed: a Markdown table with the median and range
-of each, and of the ratio turn by turn. With --systems=all, or names, other
-systems too, see `benchmarks/systems.py`.
+The Python given needs torch; it runs `benchmarks/peers/torch_speed.py`, where
+its modes are described. Every side is a process of its own, on one device. It
+is started twice, with an empty cache of compiled programs and with what the
+first start left; then all sides of a system take turns. Networks must have
+equal numbers of parameters.
+
+Printed: a Markdown table. The ratio is taken turn by turn. A side's share of
+the ceiling is the least time of a round, see `systems.bound`, over the time
+that it took; the program is jaxgan's. Bytes count where a cache keeps them
+too, hence more than 100% of a copy. What compiles is in the first call, less
+a call after it. Memory is the process' own on CPUs, the device's elsewhere.
 """
 
-import functools
+import dataclasses
+import json
+import os
 import pathlib
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import jax
 import numpy as np
 from absl import app, flags
 
-from benchmarks import experiment, systems
-from jaxgan import config as config_lib
-from jaxgan import data, errors, parallel
-from jaxgan.steps import gan
+from benchmarks import experiment, systems, timing
+from jaxgan import errors
+
+MODES = ('eager', 'tuned', 'compile', 'graphs')
 
 _TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
-_TURNS = flags.DEFINE_integer('turns', 8, 'Turns of each side.')
-_SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
+_SYSTEMS = flags.DEFINE_list(
+  'systems', [], 'Keys of systems.SYSTEMS; none is all.'
+)
 _MODES = flags.DEFINE_list(
-  'modes',
-  ['eager', 'tuned'],
-  'Of PyTorch: eager, tuned, compile; of --systems eager, compile, graphs.',
+  'modes', [], f'Of PyTorch: {MODES}; none is all that the device has.'
 )
 _RECIPE = flags.DEFINE_enum(
-  'recipe',
-  'default',
-  ['default', 'plain'],
-  'That of gan_mnist.py; plain: with label smoothing alone, no penalty and no '
-  'average.',
+  'recipe', 'default', list(systems.RECIPES), 'A key of systems.RECIPES.'
 )
-_SYSTEMS = flags.DEFINE_list(
-  'systems',
-  [],
-  'Of benchmarks/systems.py, or all; without, the recipes of gan_mnist.',
+_TURNS = flags.DEFINE_integer('turns', 8, 'Turns of each side.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
+
+HERE = pathlib.Path(__file__).resolve().parent
+PEER = HERE / 'peers' / 'torch_speed.py'
+HEAD = (
+  *('system', 'side', 'parameters', 'rounds/s, median (range)'),
+  *('jaxgan is faster by', 'of the ceiling', 'compiles, s'),
+  *('first round, cold, s', 'cached, s', 'peak memory, MB'),
 )
 
-HERE = pathlib.Path(__file__).parent
+
+class Ended(Exception):
+  """A side stopped; with its last words."""
 
 
-class Jaxgan:
-  """The training loop's own calls, without its files."""
+@dataclasses.dataclass
+class Process:
+  """A side: it trains when told to.
 
-  name = 'jaxgan'
+  Attributes:
+    command: starts it.
+    environment: variables of its own.
+    errors: file for what it says of its own accord.
+    granularity: see `timing.Side`.
+    memory: the largest so far, in bytes.
+  """
 
-  def __init__(self, config):
-    dataset = data.load(config.data)
-    method = gan.from_config(config, dataset.spec)
-    self.parameters = experiment.parameters(method)
-    engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
-    init = functools.partial(gan.init, method)
-    self._state = jax.jit(init, out_shardings=engine.replicated)(
-      jax.random.key(0)
-    )
-    self._data = engine.replicate(dataset.arrays())
-    self._seed = engine.replicate(np.uint32(0))
-    self._per_call = config.steps_per_call
-    self._call = parallel.compile_rounds(
-      engine,
-      functools.partial(gan.train_step, method),
-      rounds=self._per_call,
-      draws=gan.draws(method),
-      batch_size=config.batch_size,
-      resident=True,
-    )
+  command: list[str]
+  environment: dict[str, str]
+  errors: pathlib.Path
+  granularity: int = 1
+  memory: float = 0.0
 
-  def run(self, rounds: int) -> float:
-    """Seconds for `rounds` rounds."""
+  def start(self) -> dict:
+    """What it says of itself, with seconds to the end of its first call."""
     began = time.perf_counter()
-    for _ in range(rounds // self._per_call):
-      self._state, _ = self._call(self._state, self._data, self._seed)
-    jax.block_until_ready(self._state)
-    return time.perf_counter() - began
-
-
-class Torch:
-  """The same in a process of its own."""
-
-  def __init__(self, mode: str, config, images: pathlib.Path):
-    self.name = f'PyTorch {mode}'
-    command = [_TORCH_PYTHON.value, str(HERE / 'peers' / 'torch_gan.py')]
-    command += [mode, str(images), str(config.batch_size)]
-    command += [str(config.penalties.r1), str(config.ema_halflife)]
-    self._process = subprocess.Popen(
-      command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    self.version, *counts = self._process.stdout.readline().split()
-    self.parameters = dict(
-      zip(('generator', 'discriminator'), map(int, counts), strict=True)
-    )
+    with self.errors.open('w') as said:
+      self._process = subprocess.Popen(
+        self.command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        text=True,
+        env=os.environ | self.environment,
+      )
+    found = json.loads(self._answer())
+    first = self.run(self.granularity)
+    return found | {'first': first, 'start': time.perf_counter() - began}
 
   def run(self, rounds: int) -> float:
-    self._process.stdin.write(f'{rounds}\n')
-    self._process.stdin.flush()
-    return float(self._process.stdout.readline())
+    seconds, self.memory = map(float, self.ask(rounds).split())
+    return seconds
+
+  def ask(self, words) -> str:
+    try:
+      self._process.stdin.write(f'{words}\n')
+      self._process.stdin.flush()
+    except BrokenPipeError:
+      pass  # Its last words are read then.
+    return self._answer()
+
+  def stop(self) -> None:
+    self._process.communicate()
+
+  def _answer(self) -> str:
+    line = self._process.stdout.readline()
+    if not line:
+      self._process.communicate()
+      words = self.errors.read_text().strip().splitlines()
+      raise Ended(words[-1] if words else f'exit {self._process.returncode}')
+    return line
 
 
-def _config():
-  config = experiment.load('gan_mnist')
-  if _RECIPE.value == 'plain':
-    config.penalties.r1 = config.ema_halflife = 0.0
-    config.label_smoothing.real = 0.1
-    config.discriminator_batches = 'joint'  # one call, as the tuned peer
-  config.data.source = 'embedded'
-  config_lib.validate(config)
-  return config
+def sides_of(name, config, modes, folder) -> dict[str, Process]:
+  """Jaxgan and PyTorch in its modes, with empty caches."""
+  dataset = experiment.read(config.data)
+  task = folder / 'task.json'
+  # A wrapper's field is a module, and the peer refuses the wrapper.
+  task.write_text(
+    json.dumps(systems.task_of(config, dataset.spec), default=str)
+  )
+  files = [str(task)]
+  for column in ('image', 'label'):
+    files.append(str(folder / f'{column}.npy'))
+    np.save(files[-1], dataset.arrays()[column])
+  caches = ('JAX_COMPILATION_CACHE_DIR', 'TORCHINDUCTOR_CACHE_DIR')
+  own = {place: str(folder / place) for place in caches}
+  own['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
+  visible = os.environ.get('CUDA_VISIBLE_DEVICES') or '0'
+  own['CUDA_VISIBLE_DEVICES'] = visible.split(',')[0]
+  ours = [sys.executable, '-m', 'benchmarks.systems', name, _RECIPE.value]
+  errors_in = folder / 'jaxgan.txt'
+  sides = {'jaxgan': Process(ours, own, errors_in, config.steps_per_call)}
+  for mode in modes:
+    theirs = [_TORCH_PYTHON.value, str(PEER), mode, *files]
+    sides[f'PyTorch {mode}'] = Process(theirs, own, folder / f'{mode}.txt')
+  return sides
 
 
-def _spread(values, digits=1) -> str:
-  low, high = min(values), max(values)
-  middle = statistics.median(values)
-  return f'{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})'
+def row(*cells) -> None:
+  print(f'| {" | ".join(cells)} |', flush=True)
 
 
-def _compare_systems() -> None:
-  names = _SYSTEMS.value
-  modes = _MODES.value if flags.FLAGS['modes'].present else ['eager', 'compile']
-  try:
-    systems.compare(
-      systems.SYSTEMS if names == ['all'] else names,
-      *(_TORCH_PYTHON.value, modes, _TURNS.value, _SECONDS.value),
+def started(name, sides) -> tuple[dict, dict]:
+  """What sides said cold and from the cache; those that can't run are out.
+
+  Raises:
+    UserError: if jaxgan can't run, or networks differ.
+  """
+  cold, warm = {}, {}
+  for side, process in list(sides.items()):
+    try:
+      cold[side] = process.start()
+      process.stop()
+      warm[side] = process.start()
+    except Ended as error:
+      if side == 'jaxgan':
+        raise errors.UserError(f'{name}: jaxgan ended: {error}') from None
+      row(name, side, *[''] * (len(HEAD) - 3), f'does not run here: {error}')
+      del sides[side]
+      continue
+    ours, theirs = (warm[k]['parameters'] for k in ('jaxgan', side))
+    if theirs != ours:
+      raise errors.UserError(f'{name}: {side} has {theirs}, jaxgan {ours}')
+  return cold, warm
+
+
+def measure(name, sides) -> None:
+  """Prints the rows of a system."""
+  cold, warm = started(name, sides)
+  rates = timing.take_turns(sides, _TURNS.value, _SECONDS.value)
+  memory = {side: process.memory for side, process in sides.items()}
+  least, what = sides['jaxgan'].ask('bound').split()
+  for side, process in sides.items():
+    process.stop()
+    ratios = timing.ratios(rates['jaxgan'], rates[side])
+    rate = statistics.median(rates[side])
+    compiles = cold[side]['first'] - process.granularity / rate
+    row(
+      *(name, side, f'{sum(warm[side]["parameters"].values()):,}'),
+      timing.spread(rates[side]),
+      '' if side == 'jaxgan' else f'{timing.spread(ratios, ".2f")}x',
+      f'{float(least) * rate:.0%} of a {what}',
+      f'{max(compiles, 0.0):.1f}',
+      *(f'{found[side]["start"]:.1f}' for found in (cold, warm)),
+      f'{memory[side] / 1e6:.0f}',
     )
-  except errors.UserError as error:
-    sys.exit(f'error: {error}')
+
+
+def asked(python: str, code: str, flag: str) -> str:
+  """What code prints; this process leaves the device to others."""
+  try:
+    done = subprocess.run(
+      [python, '-c', code], capture_output=True, text=True, check=True
+    )
+  except (OSError, subprocess.CalledProcessError):
+    raise errors.UserError(f'{flag}={python!r} can not run: {code}') from None
+  return done.stdout.strip()
+
+
+def compare() -> None:
+  """Prints the table."""
+  configs = {
+    name: systems.load(name, _RECIPE.value)
+    for name in _SYSTEMS.value or systems.SYSTEMS
+  }
+  torch = asked(
+    _TORCH_PYTHON.value,
+    'import torch; print(torch.__version__)',
+    '--torch_python',
+  )
+  device = asked(
+    sys.executable, 'import jax; print(jax.devices()[0].device_kind)', 'python'
+  )
+  modes = _MODES.value or (MODES[:3] if device == 'cpu' else MODES)
+  for mode in modes:
+    if mode not in MODES:
+      raise errors.unknown('--modes', mode, MODES)
+  print(
+    f'recipe {_RECIPE.value}, batch {systems.BATCH_SIZE}, {_TURNS.value} turns '
+    f'of {_SECONDS.value:g} s, {device}, {os.cpu_count()} cores '
+    f'({platform.machine()}), jax {jax.__version__}, torch {torch}\n'
+  )
+  row(*HEAD)
+  print('| --- ' * len(HEAD) + '|')
+  for name, config in configs.items():
+    with tempfile.TemporaryDirectory() as folder:
+      measure(name, sides_of(name, config, modes, pathlib.Path(folder)))
 
 
 def main(argv) -> None:
   del argv
-  if not _TORCH_PYTHON.value:
-    sys.exit('error: --torch_python is missing: a Python that has torch')
-  if _SYSTEMS.value:
-    _compare_systems()
-    return
-  config = _config()
-  ours = Jaxgan(config)
-  images = HERE / '.images.npy'
-  np.save(images, data.load(config.data).arrays()['image'])
+  jax.config.update('jax_platforms', 'cpu')  # The device is for the sides.
   try:
-    peers = [Torch(mode, config, images) for mode in _MODES.value]
-  finally:
-    images.unlink()
-  for peer in peers:
-    if peer.parameters != ours.parameters:
-      sys.exit(f'error: {peer.parameters} are not {ours.parameters}')
-  sides = [ours, *peers]
-  rounds = {}
-  for side in sides:
-    side.run(50)  # compiles, and fills caches
-    rate = 50 / side.run(50)
-    rounds[side.name] = max(50, round(rate * _SECONDS.value / 50) * 50)
-  rates = {side.name: [] for side in sides}
-  for _ in range(_TURNS.value):
-    for side in sides:
-      count = rounds[side.name]
-      rates[side.name].append(count / side.run(count))
-  device = jax.devices()[0]
-  print(
-    f'gan_mnist, recipe {_RECIPE.value}, batch {config.batch_size}, '
-    f'{ours.parameters["generator"]:,} + '
-    f'{ours.parameters["discriminator"]:,} parameters, '
-    f'{device.device_kind} ({platform.machine()}), jax {jax.__version__}, '
-    f'torch {peers[0].version}, {_TURNS.value} turns each in turn\n'
-  )
-  print('| | rounds/s, median (range) | jaxgan is faster by |')
-  print('| --- | --- | --- |')
-  for side in sides:
-    ratios = [
-      a / b for a, b in zip(rates['jaxgan'], rates[side.name], strict=True)
-    ]
-    ratio = '' if side is ours else f'{_spread(ratios, 2)}x'
-    print(f'| {side.name} | {_spread(rates[side.name])} | {ratio} |')
+    compare()
+  except errors.UserError as error:
+    sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

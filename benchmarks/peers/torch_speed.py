@@ -1,29 +1,33 @@
-"""One system in PyTorch; run by `benchmarks/systems.py`.
+"""One system in PyTorch; run by `benchmarks/speed.py`.
 
-  python torch_systems.py MODE TASK IMAGES LABELS
+  python torch_speed.py MODE TASK IMAGES LABELS
 
-Modes: 'eager'; 'compile', the round through `torch.compile`; 'graphs', that
-with CUDA graphs. TASK is a JSON file with the networks, described by the fields
-of `jaxgan.models`, and the recipe; IMAGES and LABELS are arrays in files.
+Modes: 'eager', as tutorials write it; 'tuned', with the fused optimizer and one
+call of the discriminator on reals and fakes where there is no R1; 'compile',
+the tuned round through `torch.compile`, penalties aside, which it can't
+differentiate twice; 'graphs', the tuned round as one CUDA graph. TASK is a JSON
+file with the networks, described by the fields of `jaxgan.models`, and the
+recipe; IMAGES and LABELS are arrays in files.
 
 Prints a line of JSON with version and parameter counts; then answers every
 number on a line of standard input by the seconds that so many rounds took and
 the largest memory so far, in bytes.
 """
 
+import copy
+import functools
 import itertools
 import json
 import resource
 import sys
 import time
+import traceback
 
 import numpy as np
 import torch
 import torch_quality
 from torch import nn
 from torch.nn import functional
-
-COMPILE = {'compile': {}, 'graphs': {'mode': 'reduce-overhead'}}
 
 
 def same(inputs, outputs, size, kernel, stride=1):
@@ -113,24 +117,36 @@ def dense(widths):
   return nn.Sequential(*layers[:-1])
 
 
-def adam(net, settings):
-  return torch.optim.Adam(
-    net.parameters(),
-    lr=settings['learning_rate'],
-    betas=(settings['b1'], settings['b2']),
-  )
+def squared_slopes(d, x, label):
+  """Logits of x, and squared norms [B] of their gradients there."""
+  x.requires_grad_()
+  logits = d(x, label)[0]
+  (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+  return logits, slope.flatten(1).square().sum(1)
 
 
 def fields(task, player, *names):
   return {name: task['networks'][player][name] for name in names}
 
 
-def latent_game(task, draw, device):
+def both(d, is_joint, real, fake, *label):
+  """What d says of reals and of fakes, in one call or in two."""
+  if not is_joint:
+    return d(real, *label), d(fake, *label)
+  said = d(torch.cat([real, fake]), *(torch.cat([x, x]) for x in label))
+  halves = [(x, x) if x is None else x.chunk(2) for x in said]
+  return tuple(zip(*halves, strict=True))
+
+
+def latent_game(task, draw, device, trained):
   """Round and networks of `steps.gan`; both with fresh latents."""
   g = torch_quality.build(task['latent_size'], task['networks']['generator'])
   d = torch_quality.build(task['shape'], task['networks']['discriminator'])
   d_loss, g_loss = torch_quality.LOSSES[task['loss']]
-  d_adam, g_adam = None, None
+  g_adam, d_adam = trained(g, 'generator'), trained(d, 'discriminator')
+  average = copy.deepcopy(g).requires_grad_(False)
+  r1, weight = task['r1'], task['gradient_penalty']
+  slopes = torch.compiler.disable(squared_slopes)
 
   def latents(count):
     return torch.randn(count, task['latent_size'], device=device)
@@ -141,39 +157,41 @@ def latent_game(task, draw, device):
       with torch.no_grad():
         fake = g(latents(len(real)), label)
       d_adam.zero_grad(set_to_none=True)
-      loss = d_loss(d(real, label)[0], d(fake, label)[0])
-      if task['gradient_penalty']:
+      penalty = 0.0
+      if r1:
+        on_real, squares = slopes(d, real, label)
+        on_fake, _ = d(fake, label)
+        penalty = r1 * squares.mean()
+      else:
+        (on_real, _), (on_fake, _) = both(d, task['joint'], real, fake, label)
+      if weight:
         mix = torch.rand(len(real), 1, 1, 1, device=device)
-        between = torch.lerp(real, fake, mix).requires_grad_()
-        (slope,) = torch.autograd.grad(
-          d(between, label)[0].sum(), between, create_graph=True
-        )
-        norm = slope.flatten(1).square().sum(1).add(1e-12).sqrt()
-        loss = loss + task['gradient_penalty'] * (norm - 1).square().mean()
-      loss.backward()
+        _, squares = slopes(d, torch.lerp(real, fake, mix), label)
+        penalty = weight * (squares.add(1e-12).sqrt() - 1).square().mean()
+      (d_loss(on_real, on_fake) + penalty).backward()
       d_adam.step()
     g_adam.zero_grad(set_to_none=True)
     g_loss(d(g(latents(len(real)), label), label)[0]).backward()
     g_adam.step()
+    if task['average']:
+      with torch.no_grad():
+        torch._foreach_lerp_(
+          list(average.parameters()), list(g.parameters()), task['average']
+        )
 
-  def start():
-    nonlocal d_adam, g_adam
-    g_adam = adam(g, task['optimizers']['generator'])
-    d_adam = adam(d, task['optimizers']['discriminator'])
-
-  return {'generator': g, 'discriminator': d}, one_round, start
+  return {'generator': g, 'discriminator': d}, one_round
 
 
-def completion(task, draw, device):
+def completion(task, draw, device, trained):
   """Round and networks of `steps.inpaint` with classes and least squares."""
   names = ('widths', 'kernel', 'slope', 'momentum')
   g = UNet(task['shape'], **fields(task, 'generator', *names))
   names = ('widths', 'kernel', 'slopes', 'num_classes')
   d = PatchDiscriminator(task['shape'], **fields(task, 'discriminator', *names))
+  g_adam, d_adam = trained(g, 'generator'), trained(d, 'discriminator')
   size, side = task['mask_size'], task['shape'][0]
   places = torch.arange(side, device=device)
   num_classes = task['networks']['discriminator']['num_classes']
-  d_adam, g_adam = None, None
 
   def holes(image):
     corner = torch.randint(side - size + 1, (2, len(image), 1), device=device)
@@ -186,7 +204,7 @@ def completion(task, draw, device):
     with torch.no_grad():
       fake = g(holes(real))
     d_adam.zero_grad(set_to_none=True)
-    (on_real, said), (on_fake, of_fake) = d(real), d(fake)
+    (on_real, said), (on_fake, of_fake) = both(d, task['joint'], real, fake)
     loss = (on_real - 0.9).square().mean() + on_fake.square().mean()
     loss = loss + task['class_weight'] * (
       functional.cross_entropy(said, label)
@@ -198,15 +216,10 @@ def completion(task, draw, device):
     (d(g(holes(real)))[0] - 1.0).square().mean().backward()
     g_adam.step()
 
-  def start():
-    nonlocal d_adam, g_adam
-    g_adam = adam(g, task['optimizers']['generator'])
-    d_adam = adam(d, task['optimizers']['discriminator'])
-
-  return {'generator': g, 'discriminator': d}, one_round, start
+  return {'generator': g, 'discriminator': d}, one_round
 
 
-def coder(task, draw, device):
+def coder(task, draw, device, trained):
   """Round and networks of `steps.autoencoder` and `steps.vae`."""
   is_vae = task['method'] == 'vae'
   encoder, decoder = (task['networks'][name] for name in ('encoder', 'decoder'))
@@ -218,7 +231,8 @@ def coder(task, draw, device):
   else:
     e = conv_encoder(task['shape'], **encoder)
     d = conv_decoder(encoder['widths'][-1], **decoder)
-  adams = []
+  nets = {'encoder': e, 'decoder': d}
+  adams = [trained(net, name) for name, net in nets.items()]
 
   def one_round():
     pixels = (draw()[0] + 1.0) / 2.0
@@ -241,11 +255,7 @@ def coder(task, draw, device):
     for each in adams:
       each.step()
 
-  def start():
-    for name, net in (('encoder', e), ('decoder', d)):
-      adams.append(adam(net, task['optimizers'][name]))
-
-  return {'encoder': e, 'decoder': d}, one_round, start
+  return nets, one_round
 
 
 METHODS = {
@@ -256,33 +266,73 @@ METHODS = {
 }
 
 
-def main(mode, task, images, labels):
-  with open(task, encoding='utf-8') as file:
-    task = json.load(file)
-  device = 'cuda' if torch.cuda.is_available() else 'cpu'
-  if mode == 'graphs' and device == 'cpu':
-    torch_quality.stop('CUDA graphs on a CPU')
+def captured(one_round):
+  """The round as one CUDA graph."""
+  stream = torch.cuda.Stream()
+  stream.wait_stream(torch.cuda.current_stream())
+  with torch.cuda.stream(stream):
+    for _ in range(3):
+      one_round()
+  torch.cuda.current_stream().wait_stream(stream)
+  graph = torch.cuda.CUDAGraph()
+  with torch.cuda.graph(graph):
+    one_round()
+  return graph.replay
+
+
+# mode -> what makes a round of it.
+MODES = {
+  'eager': lambda one_round: one_round,
+  'tuned': lambda one_round: one_round,
+  'compile': torch.compile,
+  'graphs': captured,
+}
+
+
+def build(mode, task, images, labels, device):
+  """Networks by name, and their round."""
+  is_tuned = mode != 'eager'
   images = np.ascontiguousarray(np.load(images).transpose(0, 3, 1, 2))
   images = torch.from_numpy(images).to(device)
   labels = torch.from_numpy(np.load(labels)).long().to(device)
+  task['joint'] = is_tuned
 
   def draw():
     rows = torch.randint(len(images), (task['batch_size'],), device=device)
     return images[rows].float().div(127.5).sub(1.0), labels[rows]
 
-  nets, one_round, start = METHODS[task['method']](task, draw, device)
-  for net in nets.values():
+  def trained(net, name):
+    """Moves a network to the device; its optimizer."""
     net.to(device, memory_format=torch.channels_last)
-  start()
-  if mode != 'eager':
-    one_round = torch.compile(one_round, **COMPILE[mode])
+    settings = task['optimizers'][name]
+    return torch.optim.Adam(
+      net.parameters(),
+      lr=settings['learning_rate'],
+      betas=(settings['b1'], settings['b2']),
+      eps=settings['eps'],
+      fused=is_tuned or None,
+      capturable=mode == 'graphs',
+    )
+
+  return METHODS[task['method']](task, draw, device, trained)
+
+
+def main(mode, task, images, labels):
+  with open(task, encoding='utf-8') as file:
+    task = json.load(file)
+  device = 'cuda' if torch.cuda.is_available() else 'cpu'
+  # Full products, as the other side has them.
+  torch.backends.cudnn.allow_tf32 = False
+  torch.backends.cudnn.benchmark = mode != 'eager'
+  nets, one_round = build(mode, task, images, labels, device)
   counts = {k: sum(p.numel() for p in v.parameters()) for k, v in nets.items()}
   print(json.dumps({'version': torch.__version__, 'parameters': counts}))
   sys.stdout.flush()
+  ready = functools.cache(lambda: MODES[mode](one_round))
   for line in sys.stdin:
     began = time.perf_counter()
     for _ in range(int(line)):
-      one_round()
+      ready()()
     if device == 'cuda':
       torch.cuda.synchronize()
     seconds = time.perf_counter() - began
@@ -293,4 +343,9 @@ def main(mode, task, images, labels):
 
 
 if __name__ == '__main__':
-  main(*sys.argv[1:])
+  try:
+    main(*sys.argv[1:])
+  except Exception as error:  # Some modes do not run on every machine.
+    traceback.print_exc()
+    said = (str(error).strip().splitlines() or [''])[0]
+    sys.exit(f'{type(error).__name__}: {said}')
