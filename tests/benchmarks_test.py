@@ -1,6 +1,7 @@
 """The benchmarks: those that take seconds run whole, others in small."""
 
 import itertools
+import json
 import os
 import pathlib
 import subprocess
@@ -11,8 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import dirac, experiment, kmeans, stacked_mnist
-from jaxgan import evaluate, features, summary
+from benchmarks import (
+  dirac,
+  experiment,
+  kmeans,
+  stacked_mnist,
+  systems,
+  timing,
+  variations,
+)
+from jaxgan import config as config_lib
+from jaxgan import errors, evaluate, features, summary
 from jaxgan.data import Spec
 from jaxgan.steps import gan
 
@@ -152,17 +162,104 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
   'TORCH_PYTHON' not in os.environ, reason='needs a Python with torch'
 )
 def test_speed_of_a_system_is_beside_its_peer():
+  """And a mode that can't run, here for want of a compiler, costs its row."""
+  command = [sys.executable, '-m', 'benchmarks.speed', '--systems=vae']
+  command += ['--modes=eager,compile', '--turns=1', '--seconds=0.1']
+  done = subprocess.run(
+    [*command, f'--torch_python={os.environ["TORCH_PYTHON"]}'],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'CXX': 'no-compiler'},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  lines = [line for line in done.stdout.splitlines() if '| vae |' in line]
+  rows = {cells[1]: cells for cells in (x.split(' | ') for x in lines)}
+  for side in ('jaxgan', 'PyTorch eager'):
+    assert float(rows[side][3].split()[0]) > 0
+  assert 'does not run here' in rows['PyTorch compile'][-1]
+  assert 'no-compiler' in rows['PyTorch compile'][-1]
+
+
+class Clock:
+  """A side that takes as long per round as it is told."""
+
+  granularity = 4
+
+  def __init__(self, name, seconds, calls):
+    self.name, self.seconds, self.calls = name, seconds, calls
+
+  def run(self, rounds):
+    self.calls.append((self.name, rounds))
+    return rounds * self.seconds
+
+
+def test_sides_take_turns_of_equal_time():
+  calls = []
+  sides = {k: Clock(k, s, calls) for k, s in (('a', 0.5), ('b', 0.25))}
+  rates = timing.take_turns(sides, turns=2, seconds=4.0)
+  assert rates == {'a': [2.0, 2.0], 'b': [4.0, 4.0]}
+  assert calls[-4:] == [('a', 8), ('b', 16)] * 2  # The first ones compile.
+  assert timing.ratios(rates['b'], rates['a']) == [2.0, 2.0]
+  assert timing.spread([3.0, 1.0, 2.0]) == '2.0 (1.0 to 3.0)'
+
+
+@pytest.mark.parametrize('name', systems.SYSTEMS)
+def test_peers_are_told_the_recipe(name):
+  config = systems.load(name, 'plain')
+  config.data.image_size = config.data.image_size or 28
+  side = config.data.image_size
+  task = systems.task_of(config, Spec((side, side, 1), num_classes=10))
+  task = json.loads(json.dumps(task, default=str))
+  assert task['networks'].keys() == task['optimizers'].keys()
+  assert task['batch_size'] == 64
+  assert task['r1'] == task['average'] == 0
+  assert (task['gradient_penalty'] > 0) == (name == 'wgan_gp')
+  assert systems.load('gan').penalties.r1 > 0
+
+
+def test_one_thing_is_varied_at_a_time():
+  base = experiment.load('gan_mnist')
+  values = {
+    'batch_size': ['16'],
+    'image_size': ['14'],
+    'width': ['0.5'],
+    'seeds': ['2'],
+    'images': ['500'],
+  }
+  changed = {
+    (varied, value): config_lib.differences(base, config)
+    for varied, value, config in variations.rows_of(base, values)
+  }
+  assert changed.pop(('base', '')) == []
+  assert changed == {
+    ('batch_size', '16'): ['batch_size: 64 -> 16'],
+    ('image_size', '14'): ['data.image_size: 0 -> 14'],
+    ('width', '0.5'): [
+      f'{player}.widths: [128, 256, 512] -> [64, 128, 256]'
+      for player in ('discriminator', 'generator')
+    ],
+    ('seeds, in turn', '2'): ['seeds: 1 -> 2'],
+    ('seeds, together', '2'): ['seeds: 1 -> 2'],
+    ('images', '500'): ['data.limit: 0 -> 500'],
+  }
+  with pytest.raises(errors.UserError, match='--width=wide'):
+    list(variations.rows_of(base, {'width': ['wide']}))
+
+
+@pytest.mark.slow
+def test_costs_of_a_round_are_beside_the_base():
   done = run(
-    'speed',
-    *('--systems=vae', '--modes=eager', '--turns=1', '--seconds=0.1'),
-    f'--torch_python={os.environ["TORCH_PYTHON"]}',
+    'scaling',
+    *('--turns=1', '--seconds=0.01', '--batch_size=128', '--image_size='),
+    *('--width=', '--seeds=2', '--images='),
   )
   assert done.returncode == 0, done.stderr
   rows = table(done.stdout)
-  for side in ('jaxgan', 'PyTorch eager'):
-    rate, _, *numbers = rows[side]
-    assert float(rate.split()[0]) > 0
-    assert all(float(number) >= 0 for number in numbers)
+  assert rows['base'][2] == '1.00 (1.00 to 1.00)'
+  assert {'batch_size', 'seeds, in turn', 'seeds, together'} <= rows.keys()
+  for _, milliseconds, *_ in (rows['base'], rows['batch_size']):
+    assert float(milliseconds.split()[0]) > 0
 
 
 def test_centroids_are_means_of_what_is_nearest():

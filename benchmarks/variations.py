@@ -1,0 +1,64 @@
+"""A config with one thing changed at a time, for `benchmarks/scaling.py`."""
+
+from collections.abc import Iterator
+
+from benchmarks import experiment
+from jaxgan import config as config_lib
+from jaxgan import errors, parallel
+
+
+def wider(config, factor: float) -> dict:
+  """Fields of networks with so many times the width."""
+  return {
+    name: tuple(max(round(factor * width), 1) for width in value)
+    for name, value in config_lib.flatten(config).items()
+    if name.endswith('.widths')
+  }
+
+
+def rows_of(config, values) -> Iterator[tuple[str, str, object]]:
+  """What is varied, its value and the config, of all rows.
+
+  Args:
+    config: the base.
+    values: lists of texts by name, as the flags have them.
+
+  Raises:
+    UserError: if a value is no positive number.
+  """
+  yield 'base', '', config
+  for name, texts in values.items():
+    for text in texts:
+      value = _number(name, text)
+      for varied, fields in _fields(config, name, value).items():
+        yield varied, text, experiment.changed(config, fields)
+
+
+def _number(name: str, text: str):
+  kind = float if name == 'width' else int
+  try:
+    value = kind(text)
+  except ValueError:
+    value = 0
+  if value <= 0:
+    raise errors.UserError(
+      f'--{name}={text} must hold positive numbers, {kind.__name__}'
+    )
+  return value
+
+
+def _fields(config, name: str, value) -> dict[str, dict]:
+  """What a row is called, and the fields that it changes."""
+  if name == 'width':
+    return {name: wider(config, value)}
+  if name == 'images':
+    return {name: {'data.limit': value}}
+  if name == 'image_size':
+    return {name: {'data.image_size': value}}
+  if name == 'seeds':
+    each = value // parallel.make_for_members(value).num_devices
+    return {
+      f'seeds, {kind}': {'seeds': value, 'members_at_once': at_once}
+      for kind, at_once in {'in turn': 1, 'together': each}.items()
+    }
+  return {name: {name: value}}
