@@ -58,7 +58,7 @@ HEAD = (
 )
 
 
-class Ended(Exception):
+class Ended(errors.UserError):
   """A side stopped; with its last words."""
 
 
