@@ -187,7 +187,7 @@ def measure(name, sides) -> None:
     compiles = cold[side]['first'] - process.granularity / rate
     row(
       *(name, side, f'{sum(warm[side]["parameters"].values()):,}'),
-      timing.spread(rates[side]),
+      timing.spread(rates[side], '.3g'),
       '' if side == 'jaxgan' else f'{timing.spread(ratios, ".2f")}x',
       f'{float(least) * rate:.0%} of a {what}',
       f'{max(compiles, 0.0):.1f}',
