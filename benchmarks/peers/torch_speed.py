@@ -16,7 +16,6 @@ the largest memory so far, in bytes.
 
 import copy
 import functools
-import itertools
 import json
 import resource
 import sys
@@ -25,96 +24,9 @@ import traceback
 
 import numpy as np
 import torch
+import torch_networks
 import torch_quality
-from torch import nn
 from torch.nn import functional
-
-
-def same(inputs, outputs, size, kernel, stride=1):
-  return torch_quality.conv(size, inputs, outputs, kernel, stride, bias=True)
-
-
-class UNet(nn.Module):
-  """`inpaint.UNet` of images of a size that all scales divide."""
-
-  def __init__(self, shape, *, widths, kernel, slope, momentum):
-    super().__init__()
-    *size, channels = shape
-    self.down, self.up = nn.ModuleList(), nn.ModuleList()
-    width, sizes = channels, []
-    for place, features in enumerate(widths):
-      layers, size = same(width, features, size, kernel, 2)
-      layers += [nn.LeakyReLU(slope)]
-      if place:
-        layers += torch_quality.batch_norm('batch', features, momentum)
-      self.down.append(nn.Sequential(*layers))
-      width = features
-      sizes.append(size)
-    for features, size in zip(widths[-2::-1], sizes[-2::-1], strict=True):
-      layers, _ = same(width, features, size, kernel)
-      norm = torch_quality.batch_norm('batch', features, momentum)
-      self.up.append(
-        nn.Sequential(nn.Upsample(scale_factor=2), *layers, nn.ReLU(), *norm)
-      )
-      width = 2 * features
-    layers, _ = same(width, channels, shape[:2], kernel)
-    self.last = nn.Sequential(nn.Upsample(scale_factor=2), *layers, nn.Tanh())
-
-  def forward(self, x):
-    scales = []
-    for layer in self.down:
-      x = layer(x)
-      scales.append(x)
-    for layer, like in zip(self.up, scales[-2::-1], strict=True):
-      x = torch.cat([layer(x), like], 1)
-    return self.last(x)
-
-
-class PatchDiscriminator(nn.Module):
-  def __init__(self, shape, *, widths, kernel, slopes, num_classes):
-    super().__init__()
-    *size, width = shape
-    layers = []
-    for features, slope in zip(widths, slopes, strict=True):
-      further, size = same(width, features, size, kernel, 2)
-      layers += [*further, nn.LeakyReLU(slope)]
-      width = features
-    self.layers = nn.Sequential(*layers)
-    self.logits = nn.Sequential(*same(width, 1, size, kernel)[0])
-    self.classes = nn.Linear(width * size[0] * size[1], num_classes + 1)
-
-  def forward(self, x):
-    x = self.layers(x)
-    return self.logits(x), self.classes(x.flatten(1))
-
-
-def conv_encoder(shape, *, widths, **_):
-  *size, width = shape
-  layers = []
-  for features in widths:
-    layers += same(width, features, size, 3)[0]
-    layers += [nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
-    size, width = [-(-n // 2) for n in size], features
-  return nn.Sequential(*layers)
-
-
-def conv_decoder(inputs, *, shape, widths, **_):
-  sizes, width = [shape[:2]], inputs
-  for _ in widths:
-    sizes.append([-(-n // 2) for n in sizes[-1]])
-  layers = []
-  for size, features in zip(sizes[-2::-1], widths, strict=True):
-    layers += [nn.Upsample(scale_factor=2), torch_quality.Crop(*size)]
-    layers += [*same(width, features, size, 3)[0], nn.ReLU()]
-    width = features
-  return nn.Sequential(*layers, *same(width, shape[-1], shape[:2], 3)[0])
-
-
-def dense(widths):
-  layers = []
-  for inputs, outputs in itertools.pairwise(widths):
-    layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-  return nn.Sequential(*layers[:-1])
 
 
 def squared_slopes(d, x, label):
@@ -185,9 +97,11 @@ def latent_game(task, draw, device, trained):
 def completion(task, draw, device, trained):
   """Round and networks of `steps.inpaint` with classes and least squares."""
   names = ('widths', 'kernel', 'slope', 'momentum')
-  g = UNet(task['shape'], **fields(task, 'generator', *names))
+  g = torch_networks.UNet(task['shape'], **fields(task, 'generator', *names))
   names = ('widths', 'kernel', 'slopes', 'num_classes')
-  d = PatchDiscriminator(task['shape'], **fields(task, 'discriminator', *names))
+  d = torch_networks.PatchDiscriminator(
+    task['shape'], **fields(task, 'discriminator', *names)
+  )
   g_adam, d_adam = trained(g, 'generator'), trained(d, 'discriminator')
   size, side = task['mask_size'], task['shape'][0]
   places = torch.arange(side, device=device)
@@ -226,11 +140,11 @@ def coder(task, draw, device, trained):
   if is_vae:
     pixels = int(np.prod(task['shape']))
     latent = task['latent_size']
-    e = dense([pixels, *encoder['widths'], 2 * latent])
-    d = dense([latent, *decoder['widths'], pixels])
+    e = torch_networks.dense([pixels, *encoder['widths'], 2 * latent])
+    d = torch_networks.dense([latent, *decoder['widths'], pixels])
   else:
-    e = conv_encoder(task['shape'], **encoder)
-    d = conv_decoder(encoder['widths'][-1], **decoder)
+    e = torch_networks.conv_encoder(task['shape'], **encoder)
+    d = torch_networks.conv_decoder(encoder['widths'][-1], **decoder)
   nets = {'encoder': e, 'decoder': d}
   adams = [trained(net, name) for name, net in nets.items()]
 
