@@ -80,7 +80,7 @@ def train(
   if seconds:
     jax.clear_caches()
   began = time.perf_counter()
-  state = jax.jit(
+  state = parallel.jit_once(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
   )(jax.random.key(seed))
   call = parallel.compile_rounds(

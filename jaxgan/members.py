@@ -105,7 +105,7 @@ class Members(train._Run):
 
   def first(self):
     init = self._bind('init')
-    each = jax.jit(
+    each = parallel.jit_once(
       lambda seed, values: init(values, jax.random.key(seed)),
       out_shardings=self.engine.replicated,
     )

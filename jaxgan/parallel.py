@@ -459,6 +459,18 @@ def _mesh(engine: Engine) -> contextlib.AbstractContextManager:
   return contextlib.nullcontext()
 
 
+def jit_once(function: Callable, **options) -> Callable:
+  """`jit` of what runs once: quick to compile, rather than to run.
+
+  The random numbers of first weights are long programs. On two CPU cores those
+  of the U-Net of `pix2pix_faces.py` compile in 5 s in the place of 30, and are
+  the same.
+  """
+  if jax.default_backend() == 'cpu':
+    options['compiler_options'] = {'xla_backend_optimization_level': 1}
+  return jax.jit(function, **options)
+
+
 def _compiler_options() -> dict[str, object] | None:
   """For programs on CPUs.
 

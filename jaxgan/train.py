@@ -214,7 +214,7 @@ class _Run:
 
   def first(self):
     """The state before the first round."""
-    init = jax.jit(
+    init = parallel.jit_once(
       functools.partial(self.algorithm.init, self.method),
       out_shardings=self.engine.replicated,
     )
