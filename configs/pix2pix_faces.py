@@ -19,9 +19,9 @@ A variant:           --config=configs/pix2pix_faces.py:paper
 
 The default trained on 13,165 photographs of 64 x 64 pixels; the last 4,300 of
 its 5,000 rounds took 3 min 20 s on two CPU cores. Eyes, noses and mouths are
-where they are drawn, with skin and shadow between them; cheeks are blotched, and
-faces of few lines stay vague. On held-out pairs `held_out_l1` was 0.213, and the
-peak signal-to-noise ratio 17.7 dB. `paper` has not been trained here.
+where they are drawn, with skin and shadow between them; cheeks are blotched,
+and faces of few lines stay vague. On held-out pairs `held_out_l1` was 0.213,
+and the peak signal-to-noise ratio 17.7 dB. `paper` has not been trained here.
 """
 
 from jaxgan import config as config_lib
