@@ -76,7 +76,7 @@ def train(
   dataset = dataset or read(config.data)
   algorithm = steps.find(config.method)
   method = algorithm.from_config(config, dataset.spec)
-  engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
+  engine = parallel.make_alone(config.batch_size)
   if seconds:
     jax.clear_caches()
   began = time.perf_counter()

@@ -15,7 +15,7 @@ import jax
 
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan import members, train
+from jaxgan import train
 
 
 class Side(Protocol):
@@ -43,9 +43,8 @@ class Trainer:
     never = {'sample_every': 0, 'eval_every': 0}
     config = experiment.changed(config, never)
     config_lib.validate(config)
-    kind = members.Members if config.seeds > 1 else train._Run
     with tempfile.TemporaryDirectory() as folder:
-      self.built = kind(config, pathlib.Path(folder))
+      self.built = train.begin(config, pathlib.Path(folder))
       self.built.build()
     self.built.state, self.built.step = self.built.first(), 0
     self.built.compile()

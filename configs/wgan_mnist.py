@@ -16,20 +16,26 @@ from jaxgan import presets
 
 
 def _default(config):
-  """Small kernels, fresh reals for every update of the critic, and averages."""
+  """Small kernels, fresh reals for every update of the critic, and averages.
+
+  The generator takes large steps. Larger ones of the critic, 1e-3, would be a
+  tenth of the range that clipping leaves to its weights: after 3,000 rounds
+  fewer samples were digits.
+  """
   config.num_steps = 3_000
+  config.batch_size = 32
   config.generator.widths = (64, 32)
   config.discriminator.widths = (32, 64)
   config.ema_halflife = 10_000.0
 
 
 def _gp(config):
-  """Adam and a gradient penalty of weight 10, as in the paper."""
+  """Adam and a gradient penalty of weight 10; the paper's rate is 1e-4."""
   _default(config)
   config.penalties.gradient_penalty = 10.0
   for player in ('generator', 'discriminator'):
     config[player].optimizer = presets.optimizer(
-      learning_rate=1e-4, b1=0.5, b2=0.9
+      learning_rate=1e-3, b1=0.5, b2=0.9
     )
 
 
@@ -62,10 +68,10 @@ def get_config(variant: str = ''):
   # A critic that compares images has no bound on the slope at one of them.
   del config.discriminator.minibatch_stddev
   del config.discriminator.minibatch_kernels
-  rmsprop = dict(name='rmsprop', learning_rate=2e-4, b1=0.0, b2=0.9)
-  config.generator.optimizer = presets.optimizer(**rmsprop)
+  rmsprop = dict(name='rmsprop', b1=0.0, b2=0.9)
+  config.generator.optimizer = presets.optimizer(learning_rate=1e-3, **rmsprop)
   config.discriminator.optimizer = presets.optimizer(
-    **rmsprop, clip_weights=0.01
+    learning_rate=3e-4, clip_weights=0.01, **rmsprop
   )
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)

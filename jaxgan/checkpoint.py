@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxgan import errors
+from jaxgan import errors, parallel
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ HANDLERS = {
 
 def _alone() -> ocp.options.MultiprocessingOptions:
   """Orbax waits for no other process: one writes, and each reads by itself."""
-  own = jax.process_index()
+  own = parallel.process()
   return ocp.options.MultiprocessingOptions(own, {own}, f'process_{own}')
 
 

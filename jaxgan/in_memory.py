@@ -44,7 +44,7 @@ def trainer(
   Raises:
     UserError: by the call, if the rounds are no whole number of calls.
   """
-  engine = parallel.make('jit', batch_size, jax.devices()[:1])
+  engine = parallel.make_alone(batch_size)
   call = parallel.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),

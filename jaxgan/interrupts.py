@@ -4,10 +4,9 @@ import contextlib
 import os
 import signal
 
-import jax
 from jax.experimental import multihost_utils
 
-from jaxgan import errors
+from jaxgan import errors, parallel
 
 
 class Interrupts:
@@ -25,7 +24,7 @@ class Interrupts:
     self.polled = False
     self._polls = 0
     self._handlers = dict.fromkeys(self.NUMBERS, self._handle)
-    if jax.process_count() > 1:
+    if parallel.num_processes() > 1:
       self._handlers = {signal.SIGINT: _hand_over}
 
   def __enter__(self):
@@ -43,7 +42,7 @@ class Interrupts:
 
   def asked(self) -> bool:
     """Whether to stop now; each process asks once before every call."""
-    if jax.process_count() > 1:
+    if parallel.num_processes() > 1:
       self._polls += 1
       if multihost_utils.reached_preemption_sync_point(self._polls):
         self.number = signal.SIGTERM

@@ -207,9 +207,15 @@ def _fail(error: errors.UserError) -> None:
 def _leave(code: int) -> None:
   """Ends the process; at exit it would wait for the others of its run."""
   if _is_connected():
-    sys.stdout.flush()
-    os._exit(code)
+    _end(code)
   sys.exit(code)
+
+
+def _end(code: int) -> None:
+  """Ends the process without what Python does at exit."""
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)
 
 
 def _is_connected() -> bool:
@@ -315,8 +321,9 @@ def _run(argv) -> None:
   except OSError as error:
     _fail(errors.StorageError(f'{error}; mend that and start again to go on'))
   except errors.Stopped as stop:
-    print(stop, flush=True)
-    sys.exit(stop.exit_code)
+    print(stop)
+    # A compilation that is under way would crash at exit.
+    _end(stop.exit_code)
   except Exception as error:
     if lower := errors.out_of_memory(error):
       _fail(lower)

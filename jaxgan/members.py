@@ -10,15 +10,16 @@ import functools
 import jax
 import numpy as np
 
-from jaxgan import errors, parallel, population, summary, train
+from jaxgan import errors, parallel, population, summary
 from jaxgan.data import sampling
+from jaxgan.training import Training, preview_key
 from jaxgan.visual import grid
 
 ROW = 10  # images of a member in the grid
 
 
-class Members(train._Run):
-  """What one call of `train` holds, of a population."""
+class Members(Training):
+  """A population as `train` sees it."""
 
   def __init__(self, config, workdir):
     super().__init__(config, workdir)
@@ -129,7 +130,7 @@ class Members(train._Run):
     self._take = whole(
       lambda states, place: jax.tree.map(lambda x: x[place], states)
     )
-    key = whole(train.preview_key)
+    key = whole(preview_key)
     self._preview_keys = [key(seed) for seed, _ in self._alone]
     self.preview = whole(self._bind('preview'))
     self.evaluate = whole(self._bind('evaluate'))
@@ -164,6 +165,18 @@ class Members(train._Run):
     return jax.tree.map(
       lambda *parts: np.concatenate(parts), *jax.device_get(self.state)
     )
+
+  def states(self) -> dict[str, object]:
+    return {
+      f'member {number:02d}': jax.device_get(state)
+      for number, state, _ in self._each()
+    }
+
+  def seeds(self) -> dict[str, int]:
+    return {
+      f'member {number:02d}': int(seed)
+      for number, seed in enumerate(self.population.seeds)
+    }
 
   def expected(self) -> dict[str, float]:
     first, *others = map(self.algorithm.expected, self.methods)

@@ -76,6 +76,12 @@ def products(precision: str) -> contextlib.AbstractContextManager:
   return jax.default_matmul_precision(kind)
 
 
+def check_precision(precision: str) -> None:
+  """Warns of what the devices can not do."""
+  if precision == 'tf32' and jax.default_backend() == 'cpu':
+    _logger.warning("precision='tf32': products are float32 on a CPU")
+
+
 def connect() -> None:
   """Joins the other processes of the run; before anything asks for a device.
 
@@ -133,9 +139,19 @@ def _number(variable: str) -> int:
   return int(value)
 
 
+def num_processes() -> int:
+  """Of this run."""
+  return jax.process_count()
+
+
+def process() -> int:
+  """The number of this one."""
+  return jax.process_index()
+
+
 def is_first() -> bool:
   """Whether this process is the one that writes."""
-  return jax.process_index() == 0
+  return process() == 0
 
 
 @contextlib.contextmanager
@@ -184,7 +200,7 @@ class Engine:
   @property
   def own(self) -> np.ndarray:
     """Which of the devices are this process' own."""
-    here = jax.process_index()
+    here = process()
     return np.flatnonzero(
       [device.process_index == here for device in self.mesh.devices.flat]
     )
@@ -261,6 +277,11 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
   return Engine(name, mesh)
 
 
+def make_alone(batch_size: int) -> Engine:
+  """The engine 'jit' on the first device."""
+  return make('jit', batch_size, jax.devices()[:1])
+
+
 def make_for_members(members: int, at_once: int = 0, devices=None) -> Engine:
   """The engine of a population: whole members on devices, batches undivided.
 
@@ -273,10 +294,10 @@ def make_for_members(members: int, at_once: int = 0, devices=None) -> Engine:
   Raises:
     UserError: if groups would be unequal, or there are several processes.
   """
-  if jax.process_count() > 1:
+  if num_processes() > 1:
     raise errors.UserError(
       f'a population of {members} is for one process and there are '
-      f'{jax.process_count()}; start runs by themselves with launch/sweep.py'
+      f'{num_processes()}; start runs by themselves with launch/sweep.py'
     )
   devices = devices or jax.devices()
   count = max(
@@ -341,7 +362,7 @@ def compile_rounds(engine: Engine, train_step: Callable, **fields) -> Callable:
   """
   program, *first = _program(engine, train_step, **fields)
   call = functools.partial(program, *first)
-  if engine.name == 'pmap' and jax.process_count() > 1:
+  if engine.name == 'pmap' and num_processes() > 1:
     # What `pmap` returns has forgotten that others have it too.
     return _bounded(engine, lambda *inputs: engine.everywhere(call(*inputs)))
   return _bounded(engine, call)

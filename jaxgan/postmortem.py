@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, errors, parallel, train
+from jaxgan import checkpoint, errors, parallel, train, window
 from jaxgan import config as config_lib
 from jaxgan import record as record_lib
 from jaxgan.data import sampling
@@ -48,7 +48,7 @@ def replay(workdir, until: int | None = None) -> None:
     before = jax.tree.map(jnp.copy, run.state)
     data = run.feed(rounds)
     run.state, metrics = run.call(rounds)(run.state, data, run.seed)
-    metrics = {k: np.asarray(v) for k, v in jax.device_get(metrics).items()}
+    metrics = window.on_host(metrics)
     finite = np.all([np.isfinite(v) for v in metrics.values()], axis=0)
     run.step += rounds
     if not finite.all() or run.step >= last:
@@ -62,19 +62,30 @@ def _show(run, state, rounds: int, metrics, finite, last: int) -> None:
   place = last - first - 1 if finite.all() else int(np.argmin(finite))
   place = min(place, rounds - 1)
   for step in range(first, first + place + 1):
-    state_before, batch = jax.device_get(state), _batch(run, step)
-    data = run.data if run.resident else run.engine.split(batch)
+    if step == first + place:
+      run.state = state
+      states_before = run.states()
+    if run.resident:
+      data = run.data
+    else:
+      data = run.engine.split(_batch(run, step, run.config.seed))
     state, _ = run.call(1)(state, data, run.seed)
+  run.state = state
+  states = run.states()
   number = first + place + 1
   print(f'round {number}')
-  for name, values in batch.items():
-    values = np.asarray(sampling.to_float(values))
-    low, high = values.min(), values.max()
-    print(f'  batch, {name}: {list(values.shape[2:])} in [{low:g}, {high:g}]')
-  for when, tree in (('before', state_before), ('after', state)):
-    bad = checkpoint.not_finite(jax.device_get(tree))
-    listed = ''.join(f'\n    {path}: {said}' for path, said in bad.items())
-    print(f'  state {when} it: {"not finite:" + listed if bad else "finite"}')
+  for whose, seed in run.seeds().items():
+    said = f'  {whose + ", " if whose else ""}'
+    for name, values in _batch(run, number - 1, seed).items():
+      values = np.asarray(sampling.to_float(values))
+      low, high = values.min(), values.max()
+      shape = list(values.shape[2:])
+      print(f'{said}batch, {name}: {shape} in [{low:g}, {high:g}]')
+    for when, found in (('before', states_before), ('after', states)):
+      bad = checkpoint.not_finite(found[whose])
+      listed = ''.join(f'\n    {path}: {text}' for path, text in bad.items())
+      listed = f'not finite:{listed}' if bad else 'finite'
+      print(f'{said}state {when} it: {listed}')
   print('  metrics:')
   for name, values in sorted(metrics.items()):
     print(f'    {name}: {values[place]:g}')
@@ -83,13 +94,13 @@ def _show(run, state, rounds: int, metrics, finite, last: int) -> None:
     raise errors.NotFinite(f'round {number}: {", ".join(wrong)} is not finite')
 
 
-def _batch(run, step: int) -> dict[str, np.ndarray]:
+def _batch(run, step: int, seed: int) -> dict[str, np.ndarray]:
   """The examples of a round, [1, draws, B, ...] each."""
   draws = run.algorithm.draws(run.method)
   size, config = run.config.batch_size, run.config
   rows = [
     sampling.host_examples(
-      config.seed,
+      seed,
       step * draws + draw,
       size,
       run.dataset.size,

@@ -6,6 +6,12 @@ import numpy as np
 from jaxgan import errors, population
 
 
+def on_host(metrics) -> dict[str, np.ndarray]:
+  """Metrics [rounds] by name, of a call of a run or of groups of members."""
+  found = jax.device_get(metrics)
+  return population.by_member(found) if isinstance(found, list) else found
+
+
 class Window:
   """Metrics of the rounds since the last log; on the device until `fetch`.
 
@@ -30,10 +36,7 @@ class Window:
     Raises:
       NotFinite: at the first round that has a value that is not finite.
     """
-    fetched = [
-      population.by_member(metrics) if isinstance(metrics, list) else metrics
-      for metrics in jax.device_get(self._waiting)
-    ]
+    fetched = [on_host(metrics) for metrics in self._waiting]
     self._waiting = []
     parts = ([self._values] if self._values else []) + fetched
     if not parts:

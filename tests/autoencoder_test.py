@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from configs_test import ROOT, module
+from runs import ROOT, module
 
 from jaxgan import data, errors, steps, summary
 from jaxgan.encoder_decoder import to_pixels

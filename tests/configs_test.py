@@ -1,26 +1,15 @@
 """Every config file and variant: it is valid, and its first rounds work."""
 
 import functools
-import importlib.util
-import pathlib
 
 import chex
 import jax
 import numpy as np
 import pytest
+from runs import ROOT, module
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors, optim, parallel, steps
-
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-def module(path):
-  spec = importlib.util.spec_from_file_location(path.stem, path)
-  found = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(found)
-  return found
-
 
 FILES = sorted((ROOT / 'configs').glob('*.py'))
 CASES = [(p, v) for p in FILES for v in module(p).VARIANTS]
@@ -100,7 +89,7 @@ def test_every_default_trains(path):
   shrink(config)
   dataset, algorithm, method = small(config, path)
   init = functools.partial(algorithm.init, method)
-  engine = parallel.make('jit', config.batch_size, jax.devices()[:1])
+  engine = parallel.make_alone(config.batch_size)
   call = parallel.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),

@@ -30,3 +30,27 @@ def pytest_configure(config):
 @pytest.fixture
 def key():
   return jax.random.key(0)
+
+
+@pytest.fixture(scope='session')
+def unbroken(tmp_path_factory):
+  """Workdir of a finished run of `runs.small`; not to be changed."""
+  import runs
+
+  from jaxgan import train
+
+  workdir = tmp_path_factory.mktemp('unbroken') / 'run'
+  train.train(runs.small(), workdir)
+  return workdir
+
+
+@pytest.fixture(scope='session')
+def unkilled(tmp_path_factory):
+  """Workdir of a finished run of `runs.launch`; not to be changed."""
+  import runs
+
+  workdir = tmp_path_factory.mktemp('unkilled') / 'run'
+  code, output = runs.finish(runs.launch(workdir))
+  assert code == 0, output
+  assert 'checkpoint verified' in output
+  return workdir

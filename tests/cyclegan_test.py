@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from runs import ROOT, module
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors, noise, optim, parallel, replay
 from jaxgan import state as state_lib
 from jaxgan.models import mlp, translate
 from jaxgan.steps import cyclegan
-from tests.configs_test import ROOT, module
 
 slow = pytest.mark.slow
 
@@ -166,7 +166,7 @@ def test_eight_devices_equal_one(norm):
       state, metrics = call(state, arrays, engine.replicate(np.uint32(3)))
     return jax.device_get((state, metrics))
 
-  one = train(parallel.make('jit', 16, jax.devices()[:1]))
+  one = train(parallel.make_alone(16))
   many = train(parallel.make('pmap', 16))
   chex.assert_tree_all_finite(many)
   chex.assert_trees_all_close(many, one, atol=1e-4, rtol=1e-3)

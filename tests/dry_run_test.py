@@ -7,9 +7,9 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import pytest
-from train_test import small
+from runs import small
 
-from jaxgan import dry_run, errors, profiling, train
+from jaxgan import dry_run, errors, profiling, train, training
 
 
 @pytest.fixture
@@ -38,7 +38,9 @@ def test_a_dry_run_prints_costs_and_writes_nothing(
 def compiled(engine, updates):
   """Without batch norm, which needs sums of its own on the way."""
   fields = {'generator.norm': 'none', 'discriminator_steps': updates}
-  run = train._Run(small(engine=engine, **fields), pathlib.Path('nowhere'))
+  run = training.Training(
+    small(engine=engine, **fields), pathlib.Path('nowhere')
+  )
   run.build()
   return dry_run.lower(run).compile()
 

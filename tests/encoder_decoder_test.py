@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from configs_test import ROOT, module
+from runs import ROOT, module
 
 from jaxgan import data, encoder_decoder, errors, parallel, steps
 
@@ -67,7 +67,7 @@ def test_eight_devices_equal_one(method, name):
   dataset = data.load(config.data)
   found = []
   for engine in (
-    parallel.make('jit', 16, jax.devices()[:1]),
+    parallel.make_alone(16),
     parallel.make(name, 16),
   ):
     parts = algorithm.from_config(config, dataset.spec)

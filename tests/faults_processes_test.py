@@ -15,15 +15,7 @@ import sys
 import time
 
 import pytest
-from train_test import (
-  ROOT,
-  assert_same_run,
-  digests,
-  finish,
-  launch,
-  unkilled,  # noqa: F401
-  wait_for,
-)
+from runs import ROOT, assert_same_run, digests, finish, launch, wait_for
 
 from jaxgan import checkpoint, deadline
 
@@ -81,7 +73,7 @@ def saved(workdir):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_04_killed_at_any_moment(unkilled, tmp_path):  # noqa: F811
+def test_04_killed_at_any_moment(unkilled, tmp_path):
   """SIGKILL, thirty times; whatever comes to its end is the unbroken run."""
   moments, ends = random.Random(0), 0
   began = time.monotonic()
@@ -190,7 +182,30 @@ def test_21_told_to_stop_before_the_first_round(sign, tmp_path):
 
 
 @pytest.mark.slow
-def test_22_told_to_stop_twice(unkilled, tmp_path):  # noqa: F811
+@pytest.mark.parametrize('seconds', [0.2, 0.5, 0.8])
+def test_21_told_to_stop_while_first_weights_are_compiled(seconds, tmp_path):
+  """Those of convolutions, for the first time; once it ended in a crash."""
+  process = start(
+    '--config=configs/dcgan_mnist.py',
+    f'--workdir={tmp_path / "run"}',
+    '--config.generator.widths=(64,32)',
+    '--config.discriminator.widths=(32,64)',
+    XDG_CACHE_HOME=str(tmp_path / 'cache'),
+  )
+  tables = 0
+  while tables < 2:  # That of the second network is the last word before.
+    line = process.stdout.readline()
+    assert line, process.poll()
+    tables += line.startswith('total')
+  time.sleep(seconds)
+  process.send_signal(signal.SIGTERM)
+  code, output = finish(process)
+  assert code == 143, output
+  assert 'nothing to save' in output or 'saved step 0' in output
+
+
+@pytest.mark.slow
+def test_22_told_to_stop_twice(unkilled, tmp_path):
   """At once; the last whole checkpoint is intact."""
   workdir = tmp_path / 'run'
   process = launch(workdir)
@@ -206,7 +221,7 @@ def test_22_told_to_stop_twice(unkilled, tmp_path):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_22_stopped_and_continued(unkilled, tmp_path):  # noqa: F811
+def test_22_stopped_and_continued(unkilled, tmp_path):
   """SIGSTOP for longer than a process may stand still: it has not stood."""
   workdir = tmp_path / 'run'
   process = launch(workdir)

@@ -19,13 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from train_test import (
-  assert_same_run,
-  digests,
-  lines,
-  small,
-  unbroken,  # noqa: F401
-)
+from runs import assert_same_run, digests, lines, small
 
 from jaxgan import (
   checkpoint,
@@ -36,6 +30,7 @@ from jaxgan import (
   parallel,
   postmortem,
   train,
+  training,
   writers,
 )
 from jaxgan import state as state_lib
@@ -67,7 +62,7 @@ HARMS = {
     *(pytest.param(h, marks=pytest.mark.slow) for h in HARMS if h[0] != 'c'),
   ],
 )
-def test_08_any_file_of_the_newest_checkpoint(harm, unbroken, tmp_path):  # noqa: F811
+def test_08_any_file_of_the_newest_checkpoint(harm, unbroken, tmp_path):
   """As after a loss of power: no wrong number is ever read."""
   expected = {}
   for step in (12, 10):
@@ -94,7 +89,7 @@ def test_13_a_workdir_that_can_not_be_written_to():
     train.train(small(), '/proc/run')
 
 
-def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):  # noqa: F811
+def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):
   """Begun on four, gone on with one: the run of eight, up to rounding."""
   make = parallel.make
   for count, num_steps in ((4, 6), (1, 12)):
@@ -110,7 +105,7 @@ def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):  # noqa:
       np.testing.assert_allclose(value, theirs[name], rtol=1e-2, atol=1e-3)
 
 
-def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):  # noqa: F811
+def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):
   """Refused and left as it is; other versions in config.json are not."""
   shutil.copytree(unbroken, tmp_path / 'run')
   path = tmp_path / 'run' / 'config.json'
@@ -228,7 +223,7 @@ def test_30_a_value_that_is_not_finite_is_replayed(
   assert re.search(shown, output)
 
 
-def test_30_any_round_can_be_looked_at(unbroken, capsys):  # noqa: F811
+def test_30_any_round_can_be_looked_at(unbroken, capsys):
   """As the run had it; that of a streamed run too."""
   postmortem.replay(unbroken, 6)
   output = capsys.readouterr().out
@@ -262,7 +257,7 @@ def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
   fields |= {'data.resident_bytes': 0, 'num_steps': 40, 'sample_every': 0}
   train.train(small(**fields), tmp_path / 'unbroken')
   good = (images / '7.png').read_bytes()
-  feed = train._Run.feed
+  feed = training.Training.feed
 
   def breaking(run, rounds):
     if run.step == 10:
@@ -270,7 +265,7 @@ def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
     return feed(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(train._Run, 'feed', breaking)
+    patch.setattr(training.Training, 'feed', breaking)
     with pytest.raises(errors.DataError, match=r'7\.png: unreadable'):
       train.train(small(**fields), tmp_path / 'run')
   kept = checkpoint.Checkpoints(tmp_path / 'run').steps()
@@ -303,9 +298,9 @@ def test_34_nowhere_to_keep_compiled_programs(tmp_path, monkeypatch, caplog):
   assert 'no compilation cache' in caplog.text
 
 
-def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):  # noqa: F811
+def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):
   """A year ahead, and two back: the run is the same."""
-  real, offset, feed = time.time, [0.0], train._Run.feed
+  real, offset, feed = time.time, [0.0], training.Training.feed
 
   def jumping(run, rounds):
     if run.step == 6:
@@ -318,15 +313,15 @@ def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):  # noqa: F811
     return feed(run, rounds)
 
   monkeypatch.setattr(time, 'time', lambda: real() + offset[0])
-  monkeypatch.setattr(train._Run, 'feed', jumping)
+  monkeypatch.setattr(training.Training, 'feed', jumping)
   train.train(small(), tmp_path)
   assert_same_run(tmp_path, unbroken)
 
 
 @pytest.mark.slow
-def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):  # noqa: F811
+def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):
   """The event files' folder is gone: what is trained is not."""
-  feed = train._Run.feed
+  feed = training.Training.feed
 
   def deleting(run, rounds):
     if run.step == 6:
@@ -334,7 +329,7 @@ def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):  #
       (run.workdir / 'metrics.jsonl').unlink()
     return feed(run, rounds)
 
-  monkeypatch.setattr(train._Run, 'feed', deleting)
+  monkeypatch.setattr(training.Training, 'feed', deleting)
   train.train(small(), tmp_path)
   assert digests(tmp_path) == digests(unbroken)
 

@@ -311,7 +311,7 @@ def test_eight_devices_equal_one(output):
       state, metrics = call(state, arrays, engine.replicate(np.uint32(3)))
     return jax.device_get((state, metrics))
 
-  one = train(parallel.make('jit', 16, jax.devices()[:1]))
+  one = train(parallel.make_alone(16))
   many = train(parallel.make('pmap', 16))
   chex.assert_trees_all_close(many, one, atol=1e-4, rtol=1e-3)
 

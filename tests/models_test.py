@@ -4,9 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
+from configs_test import CASES
+from runs import module
 
 from jaxgan import config, errors, models, summary
-from tests.configs_test import CASES, module
 
 Z = jnp.zeros((1, 100))
 MNIST = jnp.zeros((1, 28, 28, 1))

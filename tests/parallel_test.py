@@ -80,7 +80,7 @@ def train(engine, dataset, *, rounds_per_call=1, resident=True, **fields):
 
 
 def one_device():
-  return parallel.make('jit', BATCH, jax.devices()[:1])
+  return parallel.make_alone(BATCH)
 
 
 VARIANTS = {

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from train_test import Cut, digests, lines, pictures, small
+from runs import Cut, digests, lines, pictures, small
 
 from jaxgan import config as config_lib
 from jaxgan import (
@@ -14,10 +14,12 @@ from jaxgan import (
   errors,
   parallel,
   population,
+  postmortem,
   sample,
   steps,
   train,
   trained,
+  training,
 )
 
 SWEEP = 'generator.optimizer.learning_rate=1e-4,1e-3; penalties.r1=0,1'
@@ -64,7 +66,7 @@ def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
 def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
   unbroken, tmp_path, monkeypatch
 ):
-  feed = train._Run.feed
+  feed = training.Training.feed
 
   def cut(run, rounds):
     if run.step >= 3:  # Its line is written, its checkpoint is of step 2.
@@ -72,13 +74,28 @@ def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
     return feed(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(train._Run, 'feed', cut)
+    patch.setattr(training.Training, 'feed', cut)
     with pytest.raises(Cut):
       train.train(together(), tmp_path / 'run')
   train.train(together(), tmp_path / 'run')
   assert digests(tmp_path / 'run') == digests(unbroken)
   assert lines(tmp_path / 'run') == lines(unbroken)
   assert pictures(tmp_path / 'run') == pictures(unbroken)
+
+
+def test_a_member_that_is_not_finite_is_replayed(tmp_path, capsys):
+  config = together(sample_every=0)
+  config.sweep = 'generator.optimizer.learning_rate=1e-3,1e30'
+  with pytest.raises(errors.NotFinite) as caught:
+    train.train(config, tmp_path / 'run')
+  capsys.readouterr()
+  with pytest.raises(errors.NotFinite, match=r'/member_0[13]') as again:
+    postmortem.replay(tmp_path / 'run')
+  said = str(again.value).removesuffix(' is not finite')
+  assert str(caught.value).startswith(said)
+  output = capsys.readouterr().out
+  assert 'member 00, state after it: finite' in output
+  assert 'member 03, batch, image' in output
 
 
 def test_members_are_sampled_one_by_one(unbroken):

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from configs_test import FILES, ROOT, module, shrink, small
+from configs_test import FILES, shrink, small
+from runs import ROOT, module
 
 from benchmarks import experiment
 from jaxgan import config as config_lib

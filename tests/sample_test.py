@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from train_test import small
+from runs import small
 
 from jaxgan import data, errors, main, request, sample, steps, train, trained
 from jaxgan.data import sampling

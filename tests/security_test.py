@@ -21,7 +21,7 @@ from absl import flags
 from hypothesis import strategies as st
 from ml_collections import config_flags
 from PIL import Image
-from train_test import ROOT, small
+from runs import ROOT, small
 
 from jaxgan import checkpoint, data, errors, main, models, steps, writers
 from jaxgan import config as config_lib

@@ -2,79 +2,29 @@
 
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import jax
 import numpy as np
 import pytest
-from configs_test import module
 from PIL import Image
+from runs import (
+  ROOT,
+  Cut,
+  assert_same_run,
+  digests,
+  finish,
+  launch,
+  lines,
+  module,
+  pictures,
+  small,
+  wait_for,
+)
 
-from jaxgan import checkpoint, data, errors, record, sample, train, writers
-
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-def small(**fields):
-  """The default experiment on tiny networks and a tiny random image set."""
-  config = module(ROOT / 'configs' / 'gan_mnist.py').get_config()
-  config.update_from_flattened_dict(
-    {
-      'data.source': 'toy',
-      'data.name': 'random',
-      'generator.widths': (16,),
-      'discriminator.widths': (16,),
-      'batch_size': 16,
-      'num_steps': 12,
-      'steps_per_call': 2,
-      'log_every': 3,
-      'sample_every': 4,
-      'checkpoint_every': 5,
-      'latent_size': 8,
-    }
-    | fields
-  )
-  return config
-
-
-def lines(workdir):
-  """Metrics without what the clock decides."""
-  rows = writers.read_json_lines(workdir / 'metrics.jsonl')
-  for row in rows:
-    assert row.pop('steps_per_second') > 0
-  return rows
-
-
-def digests(workdir):
-  step = checkpoint.Checkpoints(workdir).steps()[0]
-  item = workdir / 'checkpoints' / str(step) / 'integrity' / 'metadata'
-  return step, json.loads(item.read_text())
-
-
-def pictures(workdir):
-  return {
-    p.name: p.read_bytes() for p in sorted((workdir / 'samples').glob('*'))
-  }
-
-
-def assert_same_run(one, other):
-  assert lines(one) == lines(other)
-  assert digests(one) == digests(other)
-  assert pictures(one) == pictures(other)
-  assert (one / 'samples.gif').read_bytes() == (
-    other / 'samples.gif'
-  ).read_bytes()
-
-
-@pytest.fixture(scope='module')
-def unbroken(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('unbroken') / 'run'
-  train.train(small(), workdir)
-  return workdir
+from jaxgan import checkpoint, data, errors, record, sample, train, training
 
 
 def test_a_run_leaves_what_it_promises(unbroken):
@@ -113,10 +63,6 @@ def test_metrics_are_means_over_all_rounds_since_the_last_line(tmp_path):
         np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-5)
 
 
-class Cut(Exception):
-  pass
-
-
 @pytest.mark.parametrize(
   'at',
   [1, 5, 9, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 8, 10))],
@@ -124,7 +70,7 @@ class Cut(Exception):
 def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
   """Cut off after any round, also in the middle of a log interval."""
   workdir = tmp_path / 'run'
-  feed = train._Run.feed
+  feed = training.Training.feed
 
   def cut(run, rounds):
     if run.step >= at:
@@ -132,7 +78,7 @@ def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
     return feed(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(train._Run, 'feed', cut)
+    patch.setattr(training.Training, 'feed', cut)
     with pytest.raises(Cut):
       train.train(small(), workdir)
   train.train(small(), workdir)
@@ -144,7 +90,7 @@ def test_what_was_written_after_the_checkpoint_is_written_again(
 ):
   """Killed between the log line of a step and its checkpoint, mid-line."""
   workdir = tmp_path / 'run'
-  save = train._Run.save
+  save = training.Training.save
 
   def cut(run, checkpoints):
     if run.step >= 10:
@@ -152,7 +98,7 @@ def test_what_was_written_after_the_checkpoint_is_written_again(
     save(run, checkpoints)
 
   with monkeypatch.context() as patch:
-    patch.setattr(train._Run, 'save', cut)
+    patch.setattr(training.Training, 'save', cut)
     with pytest.raises(Cut):
       train.train(small(), workdir)
   with (workdir / 'metrics.jsonl').open('a') as file:
@@ -368,51 +314,6 @@ def test_calls_begin_at_the_same_rounds_wherever_a_run_began(step, rounds):
 # Signals, in a process of its own.
 
 
-def launch(workdir, **popen):
-  environment = os.environ | {'XLA_FLAGS': '', 'PYTHONUNBUFFERED': '1'}
-  flags = [
-    '--config.generator.widths=(32,)',
-    '--config.discriminator.widths=(32,)',
-    '--config.num_steps=400',
-    '--config.log_every=20',
-    '--config.sample_every=100',
-    '--config.checkpoint_every=30',
-  ]
-  command = [sys.executable, '-m', 'jaxgan.main']
-  command += ['--config=configs/gan_mnist.py', f'--workdir={workdir}', *flags]
-  return subprocess.Popen(
-    command,
-    cwd=ROOT,
-    env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    text=True,
-    **popen,
-  )
-
-
-def wait_for(condition, process, seconds=120):
-  until = time.monotonic() + seconds
-  while not condition():
-    assert process.poll() is None, process.stdout.read()
-    assert time.monotonic() < until
-    time.sleep(0.002)
-
-
-def finish(process):
-  output, _ = process.communicate(timeout=240)
-  return process.returncode, output
-
-
-@pytest.fixture(scope='module')
-def unkilled(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('unkilled') / 'run'
-  code, output = finish(launch(workdir))
-  assert code == 0, output
-  assert 'checkpoint verified' in output
-  return workdir
-
-
 def test_killed_in_the_middle_of_saves(unkilled, tmp_path):
   """SIGKILL while a checkpoint is half written, three times over."""
   workdir = tmp_path / 'run'
@@ -465,9 +366,9 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
     'import resource, signal, sys; '
     'signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
     'sys.path[:0] = ["tests"]; '
-    'import train_test; from jaxgan import main, train; '
+    'import runs; from jaxgan import main, train; '
     'resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); '
-    f'main.main = lambda argv: train.train(train_test.small(), {str(workdir)!r}'
+    f'main.main = lambda argv: train.train(runs.small(), {str(workdir)!r}'
     '); main._run([])'
   )
   assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == -1

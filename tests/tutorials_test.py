@@ -3,9 +3,9 @@
 import pathlib
 
 import pytest
+from runs import module
 
 from jaxgan import data, steps, summary
-from tests.configs_test import module
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 DIGITS = (28, 28, 1)

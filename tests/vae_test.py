@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
-from configs_test import ROOT, module
+from runs import ROOT, module
 
 from jaxgan import data, errors, summary
 from jaxgan.models import autoencoder as networks

@@ -1,0 +1,112 @@
+"""Runs that tests start, and how two are compared."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from jaxgan import checkpoint, writers
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+class Cut(Exception):
+  """Ends a run as if it had been killed there."""
+
+
+def module(path):
+  spec = importlib.util.spec_from_file_location(path.stem, path)
+  found = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(found)
+  return found
+
+
+def small(**fields):
+  """The default experiment on tiny networks and a tiny random image set."""
+  config = module(ROOT / 'configs' / 'gan_mnist.py').get_config()
+  config.update_from_flattened_dict(
+    {
+      'data.source': 'toy',
+      'data.name': 'random',
+      'generator.widths': (16,),
+      'discriminator.widths': (16,),
+      'batch_size': 16,
+      'num_steps': 12,
+      'steps_per_call': 2,
+      'log_every': 3,
+      'sample_every': 4,
+      'checkpoint_every': 5,
+      'latent_size': 8,
+    }
+    | fields
+  )
+  return config
+
+
+def lines(workdir):
+  """Metrics without what the clock decides."""
+  rows = writers.read_json_lines(workdir / 'metrics.jsonl')
+  for row in rows:
+    assert row.pop('steps_per_second') > 0
+  return rows
+
+
+def digests(workdir):
+  step = checkpoint.Checkpoints(workdir).steps()[0]
+  item = workdir / 'checkpoints' / str(step) / 'integrity' / 'metadata'
+  return step, json.loads(item.read_text())
+
+
+def pictures(workdir):
+  return {
+    p.name: p.read_bytes() for p in sorted((workdir / 'samples').glob('*'))
+  }
+
+
+def assert_same_run(one, other):
+  assert lines(one) == lines(other)
+  assert digests(one) == digests(other)
+  assert pictures(one) == pictures(other)
+  assert (one / 'samples.gif').read_bytes() == (
+    other / 'samples.gif'
+  ).read_bytes()
+
+
+def launch(workdir, **popen):
+  """A process that trains tiny networks on real digits."""
+  environment = os.environ | {'XLA_FLAGS': '', 'PYTHONUNBUFFERED': '1'}
+  flags = [
+    '--config.generator.widths=(32,)',
+    '--config.discriminator.widths=(32,)',
+    '--config.num_steps=400',
+    '--config.log_every=20',
+    '--config.sample_every=100',
+    '--config.checkpoint_every=30',
+  ]
+  command = [sys.executable, '-m', 'jaxgan.main']
+  command += ['--config=configs/gan_mnist.py', f'--workdir={workdir}', *flags]
+  return subprocess.Popen(
+    command,
+    cwd=ROOT,
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    **popen,
+  )
+
+
+def wait_for(condition, process, seconds=120):
+  until = time.monotonic() + seconds
+  while not condition():
+    assert process.poll() is None, process.stdout.read()
+    assert time.monotonic() < until
+    time.sleep(0.002)
+
+
+def finish(process):
+  output, _ = process.communicate(timeout=240)
+  return process.returncode, output
