@@ -56,25 +56,10 @@ def get_config(variant: str = ''):
 
   # Both are what they are at the end, whatever flags say.
   images = config.get_ref('num_steps') * config.get_ref('batch_size')
-  decay = dict(schedule='late_linear', schedule_images=images)
-  config.generator = dict(
-    name='translate.ResNet',
-    widths=(64, 128, 256),
-    blocks=9,
-    norm='instance',
-    momentum=0.9,
-    optimizer=presets.optimizer(**decay),
-  )
-  config.discriminator = dict(
-    name='translate.PatchDiscriminator',
-    widths=(64, 128, 256, 512),
-    kernel=4,
-    slope=0.2,
-    norm='instance',
-    momentum=0.9,
-    spectral_norm=False,
-    optimizer=presets.optimizer(**decay),
-  )
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer.update(
+      schedule='late_linear', schedule_images=images
+    )
   config.eval_every = 1_000  # how well held-out images come back
 
   config_lib.vary(config, VARIANTS, variant)

@@ -48,25 +48,8 @@ def get_config(variant: str = ''):
   config.data.channels = 3
   config.data.pair = 'grey'
 
-  config.generator = dict(
-    name='translate.UNet',
-    widths=(32, 64, 128, 256),
-    skips=True,
-    dropout=0.5,
-    norm='instance',
-    momentum=0.9,
-    optimizer=presets.optimizer(),
-  )
-  config.discriminator = dict(
-    name='translate.PatchDiscriminator',
-    widths=(32, 64),
-    kernel=4,
-    slope=0.2,
-    norm='instance',
-    momentum=0.9,
-    spectral_norm=False,
-    optimizer=presets.optimizer(),
-  )
+  config.generator.widths = (32, 64, 128, 256)
+  config.discriminator.widths = (32, 64)
   config.eval_every = 1_000  # errors on held-out pairs
 
   config_lib.vary(config, VARIANTS, variant)

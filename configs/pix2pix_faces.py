@@ -61,25 +61,6 @@ def get_config(variant: str = ''):
   config.data.pair = 'edges'
   config.data.held_out = 0.1
 
-  config.generator = dict(
-    name='translate.UNet',
-    widths=(64, 128, 256, 512, 512, 512, 512, 512),
-    skips=True,
-    dropout=0.5,
-    norm='instance',
-    momentum=0.9,
-    optimizer=presets.optimizer(),
-  )
-  config.discriminator = dict(
-    name='translate.PatchDiscriminator',
-    widths=(64, 128, 256, 512),
-    kernel=4,
-    slope=0.2,
-    norm='instance',
-    momentum=0.9,
-    spectral_norm=False,
-    optimizer=presets.optimizer(),
-  )
   config.eval_every = 1_000  # errors on held-out pairs
 
   config_lib.vary(config, VARIANTS, variant)

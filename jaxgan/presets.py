@@ -84,56 +84,6 @@ def inpainting() -> ml_collections.ConfigDict:
   return config
 
 
-def _translation() -> ml_collections.ConfigDict:
-  """What `pix2pix` and `cyclegan` have in common."""
-  config = ml_collections.ConfigDict()
-  config.discriminator_batches = 'separate'  # or joint, or apart
-  config.fakes = 'batch'  # statistics of the discriminator's fakes, or running
-  config.label_smoothing = dict(real=0.0, fake=0.0)
-  config.penalties = penalty_weights()
-  config.ema_halflife = 0.0  # images; 0 is no average
-  config.ema_rampup = 0.05  # of the images seen
-  return config
-
-
-def pix2pix() -> ml_collections.ConfigDict:
-  """The fields of `steps/pix2pix.py`, with the paper's weights.
-
-  Networks ('generator', 'discriminator') are the experiment's own.
-  """
-  config = _translation()
-  config.method = 'pix2pix'
-  config.data = dict(
-    pair='edges',  # what a source is, see data/pairs.py
-    feature='',  # picture of a TFDS set that is the image; '' is its 'image'
-  )
-  config.loss = 'non_saturating'  # a key of losses.PAIRS
-  config.conditional = True  # the discriminator sees the source
-  config.adversarial = 1.0  # weights of the generator's losses
-  config.reconstruction = 100.0
-  return config
-
-
-def cyclegan() -> ml_collections.ConfigDict:
-  """The fields of `steps/cyclegan.py`, with the paper's weights.
-
-  Networks ('generator', 'discriminator') are the experiment's own; both
-  generators are made like the one, both discriminators like the other.
-  """
-  config = _translation()
-  config.method = 'cyclegan'
-  config.data = dict(
-    unpaired='classes',  # what the two domains are, see data/pairs.py
-  )
-  config.loss = 'least_squares'  # a key of losses.PAIRS
-  config.adversarial = 2.0  # 1 in the paper, whose squares are not halved
-  config.cycle = 10.0
-  config.identity = 5.0  # 0 is off
-  config.replay_size = 50  # earlier fakes of each domain that are kept
-  config.replay_share = 0.5  # of the discriminators' fakes that are such
-  return config
-
-
 def optimizer(**changed) -> ml_collections.ConfigDict:
   """The fields of an optimizer; Adam as GANs are trained since DCGAN."""
   fields = dict(
@@ -149,6 +99,76 @@ def optimizer(**changed) -> ml_collections.ConfigDict:
     historical_averaging=0.0,
   )
   return ml_collections.ConfigDict(fields | changed)
+
+
+def _translation() -> ml_collections.ConfigDict:
+  """What `pix2pix` and `cyclegan` have in common."""
+  config = ml_collections.ConfigDict()
+  config.discriminator_batches = 'separate'  # or joint, or apart
+  config.fakes = 'batch'  # statistics of the discriminator's fakes, or running
+  config.label_smoothing = dict(real=0.0, fake=0.0)
+  config.penalties = penalty_weights()
+  config.ema_halflife = 0.0  # images; 0 is no average
+  config.ema_rampup = 0.05  # of the images seen
+  config.generator = dict(norm='instance', momentum=0.9, optimizer=optimizer())
+  config.discriminator = dict(
+    name='translate.PatchDiscriminator',
+    widths=(64, 128, 256, 512),
+    kernel=4,
+    slope=0.2,
+    norm='instance',
+    momentum=0.9,
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  return config
+
+
+def pix2pix() -> ml_collections.ConfigDict:
+  """The fields of `steps/pix2pix.py`, with the paper's weights and networks.
+
+  These are for 256 x 256 pixels, and patches of 70 x 70.
+  """
+  config = _translation()
+  config.method = 'pix2pix'
+  config.data = dict(
+    pair='edges',  # what a source is, see data/pairs.py
+    feature='',  # picture of a TFDS set that is the image; '' is its 'image'
+  )
+  config.loss = 'non_saturating'  # a key of losses.PAIRS
+  config.conditional = True  # the discriminator sees the source
+  config.adversarial = 1.0  # weights of the generator's losses
+  config.reconstruction = 100.0
+  config.generator.update(
+    name='translate.UNet',
+    widths=(64, 128, 256, 512, 512, 512, 512, 512),
+    skips=True,
+    dropout=0.5,
+  )
+  return config
+
+
+def cyclegan() -> ml_collections.ConfigDict:
+  """The fields of `steps/cyclegan.py`, with the paper's weights and networks.
+
+  These are for 256 x 256 pixels, and patches of 70 x 70. Both generators are
+  made like the one, both discriminators like the other.
+  """
+  config = _translation()
+  config.method = 'cyclegan'
+  config.data = dict(
+    unpaired='classes',  # what the two domains are, see data/pairs.py
+  )
+  config.loss = 'least_squares'  # a key of losses.PAIRS
+  config.adversarial = 2.0  # 1 in the paper, whose squares are not halved
+  config.cycle = 10.0
+  config.identity = 5.0  # 0 is off
+  config.replay_size = 50  # earlier fakes of each domain that are kept
+  config.replay_share = 0.5  # of the discriminators' fakes that are such
+  config.generator.update(
+    name='translate.ResNet', widths=(64, 128, 256), blocks=9
+  )
+  return config
 
 
 def mlp() -> ml_collections.ConfigDict:
