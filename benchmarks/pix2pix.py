@@ -1,0 +1,130 @@
+r"""What L1 and the game do for pix2pix, alone and together.
+
+  python -m benchmarks.pix2pix --path=faces --out=runs/pix2pix.png
+  python -m benchmarks.pix2pix --config=pix2pix_cifar10 --path=cifar10/train
+
+Rows of table 1 of Isola et al. 2017 (https://arxiv.org/abs/1611.07004), each
+trained for the same rounds: L1 alone, the conditional game alone, both, and
+both with a discriminator that does not see the source. There L1 alone is
+blurred, and both are best by a score of realism. Here: on held-out pairs the
+mean absolute error on the scale of [-1, 1] and the ratio of signal to noise,
+which like blur, and the Frechet distance of outputs to true images on features
+of a classifier of the folder's classes, which does not. Beside them: each true
+image as its own output, and another true image in its place.
+"""
+
+import functools
+import pathlib
+from statistics import fmean
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from benchmarks import experiment
+from jaxgan import translator
+from jaxgan.data import sampling
+from jaxgan.visual import grid
+
+_CONFIG = flags.DEFINE_enum(
+  'config',
+  'pix2pix_faces',
+  ['pix2pix_faces', 'pix2pix_cifar10'],
+  'A file of configs/.',
+)
+_PATH = flags.DEFINE_string('path', None, 'Folder of class folders of images.')
+_ROUNDS = flags.DEFINE_integer('rounds', 0, 'Of each run; 0 is as configured.')
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
+_NUM = flags.DEFINE_integer('num', 1_000, 'Held-out pairs, at most.')
+_OUT = flags.DEFINE_string('out', '', 'Picture of the rows, of the last seed.')
+flags.mark_flag_as_required('path')
+
+ROWS = {
+  'L1': {'adversarial': 0.0},
+  'game': {'reconstruction': 0.0},
+  'L1 + game': {},
+  'L1 + game, source unseen': {'conditional': False},
+}
+SCORES = ('l1', 'psnr', 'frechet', 'precision', 'recall')
+HEAD = ('', 'rounds', *SCORES, 'seconds')
+CHUNK = 50  # images that are translated at a time
+SHOWN = 10
+
+
+def pairs(config, num: int) -> dict[str, np.ndarray]:
+  """'image' and 'source' [num, H, W, C], uint8: held-out ones, evenly."""
+  test = experiment.read(config.data, 'test').columns
+  count = min(num, len(test['image']))
+  places = np.arange(count) * len(test['image']) // count
+  return {name: test[name][places] for name in ('image', 'source')}
+
+
+def outputs(run, sources: np.ndarray) -> np.ndarray:
+  """What a run's generator makes of uint8 sources, as uint8."""
+  call = jax.jit(
+    functools.partial(translator.translate, run.method, name='generator')
+  )
+  found = [
+    call(
+      run.state,
+      image=sampling.to_float(sources[first : first + CHUNK]),
+      key=jax.random.key(first),
+    )
+    for first in range(0, len(sources), CHUNK)
+  ]
+  return sampling.to_uint8(np.concatenate(found))
+
+
+def errors_of(made: np.ndarray, true: np.ndarray) -> dict[str, float]:
+  """Means over images uint8 [N, H, W, C], as `steps.pix2pix.evaluate` has."""
+  apart = (made.astype(float) - true.astype(float)) / 127.5
+  square = np.maximum(np.mean(apart**2, axis=(1, 2, 3)), 1e-10)
+  return {
+    'l1': float(np.abs(apart).mean()),
+    'psnr': float(np.mean(10.0 * np.log10(4.0 / square))),
+  }
+
+
+def main(argv) -> None:
+  del argv
+  config = experiment.load(_CONFIG.value)
+  config.data.update(source='folder', path=_PATH.value, on_bad='skip')
+  config.data.held_out = config.data.held_out or 0.02
+  config.num_steps = _ROUNDS.value or config.num_steps
+  held_out = pairs(config, _NUM.value)
+  true = held_out['image']
+  judge = experiment.judge_of(config.data, len(true))
+
+  def score(made):
+    return errors_of(made, true) | judge.score(judge.see(made))
+
+  print(
+    f'{_CONFIG.value}, {_SEEDS.value} seeds, {len(true):,} held-out pairs, '
+    f'{experiment.conditions(config.data, judge)}\n'
+  )
+  print(f'| {" | ".join(HEAD)} |')
+  print('| --- ' * len(HEAD) + '|')
+  for name, made in (('itself', true), ('another', np.roll(true, 1, axis=0))):
+    experiment.row(name, '', [score(made)], SCORES)
+  shown = [held_out['source'][:SHOWN]]
+  for name, fields in ROWS.items():
+    found, seconds = [], []
+    for seed in range(_SEEDS.value):
+      run, took = experiment.train(experiment.changed(config, fields), seed)
+      made = outputs(run, held_out['source'])
+      found.append(score(made))
+      seconds.append(took)
+    rounds = f'{config.num_steps:,} of {config.batch_size}'
+    experiment.row(name, rounds, found, SCORES, f'{fmean(seconds):.0f}')
+    shown.append(made[:SHOWN])
+  if _OUT.value:
+    shown = translator.rows(*shown, true[:SHOWN])
+    picture = grid.draw(
+      sampling.to_float(np.asarray(shown)),
+      'source, L1, game, L1 + game, game that does not see it, target',
+    )
+    grid.save(pathlib.Path(_OUT.value), picture)
+
+
+if __name__ == '__main__':
+  app.run(main)
