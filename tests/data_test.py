@@ -108,9 +108,22 @@ def test_class_folders_become_labels(folder):
   (folder / 'notes.txt').write_text('not an image')
   found = data.load(in_folder(folder))
   assert found.spec == data.Spec((6, 8, 3), 2, ('cat', 'dog'))
-  assert found.arrays()['label'].tolist() == [0, 0, 0, 1, 1, 1]
-  with Image.open(folder / 'dog' / '1.png') as picture:
-    np.testing.assert_array_equal(found.read(4)['image'], np.asarray(picture))
+  assert sorted(found.arrays()['label'].tolist()) == [0, 0, 0, 1, 1, 1]
+  for number, name in enumerate(('cat', 'dog')):
+    of_class = all_images(found)[found.arrays()['label'] == number]
+    expected = [np.asarray(Image.open(p)) for p in (folder / name).iterdir()]
+    assert {x.tobytes() for x in of_class} == {x.tobytes() for x in expected}
+
+
+@pytest.mark.parametrize('source', ['embedded', 'folder'])
+def test_the_first_examples_are_of_all_classes(source, folder):
+  """Files come class by class, and so would batches that are not shuffled."""
+  fields = {'source': source, 'path': str(folder), 'shuffle': False}
+  found = data.load(settings(limit=4, **fields))
+  assert len(set(found.arrays()['label'].tolist())) > 1
+  whole = data.load(settings(**fields))
+  assert (np.diff(whole.labels) < 0).any()
+  assert [int(whole.read(k)['label']) for k in range(6)] == [*whole.labels[:6]]
 
 
 def test_loose_images_have_no_labels(tmp_path):

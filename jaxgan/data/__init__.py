@@ -78,6 +78,8 @@ def load(settings, split: str = 'train') -> Dataset:
     found = pairs.unpaired(SOURCES[source], settings, split)
   else:
     found = SOURCES[source](settings, split)
+  if split == 'train':
+    found = dataset.mixed(found)
   if settings.classes and not settings.get('unpaired'):
     found = dataset.of_classes(found, settings.classes)
   return part(found, settings)
