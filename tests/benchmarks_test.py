@@ -16,6 +16,7 @@ from benchmarks import (
   dirac,
   experiment,
   kmeans,
+  pix2pix,
   stacked_mnist,
   systems,
   timing,
@@ -371,3 +372,23 @@ def test_stacks_are_trained_on_and_sampled(name):
   images = evaluate.fakes(run, evaluate.Request(20))
   assert images.shape == (20, 28, 28, 3)
   assert images.std() > 0
+
+
+def test_errors_of_translations():
+  """Half of the pixels are one of 255 levels off."""
+  true = np.full((2, 4, 4, 1), 100, np.uint8)
+  made = true.copy()
+  made[:, :2] += 1
+  found = pix2pix.errors_of(made, true)
+  np.testing.assert_allclose(found['l1'], 0.5 / 127.5)
+  expected = 20 * np.log10(255) + 10 * np.log10(2)
+  np.testing.assert_allclose(found['psnr'], expected)
+
+
+@pytest.mark.parametrize('name', ['pix2pix_faces', 'pix2pix_cifar10'])
+def test_rows_of_pix2pix_are_configs(name):
+  config = experiment.load(name)
+  known = config_lib.flatten(config)
+  for fields in pix2pix.ROWS.values():
+    assert fields.keys() <= known.keys()
+    config_lib.validate(experiment.changed(config, fields))
