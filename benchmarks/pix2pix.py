@@ -7,10 +7,10 @@ Rows of table 1 of Isola et al. 2017 (https://arxiv.org/abs/1611.07004), each
 trained for the same rounds: L1 alone, the conditional game alone, both, and
 both with a discriminator that does not see the source. There L1 alone is
 blurred, and both are best by a score of realism. Here: on held-out pairs the
-mean absolute error on the scale of [-1, 1] and the ratio of signal to noise,
-which like blur, and the Frechet distance of outputs to true images on features
-of a classifier of the folder's classes, which does not. Beside them: each true
-image as its own output, and another true image in its place.
+mean absolute error on the scale of [-1, 1], the ratio of signal to noise and
+structural similarity, which like blur, and the Frechet distance of outputs to
+true images on features of a classifier of the folder's classes, which does not.
+Beside them: each true image as its own output, and another in its place.
 """
 
 import functools
@@ -24,6 +24,7 @@ from absl import app, flags
 from benchmarks import experiment
 from jaxgan import translator
 from jaxgan.data import sampling
+from jaxgan.metrics import similarity
 from jaxgan.visual import grid
 
 _CONFIG = flags.DEFINE_enum(
@@ -45,7 +46,7 @@ ROWS = {
   'L1 + game': {},
   'L1 + game, source unseen': {'conditional': False},
 }
-SCORES = ('l1', 'psnr', 'frechet', 'precision', 'recall')
+SCORES = ('l1', 'psnr', 'ssim', 'frechet', 'precision', 'recall')
 HEAD = ('', 'rounds', *SCORES, 'seconds')
 CHUNK = 50  # images that are translated at a time
 SHOWN = 10
@@ -75,13 +76,13 @@ def outputs(run, sources: np.ndarray) -> np.ndarray:
   return sampling.to_uint8(np.concatenate(found))
 
 
-def errors_of(made: np.ndarray, true: np.ndarray) -> dict[str, float]:
-  """Means over images uint8 [N, H, W, C], as `steps.pix2pix.evaluate` has."""
-  apart = (made.astype(float) - true.astype(float)) / 127.5
-  square = np.maximum(np.mean(apart**2, axis=(1, 2, 3)), 1e-10)
+def errors_of(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
+  """Means over images uint8 [N, H, W, C]; the error is of [-1, 1]."""
+  apart = sampling.to_float(true) - sampling.to_float(made)
   return {
     'l1': float(np.abs(apart).mean()),
-    'psnr': float(np.mean(10.0 * np.log10(4.0 / square))),
+    'psnr': float(similarity.psnr(true, made).mean()),
+    'ssim': float(similarity.ssim(true, made).mean()),
   }
 
 
@@ -96,7 +97,7 @@ def main(argv) -> None:
   judge = experiment.judge_of(config.data, len(true))
 
   def score(made):
-    return errors_of(made, true) | judge.score(judge.see(made))
+    return errors_of(true, made) | judge.score(judge.see(made))
 
   print(
     f'{_CONFIG.value}, {_SEEDS.value} seeds, {len(true):,} held-out pairs, '

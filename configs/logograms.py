@@ -9,10 +9,10 @@ al. 2020, https://arxiv.org/abs/2006.10738), without which a discriminator knows
 38 images by heart. Variant: `tutorial`. The second command makes the video of
 an interpolation, which the tutorial leaves to the reader.
 
-The default trained on the 38 logograms for all of its 2,000 rounds (4.2 rounds/s
-on two CPU cores when alone, 8 minutes): rings with blots, spurs and tails, each
-at another place, none alike; the fine strokes inside are missing. A video of
-four paths for 6 seconds took 24 s.
+The default trained on the 38 logograms for all of its 2,000 rounds, 4.2 a
+second on two CPU cores when alone, 8 minutes: rings with blots, spurs and
+tails, each at another place, none alike; the fine strokes inside are missing. A
+video of four paths for 6 seconds took 24 s.
 `tutorial` has not been trained here.
 """
 

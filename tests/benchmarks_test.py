@@ -11,12 +11,12 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import (
   dirac,
   experiment,
   kmeans,
-  pix2pix,
   stacked_mnist,
   systems,
   timing,
@@ -117,10 +117,10 @@ def test_parzen_windows_like_centroids():
   assert nats['500 training images'] < nats['500 centroids, 2 passes']
 
 
-# The benchmark with a classifier that is trained for a moment only.
-QUALITY = """
+# A benchmark with a classifier that is trained for a moment only.
+BRIEF = """
 from absl import app
-from benchmarks import quality
+from benchmarks import {name}
 from jaxgan import presets
 whole = presets.classifier
 def small():
@@ -129,7 +129,7 @@ def small():
   found.network.widths, found.network.features = (8,), 16
   return found
 presets.classifier = small
-app.run(quality.main)
+app.run({name}.main)
 """
 
 
@@ -141,7 +141,7 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
   flags += ['--configs=gan_mnist']
   flags += [f'--torch_python={torch}' if torch else '--peers=false']
   done = subprocess.run(
-    [sys.executable, '-c', QUALITY, *flags],
+    [sys.executable, '-c', BRIEF.format(name='quality'), *flags],
     cwd=ROOT,
     env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
     capture_output=True,
@@ -156,6 +156,37 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
     assert ' to ' in reals
     assert float(frechet.split()[0]) > 0.0
   assert rows['gan_mnist, jaxgan'][-1] == '1.00'
+
+
+@pytest.mark.slow
+def test_pix2pix_is_beside_true_and_other_images(tmp_path):
+  """Edges to photographs, of noise."""
+  rng = np.random.default_rng(0)
+  for name in ('a', 'b'):
+    folder = tmp_path / 'images' / name
+    folder.mkdir(parents=True)
+    for k in range(80):
+      pixels = rng.integers(0, 255, (64, 64), np.uint8)
+      Image.fromarray(pixels).save(folder / f'{k}.png')
+  flags = [
+    f'--path={folder.parent}',
+    '--rounds=1',
+    f'--out={tmp_path / "rows.png"}',
+  ]
+  done = subprocess.run(
+    [sys.executable, '-c', BRIEF.format(name='pix2pix'), *flags],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  assert rows['itself'][1:4] == ['0', 'inf', '1']
+  assert float(rows['another'][1]) > 0.3
+  assert {'L1', 'game', 'L1 + game', 'L1 + game, source unseen'} < rows.keys()
+  with Image.open(tmp_path / 'rows.png') as picture:
+    assert picture.height > 6 * 64
 
 
 @pytest.mark.slow
@@ -372,23 +403,3 @@ def test_stacks_are_trained_on_and_sampled(name):
   images = evaluate.fakes(run, evaluate.Request(20))
   assert images.shape == (20, 28, 28, 3)
   assert images.std() > 0
-
-
-def test_errors_of_translations():
-  """Half of the pixels are one of 255 levels off."""
-  true = np.full((2, 4, 4, 1), 100, np.uint8)
-  made = true.copy()
-  made[:, :2] += 1
-  found = pix2pix.errors_of(made, true)
-  np.testing.assert_allclose(found['l1'], 0.5 / 127.5)
-  expected = 20 * np.log10(255) + 10 * np.log10(2)
-  np.testing.assert_allclose(found['psnr'], expected)
-
-
-@pytest.mark.parametrize('name', ['pix2pix_faces', 'pix2pix_cifar10'])
-def test_rows_of_pix2pix_are_configs(name):
-  config = experiment.load(name)
-  known = config_lib.flatten(config)
-  for fields in pix2pix.ROWS.values():
-    assert fields.keys() <= known.keys()
-    config_lib.validate(experiment.changed(config, fields))
