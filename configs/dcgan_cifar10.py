@@ -5,7 +5,7 @@ r"""DCGAN on CIFAR-10 in colour (Radford et al. 2015, arxiv.org/abs/1511.06434).
 From a folder of class folders instead of TFDS: --config.data.source=folder
 --config.data.path=PATH. Variant: `tutorial`.
 
-1,981 of the 10,000 rounds of the default took 5 minutes on two CPU cores that
+2,398 of the 10,000 rounds of the default took 10 minutes on two CPU cores that
 had as much other work: skies, grounds and something dark or bright between, no
 objects yet. Neither variant has been run to its end here.
 """

@@ -6,8 +6,10 @@ r"""DCGAN on street numbers (Radford et al. 2015, arxiv.org/abs/1511.06434).
 TFDS prepares `svhn_cropped` with TensorFlow: pip install '.[tfds]'. Variant:
 `tutorial`.
 
-Not trained here yet: only its first rounds were run, on two CPU cores and on
-random images.
+No street numbers were at hand. On the photographs of CIFAR-10 in their place
+(--config.data.source=folder --config.data.path=PATH) 1,036 of the 10,000 rounds
+of the default took 4 minutes on two CPU cores that had other work too: skies,
+grounds and blots in plausible colours, no objects yet.
 """
 
 from jaxgan import config as config_lib
