@@ -82,6 +82,54 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
   return _transposed(x, w, _geometry(size, w.shape[:2], stride, 'SAME'))
 
 
+def conv_of_enlarged(x, w, size: tuple[int, int]):
+  """`conv`, 'SAME', of x with pixels repeated as often as fills a size.
+
+  Entries of the kernel that meet copies of one pixel are added up first, so
+  that the image is never enlarged: a kernel of 3 makes twice the size by 4
+  products for 9, and one of 5 four times the size by 4 for 25. Where rows or
+  columns are left over, which are cut off first, it is done as it reads.
+
+  Args:
+    x: images [B, H, W, I].
+    w: kernel [h, w, I, O].
+    size: (height, width) of the result [B, *size, O].
+  """
+  factor, other = (-(-n // m) for n, m in zip(size, x.shape[1:3], strict=True))
+  if factor != other or (x.shape[1] * factor, x.shape[2] * factor) != size:
+    x = jnp.repeat(jnp.repeat(x, factor, axis=1), other, axis=2)
+    return conv(x[:, : size[0], : size[1]], w)
+  (rows, top), (cols, left) = (
+    _meeting(k, (k - 1) // 2, factor) for k in w.shape[:2]
+  )
+  kernel = jnp.einsum('ari,bcj,ijxy->abxrcy', rows, cols, w)
+  kernel = kernel.reshape(*kernel.shape[:3], -1)
+  pads = tuple(
+    (-int(first.min()), int(first.max()) + len(index) - 1)
+    for index, first in ((rows, top), (cols, left))
+  )
+  small = x.shape[1:3]
+  found = _forward(x, kernel, Geometry(small, kernel.shape[:2], 1, pads))
+  return _side_by_side(found, factor, top, left, small)
+
+
+def _meeting(kernel: int, before: int, factor: int):
+  """Which entries of a kernel meet which pixel, by the phase of the result.
+
+  Place factor * q + r of the result sees by entry i the copy at
+  factor * q + r + i - before, which is one of pixel q + o, rounded down.
+
+  Returns:
+    [entries, factor, kernel], 1 where that is pixel `first` + entry; and the
+    offset of the first, [factor].
+  """
+  offset = (np.arange(factor)[:, None] + np.arange(kernel) - before) // factor
+  first = offset[:, 0]
+  entries = int((offset[:, -1] - first).max()) + 1
+  place = first[:, None] + np.arange(entries)[:, None, None]
+  return (offset == place).astype(np.float32), first
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _forward(x, w, geometry: Geometry):
   """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
@@ -217,7 +265,21 @@ def _as_pixels(y, w, geometry):
   x = lax.conv_general_dilated(
     y, kernel, (1, 1), pads, dimension_numbers=DIMENSIONS
   )
-  x = x.reshape(*x.shape[:3], s, s, inner)
+  x = _side_by_side(x, s, top, left, blocks)
+  return x[:, : geometry.size[0], : geometry.size[1]]
+
+
+def _side_by_side(x, s: int, top, left, blocks):
+  """Phases [B, h, w, s * s * C] to pixels [B, rows * s, columns * s, C].
+
+  Args:
+    x: channels hold the s x s phases.
+    s: phases in each direction.
+    top: where the rows of each phase start, [s].
+    left: and the columns.
+    blocks: (rows, columns) of each phase.
+  """
+  x = x.reshape(*x.shape[:3], s, s, -1)
   top, left = top - top.min(), left - left.min()
 
   def phase(r, c):
@@ -227,8 +289,7 @@ def _as_pixels(y, w, geometry):
     [jnp.stack([phase(r, c) for c in range(s)], axis=3) for r in range(s)],
     axis=2,
   )
-  x = x.reshape(y.shape[0], blocks[0] * s, blocks[1] * s, inner)
-  return x[:, : geometry.size[0], : geometry.size[1]]
+  return x.reshape(len(x), blocks[0] * s, blocks[1] * s, -1)
 
 
 def _shifted(x, geometry):

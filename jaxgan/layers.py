@@ -88,6 +88,8 @@ class Conv(nn.Module):
     kernel: side of the kernel.
     stride: in both directions.
     padding: 'SAME' or 'VALID'.
+    enlarged: (height, width) that pixels are repeated to before, and that the
+      output has; not with a stride or without padding.
     use_bias: whether there is a bias.
     initializer: a key of `INITIALIZERS`.
     dtype: computed in; by default the widest of images and parameters.
@@ -97,6 +99,7 @@ class Conv(nn.Module):
   kernel: int
   stride: int = 1
   padding: str = 'SAME'
+  enlarged: tuple[int, int] | None = None
   use_bias: bool = True
   initializer: str = 'lecun'
   dtype: jnp.dtype | None = None
@@ -106,7 +109,12 @@ class Conv(nn.Module):
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     w = self.param('kernel', initializer(self.initializer), shape)
     x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
-    x = conv.conv(x, w, self.stride, self.padding)
+    if self.enlarged is None:
+      x = conv.conv(x, w, self.stride, self.padding)
+    elif (self.stride, self.padding) == (1, 'SAME'):
+      x = conv.conv_of_enlarged(x, w, self.enlarged)
+    else:
+      raise ValueError('what is enlarged takes a stride of 1 and padding SAME')
     return x + _bias(self, x.dtype) if self.use_bias else x
 
 

@@ -106,3 +106,35 @@ def test_many_at_once(key):
   chex.assert_trees_all_close(
     found, jnp.stack([gradient(m) for m in many]), rtol=1e-4
   )
+
+
+@pytest.mark.parametrize('inner', [1, 3])
+@pytest.mark.parametrize(
+  ('size', 'kernel', 'enlarged'),
+  [
+    ((5, 6), 3, (10, 12)),
+    ((4, 3), 4, (8, 6)),
+    ((3, 3), 5, (12, 12)),
+    ((2, 3), 1, (6, 9)),
+    ((2, 2), 7, (4, 4)),
+    ((4, 4), 3, (7, 7)),  # a row and a column are cut off
+    ((2, 4), 3, (6, 8)),  # thrice, twice
+    ((5, 5), 3, (5, 5)),
+  ],
+)
+def test_convolutions_of_enlarged_images(size, kernel, enlarged, inner, key):
+  """As of an image whose pixels are repeated, and then cut."""
+
+  def repeated(x, w):
+    for axis in (1, 2):
+      factor = -(-enlarged[axis - 1] // size[axis - 1])
+      x = jnp.repeat(x, factor, axis=axis)
+    return plain(x[:, : enlarged[0], : enlarged[1]], w, 1)
+
+  x, w = data(key, size, kernel, inner, 4)
+  chex.assert_trees_all_close(
+    derivatives(lambda x, w: conv.conv_of_enlarged(x, w, enlarged), x, w),
+    derivatives(repeated, x, w),
+    rtol=1e-3,
+    atol=1e-3,
+  )

@@ -125,15 +125,6 @@ class ConvEncoder(nn.Module):
     return x
 
 
-def _double(x: jax.Array, height: int, width: int) -> jax.Array:
-  """Nearest neighbours: [B, h, w, C] to [B, height, width, C], 2 h or less."""
-  batch, h, w, channels = x.shape
-  x = jnp.broadcast_to(
-    x[:, :, None, :, None], (batch, h, 2, w, 2, channels)
-  ).reshape(batch, 2 * h, 2 * w, channels)
-  return x[:, :height, :width]
-
-
 class ConvDecoder(nn.Module):
   """Codes to one number per pixel, back through the sizes of `ConvEncoder`.
 
@@ -171,5 +162,5 @@ class ConvDecoder(nn.Module):
         'the same length'
       )
     for size, channels in zip(others, self.widths, strict=True):
-      x = nn.relu(_Conv(channels, dtype=self.dtype)(_double(x, *size)))
+      x = nn.relu(_Conv(channels, enlarged=size, dtype=self.dtype)(x))
     return _Conv(self.shape[-1])(x)

@@ -124,10 +124,11 @@ class Generator(nn.Module):
   def _enlarge(self, x, features, stride, size, dtype=None):
     fields = dict(use_bias=self.bias, initializer=self.initializer, dtype=dtype)
     if self.upsampling == 'resize':
-      x = x.repeat(stride, axis=1).repeat(stride, axis=2)
-      layer = layers.Conv(features, self.kernel, **fields)
-      return layer(x[:, : size[0], : size[1]])
-    layer = layers.ConvTranspose(features, self.kernel, stride, size, **fields)
+      layer = layers.Conv(features, self.kernel, enlarged=size, **fields)
+    else:
+      layer = layers.ConvTranspose(
+        features, self.kernel, stride, size, **fields
+      )
     return layer(x)
 
 

@@ -21,13 +21,6 @@ def _refuse_unequal(name: str, values, widths) -> None:
     )
 
 
-def _enlarge(x: jax.Array, height: int, width: int) -> jax.Array:
-  """Repeats pixels [B, h, w, C] and cuts what is too much: [B, H, W, C]."""
-  x = jnp.repeat(x, -(-height // x.shape[1]), axis=1)
-  x = jnp.repeat(x, -(-width // x.shape[2]), axis=2)
-  return x[:, :height, :width]
-
-
 class UNet(nn.Module):
   """Images [B, H, W, D] with holes to whole images [B, *shape] in (-1, 1).
 
@@ -78,11 +71,12 @@ class UNet(nn.Module):
       x = norm(x) if place else x
       scales.append(x)
     for like in reversed(scales[:-1]):
-      x = _enlarge(x, *like.shape[1:3])
-      x = norm(nn.relu(hidden(like.shape[-1], self.kernel)(x)))
+      *size, width = like.shape[1:]
+      layer = hidden(width, self.kernel, enlarged=tuple(size))
+      x = norm(nn.relu(layer(x)))
       x = jnp.concatenate([x, like], axis=-1)
-    height, width, channels = self.shape
-    return jnp.tanh(conv(channels, self.kernel)(_enlarge(x, height, width)))
+    *size, channels = self.shape
+    return jnp.tanh(conv(channels, self.kernel, enlarged=tuple(size))(x))
 
 
 class ContextEncoder(nn.Module):
@@ -143,7 +137,7 @@ class ContextEncoder(nn.Module):
     for place, width in enumerate(self.decoder_widths):
       halvings = len(self.decoder_widths) - 1 - place
       size = -(-self.patch_size // 2**halvings)
-      x = norm(nn.relu(hidden(width, 3)(_enlarge(x, size, size))))
+      x = norm(nn.relu(hidden(width, 3, enlarged=(size, size))(x)))
     return jnp.tanh(conv(self.shape[-1], 3)(x))
 
 

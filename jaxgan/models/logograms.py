@@ -52,8 +52,8 @@ class Generator(nn.Module):
     )(x)
     x = jnp.tanh(x).reshape(-1, *start)
     for features, dtype in ((self.widths[1], self.dtype), (channels, None)):
-      x = x.repeat(4, axis=1).repeat(4, axis=2)
-      x = jnp.tanh(conv(features, 5, dtype=dtype)(x))
+      size = tuple(4 * side for side in x.shape[1:3])
+      x = jnp.tanh(conv(features, 5, enlarged=size, dtype=dtype)(x))
     return x[:, :height, :width]
 
 
