@@ -16,6 +16,7 @@ and all three are one matrix product. Elsewhere all are XLA's own.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -25,6 +26,7 @@ from jax import lax
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 NARROW = 64  # rows of a product of W
+SAVED = 0.4  # of the products of an enlarged image, at least
 
 
 class Geometry(NamedTuple):
@@ -85,31 +87,37 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
 def conv_of_enlarged(x, w, size: tuple[int, int]):
   """`conv`, 'SAME', of x with pixels repeated as often as fills a size.
 
-  Entries of the kernel that meet copies of one pixel are added up first, so
+  Entries of the kernel that meet copies of one pixel can be added up first, so
   that the image is never enlarged: a kernel of 3 makes twice the size by 4
-  products for 9, and one of 5 four times the size by 4 for 25. Where rows or
-  columns are left over, which are cut off first, it is done as it reads.
+  products for 9, and one of 5 four times the size by 4 for 25. It is done so
+  where that saves `SAVED` of the products, and where no rows or columns are
+  left over, which are cut off before.
 
   Args:
     x: images [B, H, W, I].
     w: kernel [h, w, I, O].
     size: (height, width) of the result [B, *size, O].
   """
-  factor, other = (-(-n // m) for n, m in zip(size, x.shape[1:3], strict=True))
-  if factor != other or (x.shape[1] * factor, x.shape[2] * factor) != size:
-    x = jnp.repeat(jnp.repeat(x, factor, axis=1), other, axis=2)
-    return conv(x[:, : size[0], : size[1]], w)
+  small, sides = x.shape[1:3], w.shape[:2]
+  factors = [-(-n // m) for n, m in zip(size, small, strict=True)]
+  factor = factors[0]
   (rows, top), (cols, left) = (
-    _meeting(k, (k - 1) // 2, factor) for k in w.shape[:2]
+    _meeting(k, (k - 1) // 2, f) for k, f in zip(sides, factors, strict=True)
   )
-  kernel = jnp.einsum('ari,bcj,ijxy->abxrcy', rows, cols, w)
-  kernel = kernel.reshape(*kernel.shape[:3], -1)
   pads = tuple(
     (-int(first.min()), int(first.max()) + len(index) - 1)
     for index, first in ((rows, top), (cols, left))
   )
-  small = x.shape[1:3]
-  found = _forward(x, kernel, Geometry(small, kernel.shape[:2], 1, pads))
+  geometry = Geometry(small, (len(rows), len(cols)), 1, pads)
+  products = math.prod(geometry.kernel) * math.prod(geometry.output)
+  is_filled = size == (small[0] * factor, small[1] * factor)
+  if not is_filled or products > (1 - SAVED) * math.prod(sides) * math.prod(
+    small
+  ):
+    x = jnp.repeat(jnp.repeat(x, factors[0], axis=1), factors[1], axis=2)
+    return conv(x[:, : size[0], : size[1]], w)
+  kernel = jnp.einsum('ari,bcj,ijxy->abxrcy', rows, cols, w)
+  found = _forward(x, kernel.reshape(*kernel.shape[:3], -1), geometry)
   return _side_by_side(found, factor, top, left, small)
 
 
