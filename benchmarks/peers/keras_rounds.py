@@ -28,6 +28,8 @@ LOSSES = {
     lambda fake: -tf.reduce_mean(fake),
   ),
 }
+# What completions are trained with.
+COMPLETION = {'loss': 'least_squares', 'r1': 0.0, 'gradient_penalty': 0.0}
 
 
 def ask(net, x, label):
@@ -93,6 +95,9 @@ def latent_game(task, draw, trained):
 
 def completion(task, draw, trained):
   """Round of `steps.inpaint` with classes and least squares."""
+  for field, value in COMPLETION.items():
+    if task[field] != value:
+      keras_networks.stop(f'{field}={task[field]!r} for completions')
   generator = g, _ = trained('generator', task['shape'])
   discriminator = d, _ = trained('discriminator', task['shape'])
   size, side, batch = task['mask_size'], task['shape'][0], task['batch_size']
