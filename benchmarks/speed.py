@@ -1,19 +1,21 @@
-"""Rounds per second of jaxgan and of PyTorch: same networks, same recipe.
+"""Rounds per second of jaxgan and of its peers: same networks, same recipe.
 
-  python -m benchmarks.speed --torch_python=/path/to/python
+  python -m benchmarks.speed --torch_python=PYTHON --keras_python=PYTHON
   python -m benchmarks.speed --torch_python=... --systems=gan --recipe=plain
 
-The Python given needs torch; it runs `benchmarks/peers/torch_speed.py`, where
-its modes are described. Every side is a process of its own, on one device. It
-is started twice, with an empty cache of compiled programs and with what the
-first start left; then all sides of a system take turns. Networks must have
-equal numbers of parameters.
+The Pythons given need torch, or keras (3) and tensorflow; they run
+`benchmarks/peers/torch_speed.py` and `keras_speed.py`, where modes are
+described. A peer without its flag is left out. Every side is a process of its
+own, on one device. It is started twice, with an empty cache of compiled
+programs and with what the first start left; then all sides of a system take
+turns. Networks must have equal numbers of parameters.
 
-Printed: a Markdown table. The ratio is taken turn by turn. A side's share of
-the ceiling is the least time of a round, see `systems.bound`, over the time
-that it took; the program is jaxgan's. Bytes count where a cache keeps them
-too, hence more than 100% of a copy. What compiles is in the first call, less
-a call after it. Memory is the process' own on CPUs, the device's elsewhere.
+Printed: a Markdown table. The ratio is taken turn by turn; jaxgan's own row has
+that to the fastest of the other sides. A side's share of the ceiling is the
+least time of a round, see `systems.bound`, over the time that it took; the
+program is jaxgan's. Bytes count where a cache keeps them too, hence more than
+100% of a copy. What compiles is in the first call, less a call after it. Memory
+is the process' own on CPUs, the device's elsewhere.
 """
 
 import dataclasses
@@ -22,26 +24,66 @@ import os
 import pathlib
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
 import jax
 import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment, systems, timing
+from benchmarks.sides import Ended, Process, asked
 from jaxgan import errors
 
-MODES = ('eager', 'tuned', 'compile', 'graphs')
 
-_TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
+@dataclasses.dataclass(frozen=True)
+class Peer:
+  """A library that is timed beside jaxgan.
+
+  Attributes:
+    python: the flag that gives a Python with it.
+    version: code that prints it there.
+    script: in `peers/`; answers as `systems.serve` does.
+    modes: of the script.
+    accelerated: modes that need an accelerator.
+    environment: variables of its own.
+  """
+
+  python: flags.FlagHolder[str]
+  version: str
+  script: str
+  modes: tuple[str, ...]
+  accelerated: tuple[str, ...] = ()
+  environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+PEERS = {
+  'PyTorch': Peer(
+    python=flags.DEFINE_string('torch_python', '', 'A Python with torch.'),
+    version='import torch; print("PyTorch", torch.__version__)',
+    script='torch_speed.py',
+    modes=('eager', 'tuned', 'compile', 'graphs'),
+    accelerated=('graphs',),
+  ),
+  'Keras': Peer(
+    python=flags.DEFINE_string('keras_python', '', 'A Python with keras.'),
+    version='import keras, tensorflow; print("Keras", keras.__version__, '
+    '"on TensorFlow", tensorflow.__version__)',
+    script='keras_speed.py',
+    modes=('graph', 'xla', 'steps', 'xla_steps'),
+    environment={
+      'KERAS_BACKEND': 'tensorflow',
+      # Or it takes all of the memory, which other sides need too.
+      'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
+    },
+  ),
+}
+
 _SYSTEMS = flags.DEFINE_list(
   'systems', [], 'Keys of systems.SYSTEMS; none is all.'
 )
 _MODES = flags.DEFINE_list(
-  'modes', [], f'Of PyTorch: {MODES}; none is all that the device has.'
+  'modes', [], 'Of peers, see PEERS; none is all that the device has.'
 )
 _RECIPE = flags.DEFINE_enum(
   'recipe', 'default', list(systems.RECIPES), 'A key of systems.RECIPES.'
@@ -50,7 +92,6 @@ _TURNS = flags.DEFINE_integer('turns', 8, 'Turns of each side.', lower_bound=1)
 _SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
 
 HERE = pathlib.Path(__file__).resolve().parent
-PEER = HERE / 'peers' / 'torch_speed.py'
 HEAD = (
   *('system', 'side', 'parameters', 'rounds/s, median (range)'),
   *('jaxgan is faster by', 'of the ceiling', 'compiles, s'),
@@ -58,70 +99,8 @@ HEAD = (
 )
 
 
-class Ended(errors.UserError):
-  """A side stopped; with its last words."""
-
-
-@dataclasses.dataclass
-class Process:
-  """A side: it trains when told to.
-
-  Attributes:
-    command: starts it.
-    environment: variables of its own.
-    errors: file for what it says of its own accord.
-    granularity: see `timing.Side`.
-    memory: the largest so far, in bytes.
-  """
-
-  command: list[str]
-  environment: dict[str, str]
-  errors: pathlib.Path
-  granularity: int = 1
-  memory: float = 0.0
-
-  def start(self) -> dict:
-    """What it says of itself, with seconds to the end of its first call."""
-    began = time.perf_counter()
-    with self.errors.open('w') as said:
-      self._process = subprocess.Popen(
-        self.command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        text=True,
-        env=os.environ | self.environment,
-      )
-    found = json.loads(self._answer())
-    first = self.run(self.granularity)
-    return found | {'first': first, 'start': time.perf_counter() - began}
-
-  def run(self, rounds: int) -> float:
-    seconds, self.memory = map(float, self.ask(rounds).split())
-    return seconds
-
-  def ask(self, words) -> str:
-    try:
-      self._process.stdin.write(f'{words}\n')
-      self._process.stdin.flush()
-    except BrokenPipeError:
-      pass  # Its last words are read then.
-    return self._answer()
-
-  def stop(self) -> None:
-    self._process.communicate()
-
-  def _answer(self) -> str:
-    line = self._process.stdout.readline()
-    if not line:
-      self._process.communicate()
-      words = self.errors.read_text().strip().splitlines()
-      raise Ended(words[-1] if words else f'exit {self._process.returncode}')
-    return line
-
-
-def sides_of(name, config, modes, folder) -> dict[str, Process]:
-  """Jaxgan and PyTorch in its modes, with empty caches."""
+def sides_of(name, config, chosen, folder) -> dict[str, Process]:
+  """Jaxgan and peers in modes, with empty caches; chosen: (peer, mode)."""
   dataset = experiment.read(config.data)
   task = folder / 'task.json'
   # A wrapper's field is a module, and the peer refuses the wrapper.
@@ -140,9 +119,12 @@ def sides_of(name, config, modes, folder) -> dict[str, Process]:
   ours = [sys.executable, '-m', 'benchmarks.systems', name, _RECIPE.value]
   errors_in = folder / 'jaxgan.txt'
   sides = {'jaxgan': Process(ours, own, errors_in, config.steps_per_call)}
-  for mode in modes:
-    theirs = [_TORCH_PYTHON.value, str(PEER), mode, *files]
-    sides[f'PyTorch {mode}'] = Process(theirs, own, folder / f'{mode}.txt')
+  for key, mode in chosen:
+    peer, side = PEERS[key], f'{key} {mode}'
+    theirs = [peer.python.value, str(HERE / 'peers' / peer.script), mode]
+    sides[side] = Process(
+      [*theirs, *files], own | peer.environment, folder / f'{side}.txt'
+    )
   return sides
 
 
@@ -180,15 +162,24 @@ def measure(name, sides) -> None:
   rates = timing.take_turns(sides, _TURNS.value, _SECONDS.value)
   memory = {side: process.memory for side, process in sides.items()}
   least, what = sides['jaxgan'].ask('bound').split()
+  others = [side for side in rates if side != 'jaxgan']
+  fastest = max(
+    others, key=lambda side: statistics.median(rates[side]), default=''
+  )
   for side, process in sides.items():
     process.stop()
-    ratios = timing.ratios(rates['jaxgan'], rates[side])
+    is_ours = side == 'jaxgan'
+    over = fastest if is_ours else side
+    ratio = ''
+    if over:
+      ratios = timing.ratios(rates['jaxgan'], rates[over])
+      ratio = f'{timing.spread(ratios, ".2f")}x' + f', {over}' * is_ours
     rate = statistics.median(rates[side])
     compiles = cold[side]['first'] - process.granularity / rate
     row(
       *(name, side, f'{sum(warm[side]["parameters"].values()):,}'),
       timing.spread(rates[side], '.3g'),
-      '' if side == 'jaxgan' else f'{timing.spread(ratios, ".2f")}x',
+      ratio,
       f'{float(least) * rate:.0%} of a {what}',
       f'{max(compiles, 0.0):.1f}',
       *(f'{found[side]["start"]:.1f}' for found in (cold, warm)),
@@ -196,15 +187,30 @@ def measure(name, sides) -> None:
     )
 
 
-def asked(python: str, code: str, flag: str) -> str:
-  """What code prints; this process leaves the device to others."""
-  try:
-    done = subprocess.run(
-      [python, '-c', code], capture_output=True, text=True, check=True
-    )
-  except (OSError, subprocess.CalledProcessError):
-    raise errors.UserError(f'{flag}={python!r} can not run: {code}') from None
-  return done.stdout.strip()
+def chosen(device: str) -> list[tuple[str, str]]:
+  """Peers that have a Python, with every mode of theirs that is timed.
+
+  Raises:
+    UserError: if `--modes` names a mode that none of these has.
+  """
+  owners = {mode: peer for peer in PEERS.values() for mode in peer.modes}
+  for mode in _MODES.value:
+    if mode not in owners:
+      raise errors.unknown('--modes', mode, owners)
+    python = owners[mode].python
+    if not python.value:
+      raise errors.UserError(f'--modes={mode!r} needs --{python.name}')
+  wanted = _MODES.value or [
+    mode
+    for mode, peer in owners.items()
+    if device != 'cpu' or mode not in peer.accelerated
+  ]
+  return [
+    (key, mode)
+    for key, peer in PEERS.items()
+    for mode in peer.modes
+    if peer.python.value and mode in wanted
+  ]
 
 
 def compare() -> None:
@@ -213,22 +219,21 @@ def compare() -> None:
     name: systems.load(name, _RECIPE.value)
     for name in _SYSTEMS.value or systems.SYSTEMS
   }
-  torch = asked(
-    _TORCH_PYTHON.value,
-    'import torch; print(torch.__version__)',
-    '--torch_python',
-  )
   device = asked(
     sys.executable, 'import jax; print(jax.devices()[0].device_kind)', 'python'
   )
-  modes = _MODES.value or (MODES[:3] if device == 'cpu' else MODES)
-  for mode in modes:
-    if mode not in MODES:
-      raise errors.unknown('--modes', mode, MODES)
+  modes = chosen(device)
+  versions = [f'jax {jax.__version__}']
+  for key in dict(modes):
+    peer = PEERS[key]
+    flag = f'--{peer.python.name}'
+    versions.append(
+      asked(peer.python.value, peer.version, flag, **peer.environment)
+    )
   print(
     f'recipe {_RECIPE.value}, batch {systems.BATCH_SIZE}, {_TURNS.value} turns '
     f'of {_SECONDS.value:g} s, {device}, {os.cpu_count()} cores '
-    f'({platform.machine()}), jax {jax.__version__}, torch {torch}\n'
+    f'({platform.machine()}), {", ".join(versions)}\n'
   )
   row(*HEAD)
   print('| --- ' * len(HEAD) + '|')

@@ -23,7 +23,7 @@ from benchmarks import (
   variations,
 )
 from jaxgan import config as config_lib
-from jaxgan import errors, evaluate, features, summary
+from jaxgan import errors, evaluate, features, steps, summary
 from jaxgan.data import Spec
 from jaxgan.steps import gan
 
@@ -211,6 +211,85 @@ def test_speed_of_a_system_is_beside_its_peer():
     assert float(rows[side][3].split()[0]) > 0
   assert 'does not run here' in rows['PyTorch compile'][-1]
   assert 'no-compiler' in rows['PyTorch compile'][-1]
+
+
+needs_keras = pytest.mark.skipif(
+  'KERAS_PYTHON' not in os.environ, reason='needs a Python with keras'
+)
+
+
+def keras_peer(name, folder, **changed):
+  """The Keras side after a round of a system; what jaxgan trains of it."""
+  config = systems.load(name)
+  side = config.data.image_size or 28
+  spec = Spec((side, side, 1), num_classes=10)
+  task = json.dumps(systems.task_of(config, spec) | changed, default=str)
+  (folder / 'task.json').write_text(task)
+  images = np.random.default_rng(0).integers(256, size=(80, *spec.shape))
+  np.save(folder / 'image.npy', images.astype(np.uint8))
+  np.save(folder / 'label.npy', np.arange(80) % 10)
+  files = [folder / name for name in ('task.json', 'image.npy', 'label.npy')]
+  script = ROOT / 'benchmarks' / 'peers' / 'keras_speed.py'
+  done = subprocess.run(
+    [os.environ['KERAS_PYTHON'], script, 'graph', *files],
+    env=os.environ | {'KERAS_BACKEND': 'tensorflow'},
+    input='1\n',
+    capture_output=True,
+    text=True,
+  )
+  algorithm = steps.find(config.method)
+  method = algorithm.from_config(config, spec)
+  return done, systems.counts(algorithm, method)
+
+
+@pytest.mark.slow
+@needs_keras
+@pytest.mark.parametrize('name', systems.SYSTEMS)
+def test_keras_trains_as_many_parameters(name, tmp_path):
+  done, counts = keras_peer(name, tmp_path)
+  assert done.returncode == 0, done.stderr
+  said, took = done.stdout.splitlines()
+  assert json.loads(said)['parameters'] == counts
+  assert all(float(number) > 0 for number in took.split())
+
+
+@pytest.mark.slow
+@needs_keras
+def test_keras_refuses_what_it_does_not_have(tmp_path):
+  done, _ = keras_peer('gan', tmp_path, loss='hinge')
+  assert done.returncode == 1
+  last = done.stderr.splitlines()[-1]
+  assert last == "error: the Keras peer has no loss='hinge'"
+
+
+@pytest.mark.slow
+@needs_keras
+def test_speed_is_beside_keras():
+  """And jaxgan's own row has the ratio to the fastest of the other sides."""
+  done = run(
+    'speed',
+    *('--systems=vae', '--modes=graph,steps', '--turns=1', '--seconds=0.1'),
+    f'--keras_python={os.environ["KERAS_PYTHON"]}',
+  )
+  assert done.returncode == 0, done.stderr
+  lines = [line for line in done.stdout.splitlines() if '| vae |' in line]
+  rows = {cells[1]: cells for cells in (x.split(' | ') for x in lines)}
+  rates = {side: float(cells[3].split()[0]) for side, cells in rows.items()}
+  assert rates.keys() == {'jaxgan', 'Keras graph', 'Keras steps'}
+  ours = rates.pop('jaxgan')
+  fastest = max(rates, key=rates.get)
+  ratio, *_, beside = rows['jaxgan'][4].partition(' (')
+  assert beside.endswith(f'x, {fastest}')
+  assert float(ratio) == pytest.approx(ours / rates[fastest], rel=0.02)
+
+
+@pytest.mark.slow
+def test_modes_need_a_peer():
+  done = run('speed', '--modes=graph')
+  assert done.returncode == 1
+  assert done.stderr.splitlines()[-1] == (
+    "error: --modes='graph' needs --keras_python"
+  )
 
 
 class Clock:

@@ -1,0 +1,136 @@
+"""One system in Keras 3 on TensorFlow; run by `benchmarks/speed.py`.
+
+  python keras_speed.py MODE TASK IMAGES LABELS
+
+Modes: 'graph', a round in `tf.function`, as `fit` runs it on CPUs by default;
+'xla', compiled by XLA, as `fit` does on GPUs; 'steps' and 'xla_steps', ten such
+rounds in a call, as with `steps_per_execution=10`. Images lie on the device,
+and without R1 the discriminator is called once on reals and fakes.
+
+TASK, IMAGES, LABELS, and what is said and answered are as in `torch_speed.py`.
+"""
+
+import json
+import resource
+import sys
+import time
+import traceback
+
+import keras
+import keras_networks
+import keras_rounds
+import numpy as np
+import tensorflow as tf
+
+STEPS = 10
+# mode -> (compiled by XLA, most rounds of a call).
+MODES = {
+  'graph': (False, 1),
+  'xla': (True, 1),
+  'steps': (False, STEPS),
+  'xla_steps': (True, STEPS),
+}
+# Of an optimizer, with the values that Adam has here.
+PLAIN = {
+  'name': 'adam',
+  'schedule': 'constant',
+  'warmup_images': 0,
+  'clip_weights': 0.0,
+  'historical_averaging': 0.0,
+}
+
+
+def build(task, images, labels):
+  """Networks by name, and their round."""
+  images, labels = tf.constant(np.load(images)), np.load(labels)
+  labels = tf.constant(labels.astype(np.int64))
+  nets = {}
+
+  def draw():
+    rows = tf.random.uniform([task['batch_size']], 0, len(images), tf.int64)
+    image = tf.cast(tf.gather(images, rows), tf.float32) / 127.5 - 1.0
+    return image, tf.gather(labels, rows)
+
+  def trained(name, shape):
+    """A network and its optimizer."""
+    net = nets[name] = keras_networks.build(shape, task['networks'][name])
+    settings = task['optimizers'][name]
+    for field, value in PLAIN.items():
+      if settings[field] != value:
+        keras_networks.stop(f'{name}.optimizer.{field}={settings[field]!r}')
+    average = task['average'] if name != 'discriminator' else 0.0
+    adam = keras.optimizers.Adam(
+      settings['learning_rate'],
+      beta_1=settings['b1'],
+      beta_2=settings['b2'],
+      epsilon=settings['eps'],
+      use_ema=bool(average),
+      ema_momentum=1.0 - average,
+    )
+    adam.build(net.trainable_variables)
+    return net, adam
+
+  method = task['method']
+  if method not in keras_rounds.METHODS:
+    keras_networks.stop(f'method={method!r}')
+  return nets, keras_rounds.METHODS[method](task, draw, trained)
+
+
+def trainer(mode, one_round):
+  """A function of a number of rounds that returns when they are done."""
+  is_compiled, most = MODES[mode]
+  call = tf.function(one_round, jit_compile=is_compiled)
+
+  @tf.function
+  def several(count):
+    for _ in tf.range(count):
+      call()
+
+  def run(rounds):
+    if most == 1:
+      for _ in range(rounds):
+        call()
+    else:
+      for place in range(0, rounds, most):
+        several(tf.constant(min(most, rounds - place)))
+    tf.test.experimental.sync_devices()
+
+  return run
+
+
+def main(mode, task, images, labels):
+  with open(task, encoding='utf-8') as file:
+    task = json.load(file)
+  if keras.backend.backend() != 'tensorflow':
+    keras_networks.stop(f'KERAS_BACKEND={keras.backend.backend()!r}')
+  # Full products, as the other side has them.
+  tf.config.experimental.enable_tensor_float_32_execution(False)
+  gpus = tf.config.list_physical_devices('GPU')
+  nets, one_round = build(task, images, labels)
+  said = {
+    'version': keras.__version__,
+    'parameters': {
+      name: sum(int(np.prod(x.shape)) for x in net.trainable_variables)
+      for name, net in nets.items()
+    },
+    'device': 'gpu' if gpus else 'cpu',
+  }
+  print(json.dumps(said), flush=True)
+  run = trainer(mode, one_round)
+  for line in sys.stdin:
+    began = time.perf_counter()
+    run(int(line))
+    seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if gpus:
+      memory = tf.config.experimental.get_memory_info('GPU:0')['peak']
+    print(seconds, memory, flush=True)
+
+
+if __name__ == '__main__':
+  try:
+    main(*sys.argv[1:])
+  except Exception as error:  # Some modes do not run on every machine.
+    traceback.print_exc()
+    said = (str(error).strip().splitlines() or [''])[0]
+    sys.exit(f'{type(error).__name__}: {said}')
