@@ -12,10 +12,10 @@ MNIST's 60,000 digits it had a Frechet distance of 9.8 (5,000 samples, features
 of our classifier); with a rate of 2e-4, weight 1 of R1 and batches of 64, 25.4
 after 888 rounds, in about the same time. `tutorial` runs at 2.3 rounds/s alone;
 its losses beside the printed ones are in the README. `resize` after 2,386
-rounds, in 8 minutes beside other work (12 a second when alone): smooth strokes,
-a good half of the samples can be read. `64` after 1,661 rounds, of which the
-last 1,301 took 5 minutes (4 a second): clean strokes at twice the size, two
-thirds are digits.
+rounds, in 8 minutes beside other work: smooth strokes, a good half of the
+samples can be read (12 rounds a second when alone; a round takes half the time
+since). `64` after 1,661 rounds, of which the last 1,301 took 5 minutes (4 a
+second): clean strokes at twice the size, two thirds are digits.
 """
 
 from jaxgan import config as config_lib

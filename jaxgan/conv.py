@@ -26,7 +26,11 @@ from jax import lax
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 NARROW = 64  # rows of a product of W
-SAVED = 0.4  # of the products of an enlarged image, at least
+# Of the products of an enlarged image, at least. Rounds per second over those
+# without, in turns on two CPU cores: where kernels of 3 save 42 to 49 %, 1.86
+# (DCGAN with resize-convolutions) and 1.22 (autoencoder); where kernels of 4
+# save at most 36 %, 0.71 (the U-Net of the CCGAN tutorial).
+SAVED = 0.4
 
 
 class Geometry(NamedTuple):
