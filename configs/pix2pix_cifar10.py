@@ -14,8 +14,11 @@ TFDS, leave the last three flags out. Sources of other kinds are one flag:
 
 A variant:    --config=configs/pix2pix_cifar10.py:encoder_decoder
 
-Not trained here yet: only first rounds were run, with few units in every layer,
-on two CPU cores that other jobs shared.
+2,457 of the 10,000 rounds of the default took 4 minutes on two CPU cores that
+had other work too: grass is green and brown, skin and fur are brown, with blots
+of blue in skies; bright objects stay grey. After 2,000 rounds `held_out_l1` of
+2 % of the training images was 0.107. `encoder_decoder` has not been trained
+here.
 """
 
 from jaxgan import config as config_lib
