@@ -30,10 +30,10 @@ SMALL = [
 ]
 
 
-def start(*flags, command=(), **environment):
+def start(*flags, command=(), small=SMALL, **environment):
   """One process of training."""
   return subprocess.Popen(
-    [*command, sys.executable, '-m', 'jaxgan.main', *SMALL, *flags],
+    [*command, sys.executable, '-m', 'jaxgan.main', *small, *flags],
     cwd=ROOT,
     env=os.environ | {'XLA_FLAGS': '', 'PYTHONUNBUFFERED': '1'} | environment,
     stdout=subprocess.PIPE,
@@ -190,10 +190,8 @@ def test_21_told_to_stop_before_the_first_round(sign, tmp_path):
 def test_21_told_to_stop_while_first_weights_are_compiled(seconds, tmp_path):
   """Those of convolutions, for the first time; once it ended in a crash."""
   process = start(
-    '--config=configs/dcgan_mnist.py',
     f'--workdir={tmp_path / "run"}',
-    '--config.generator.widths=(64,32)',
-    '--config.discriminator.widths=(32,64)',
+    small=['--config=configs/dcgan_mnist.py', '--config.data.source=embedded'],
     XDG_CACHE_HOME=str(tmp_path / 'cache'),
   )
   tables = 0
