@@ -301,7 +301,7 @@ def _side_by_side(x, s: int, top, left, blocks):
     [jnp.stack([phase(r, c) for c in range(s)], axis=3) for r in range(s)],
     axis=2,
   )
-  return x.reshape(len(x), blocks[0] * s, blocks[1] * s, -1)
+  return x.reshape(x.shape[0], blocks[0] * s, blocks[1] * s, -1)
 
 
 def _shifted(x, geometry):
