@@ -120,6 +120,7 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
   ):
     x = jnp.repeat(jnp.repeat(x, factors[0], axis=1), factors[1], axis=2)
     return conv(x[:, : size[0], : size[1]], w)
+  rows, cols = rows.astype(w.dtype), cols.astype(w.dtype)
   kernel = jnp.einsum('ari,bcj,ijxy->abxrcy', rows, cols, w)
   found = _forward(x, kernel.reshape(*kernel.shape[:3], -1), geometry)
   return _side_by_side(found, factor, top, left, small)

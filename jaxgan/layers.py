@@ -88,21 +88,21 @@ class Conv(nn.Module):
     kernel: side of the kernel.
     stride: in both directions.
     padding: 'SAME' or 'VALID'.
-    enlarged: (height, width) that pixels are repeated to before, and that the
-      output has; not with a stride or without padding.
     use_bias: whether there is a bias.
     initializer: a key of `INITIALIZERS`.
     dtype: computed in; by default the widest of images and parameters.
+    enlarged: (height, width) that pixels are repeated to before, and that the
+      output has; not with a stride or without padding.
   """
 
   features: int
   kernel: int
   stride: int = 1
   padding: str = 'SAME'
-  enlarged: tuple[int, int] | None = None
   use_bias: bool = True
   initializer: str = 'lecun'
   dtype: jnp.dtype | None = None
+  enlarged: tuple[int, int] | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
