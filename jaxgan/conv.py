@@ -114,10 +114,8 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
   )
   geometry = Geometry(small, (len(rows), len(cols)), 1, pads)
   products = math.prod(geometry.kernel) * math.prod(geometry.output)
-  is_filled = size == (small[0] * factor, small[1] * factor)
-  if not is_filled or products > (1 - SAVED) * math.prod(sides) * math.prod(
-    small
-  ):
+  saved = 1 - products / (math.prod(sides) * math.prod(small))
+  if size != (small[0] * factor, small[1] * factor) or saved < SAVED:
     x = jnp.repeat(jnp.repeat(x, factors[0], axis=1), factors[1], axis=2)
     return conv(x[:, : size[0], : size[1]], w)
   rows, cols = rows.astype(w.dtype), cols.astype(w.dtype)

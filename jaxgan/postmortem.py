@@ -48,7 +48,7 @@ def replay(workdir, until: int | None = None) -> None:
     before = jax.tree.map(jnp.copy, run.state)
     data = run.feed(rounds)
     run.state, metrics = run.call(rounds)(run.state, data, run.seed)
-    metrics = window.on_host(metrics)
+    metrics = window.by_name(jax.device_get(metrics))
     finite = np.all([np.isfinite(v) for v in metrics.values()], axis=0)
     run.step += rounds
     if not finite.all() or run.step >= last:

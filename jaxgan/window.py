@@ -6,10 +6,9 @@ import numpy as np
 from jaxgan import errors, population
 
 
-def on_host(metrics) -> dict[str, np.ndarray]:
-  """Metrics [rounds] by name, of a call of a run or of groups of members."""
-  found = jax.device_get(metrics)
-  return population.by_member(found) if isinstance(found, list) else found
+def by_name(metrics) -> dict[str, np.ndarray]:
+  """Metrics [rounds] of a call, of a run or of groups of members; numpy."""
+  return population.by_member(metrics) if isinstance(metrics, list) else metrics
 
 
 class Window:
@@ -36,7 +35,8 @@ class Window:
     Raises:
       NotFinite: at the first round that has a value that is not finite.
     """
-    fetched = [on_host(metrics) for metrics in self._waiting]
+    # All in one transfer.
+    fetched = [by_name(metrics) for metrics in jax.device_get(self._waiting)]
     self._waiting = []
     parts = ([self._values] if self._values else []) + fetched
     if not parts:

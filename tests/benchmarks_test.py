@@ -133,6 +133,19 @@ app.run({name}.main)
 """
 
 
+def briefly(name: str, cache: pathlib.Path, *flags: str):
+  """Rows of the table of such a benchmark."""
+  done = subprocess.run(
+    [sys.executable, '-c', BRIEF.format(name=name), *flags],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(cache)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  return table(done.stdout)
+
+
 @pytest.mark.slow
 def test_quality_is_beside_real_images_and_peers(tmp_path):
   """Without `TORCH_PYTHON`, a Python with torch, there are no peers."""
@@ -140,15 +153,7 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
   flags = ['--source=embedded', '--seconds=3', '--num=100', '--seeds=2']
   flags += ['--configs=gan_mnist']
   flags += [f'--torch_python={torch}' if torch else '--peers=false']
-  done = subprocess.run(
-    [sys.executable, '-c', BRIEF.format(name='quality'), *flags],
-    cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 0, done.stderr
-  rows = table(done.stdout)
+  rows = briefly('quality', tmp_path, *flags)
   assert 'real training images' in rows
   for side in ('jaxgan', 'PyTorch')[: 2 if torch else 1]:
     rounds, reals, frechet, *_ = rows[f'gan_mnist, {side}']
@@ -173,15 +178,7 @@ def test_pix2pix_is_beside_true_and_other_images(tmp_path):
     '--rounds=1',
     f'--out={tmp_path / "rows.png"}',
   ]
-  done = subprocess.run(
-    [sys.executable, '-c', BRIEF.format(name='pix2pix'), *flags],
-    cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': '', 'XDG_CACHE_HOME': str(tmp_path)},
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 0, done.stderr
-  rows = table(done.stdout)
+  rows = briefly('pix2pix', tmp_path, *flags)
   assert rows['itself'][1:4] == ['0', 'inf', '1']
   assert float(rows['another'][1]) > 0.3
   assert {'L1', 'game', 'L1 + game', 'L1 + game, source unseen'} < rows.keys()
