@@ -56,12 +56,13 @@ def data(key, size, kernel, inner, outer):
 
 
 @pytest.mark.parametrize(
-  ('size', 'kernel', 'stride', 'inner'),
-  [(*case, inner) for case in CASES for inner in (1, 3)]
-  + [((7, 6), 5, 2, inner) for inner in (conv.NARROW // 2, conv.NARROW)],
+  ('size', 'kernel', 'stride', 'inner', 'outer'),
+  [(*case, *widths) for case in CASES for widths in ((1, 4), (3, 4), (3, 1))]
+  + [((7, 6), 5, 2, inner, 4) for inner in (conv.NARROW // 2, conv.NARROW)]
+  + [((6, 5), 4, 1, conv.NARROW + 1, outer) for outer in (3, conv.NARROW)],
 )
-def test_convolution(size, kernel, stride, inner, key):
-  x, w = data(key, size, kernel, inner, 4)
+def test_convolution(size, kernel, stride, inner, outer, key):
+  x, w = data(key, size, kernel, inner, outer)
   found = derivatives(lambda x, w: conv.conv(x, w, stride), x, w)
   expected = derivatives(lambda x, w: plain(x, w, stride), x, w)
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
