@@ -120,10 +120,8 @@ def main(argv) -> None:
     shown.append(made[:SHOWN])
   if _OUT.value:
     shown = translator.rows(*shown, true[:SHOWN])
-    picture = grid.draw(
-      sampling.to_float(np.asarray(shown)),
-      'source, L1, game, L1 + game, game that does not see it, target',
-    )
+    caption = ' | '.join(('source', *ROWS, 'target'))
+    picture = grid.draw(sampling.to_float(np.asarray(shown)), caption)
     grid.save(pathlib.Path(_OUT.value), picture)
 
 
