@@ -130,6 +130,15 @@ def to_images(pixels: jax.Array) -> jax.Array:
   return jnp.clip(2.0 * pixels - 1.0, -1.0, 1.0)
 
 
+def cross_entropy(logits: jax.Array, pixels: jax.Array) -> jax.Array:
+  """Of Bernoulli pixels in [0, 1], each, in nats; takes what the decoder makes.
+
+  -x log sigmoid(a) - (1 - x) log sigmoid(-a) is softplus(a) - x a: one
+  logarithm for two, which on CPUs take as long as the decoder's products.
+  """
+  return jax.nn.softplus(logits) - pixels * logits
+
+
 def code_pictures(code: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Codes [B, ...] as pictures [B, *shape] in [-1, 1].
 

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from runs import ROOT, module
 
@@ -88,3 +89,15 @@ def test_eight_devices_equal_one(method, name):
       state, metrics = call(state, arrays, seed)
     found.append(jax.device_get((state, metrics)))
   chex.assert_trees_all_close(*found, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('logit', [-90.0, -3.0, 0.0, 0.5, 90.0])
+@pytest.mark.parametrize('pixel', [0.0, 0.3, 1.0])
+def test_cross_entropy(logit, pixel):
+  args = jnp.float32(logit), jnp.float32(pixel)
+  for pair in zip(
+    jax.value_and_grad(encoder_decoder.cross_entropy)(*args),
+    jax.value_and_grad(optax.sigmoid_binary_cross_entropy)(*args),
+    strict=True,
+  ):
+    np.testing.assert_allclose(*pair, rtol=1e-5, atol=1e-6)

@@ -22,7 +22,13 @@ import optax
 from jaxgan import encoder_decoder, errors, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
-from jaxgan.encoder_decoder import NETWORKS, averaged, to_images, to_pixels
+from jaxgan.encoder_decoder import (
+  NETWORKS,
+  averaged,
+  cross_entropy,
+  to_images,
+  to_pixels,
+)
 from jaxgan.state import TrainState
 
 SHOWN_IMAGES = 10  # in the grid
@@ -159,7 +165,7 @@ def train_step(method: Autoencoder, state: TrainState, batch, key):
       train=True,
       key=decoder_key,
     )
-    loss = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, pixels))
+    loss = jnp.mean(cross_entropy(logits, pixels))
     mse = jnp.mean((jax.nn.sigmoid(logits) - pixels) ** 2)
     metrics = {'autoencoder/loss': loss, 'autoencoder/mse': mse}
     return loss, (stats, metrics)
@@ -217,7 +223,7 @@ def evaluate(method: Autoencoder, state: TrainState, batch):
   logits = averaged(method, state, 'decoder', code)
   square = (jax.nn.sigmoid(logits) - pixels) ** 2
   error = jnp.mean(square.reshape(len(pixels), -1), axis=1)  # [N]
-  loss = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, pixels))
+  loss = jnp.mean(cross_entropy(logits, pixels))
   psnr = -10.0 * jnp.log10(jnp.maximum(error, SMALLEST_ERROR))
   return {
     'autoencoder/held_out_loss': loss,

@@ -32,7 +32,13 @@ import optax
 from jaxgan import encoder_decoder, errors, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
-from jaxgan.encoder_decoder import NETWORKS, averaged, to_images, to_pixels
+from jaxgan.encoder_decoder import (
+  NETWORKS,
+  averaged,
+  cross_entropy,
+  to_images,
+  to_pixels,
+)
 from jaxgan.state import TrainState
 
 SHOWN_IMAGES = 10  # of which reconstructions are shown
@@ -60,7 +66,6 @@ def _sum(x: jax.Array) -> jax.Array:
 def bernoulli(deviation: float = 0.0) -> Likelihood:
   """Outputs are logits; for grey pixels the cross-entropy, no density."""
   del deviation
-  cross_entropy = optax.sigmoid_binary_cross_entropy
   return Likelihood(
     lambda logits, pixels: -_sum(cross_entropy(logits, pixels)),
     jax.nn.sigmoid,
