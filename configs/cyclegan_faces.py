@@ -14,10 +14,10 @@ The folder holds the folders `neutral` and `smiling`. Other domains:
 
 A variant:    --config=configs/cyclegan_faces.py:paper
 
-1,900 of the 10,000 rounds of the default, 3.5 a second on two CPU cores, two
+2,000 of the 10,000 rounds of the default, 3.5 a second on two CPU cores, two
 images each: a -> b -> a gives the face back, softer, and so does b -> a -> b.
-What lies between is the same face with a little more cheek and a longer mouth;
-nobody smiles yet. `paper` has not been trained.
+What lies between is hardly another face: teeth of some who smile fade, and
+nobody smiles who did not. `paper` has not been trained.
 """
 
 from jaxgan import config as config_lib
