@@ -153,7 +153,7 @@ def _meeting(kernel: int, before: int, factor: int):
 
 
 def _turned(w):
-  """The kernel of T, where the stride is 1, as one of F; and the other way."""
+  """A kernel of T, where the stride is 1, as one of F; and the other way."""
   return jnp.swapaxes(w[::-1, ::-1], 2, 3)
 
 
@@ -375,8 +375,7 @@ def _as_products(x, y, geometry):
   height, width = geometry.kernel
   inner, outer = x.shape[-1], y.shape[-1]
   if geometry.stride == 1 and outer < inner:
-    turned = _as_products(y, x, geometry.mirrored)
-    return jnp.swapaxes(turned[::-1, ::-1], 2, 3)
+    return _turned(_as_products(y, x, geometry.mirrored))
   y = y.reshape(-1, outer)
 
   def product(part):
