@@ -13,7 +13,17 @@ import jax
 import numpy as np
 
 from jaxgan import config as config_lib
-from jaxgan import data, evaluate, parallel, steps, summary, trained
+from jaxgan import (
+  data,
+  evaluate,
+  parallel,
+  steps,
+  summary,
+  trained,
+  translator,
+)
+from jaxgan.data import sampling
+from jaxgan.metrics import batches
 from jaxgan.steps import gan
 
 # Fields that say which of the data are used, not what is read.
@@ -148,6 +158,25 @@ def judge_of(settings, num: int) -> evaluate.Judge:
 def score(judge: evaluate.Judge, run: trained.Run) -> dict[str, float]:
   """Scores of a run's samples by short name, as --mode=evaluate has them."""
   return judge.score(judge.see(evaluate.fakes(run, judge.request)))
+
+
+def translated(run: trained.Run, name: str, images: np.ndarray) -> np.ndarray:
+  """What the averaged network `name` of a run makes of images, both uint8."""
+  call = batches.in_batches(
+    jax.jit(
+      lambda image: {
+        'made': translator.translate(
+          run.method,
+          run.state,
+          name,
+          sampling.to_float(image),
+          jax.random.key(0),
+        )
+      }
+    ),
+    translator.CHUNK,
+  )
+  return sampling.to_uint8(call(images)['made'])
 
 
 def conditions(settings, judge: evaluate.Judge) -> str:

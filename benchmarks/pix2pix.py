@@ -13,11 +13,9 @@ true images on features of a classifier of the folder's classes, which does not.
 Beside them: each true image as its own output, and another in its place.
 """
 
-import functools
 import pathlib
 from statistics import fmean
 
-import jax
 import numpy as np
 from absl import app, flags
 
@@ -48,7 +46,6 @@ ROWS = {
 }
 SCORES = ('l1', 'psnr', 'ssim', 'frechet', 'precision', 'recall')
 HEAD = ('', 'rounds', *SCORES, 'seconds')
-CHUNK = 50  # images that are translated at a time
 SHOWN = 10
 
 
@@ -58,22 +55,6 @@ def pairs(config, num: int) -> dict[str, np.ndarray]:
   count = min(num, len(test['image']))
   places = np.arange(count) * len(test['image']) // count
   return {name: test[name][places] for name in ('image', 'source')}
-
-
-def outputs(run, sources: np.ndarray) -> np.ndarray:
-  """What a run's generator makes of uint8 sources, as uint8."""
-  call = jax.jit(
-    functools.partial(translator.translate, run.method, name='generator')
-  )
-  found = [
-    call(
-      run.state,
-      image=sampling.to_float(sources[first : first + CHUNK]),
-      key=jax.random.key(first),
-    )
-    for first in range(0, len(sources), CHUNK)
-  ]
-  return sampling.to_uint8(np.concatenate(found))
 
 
 def errors_of(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
@@ -112,7 +93,7 @@ def main(argv) -> None:
     found, seconds = [], []
     for seed in range(_SEEDS.value):
       run, took = experiment.train(experiment.changed(config, fields), seed)
-      made = outputs(run, held_out['source'])
+      made = experiment.translated(run, 'generator', held_out['source'])
       found.append(score(made))
       seconds.append(took)
     rounds = f'{config.num_steps:,} of {config.batch_size}'

@@ -23,7 +23,7 @@ from benchmarks import (
   variations,
 )
 from jaxgan import config as config_lib
-from jaxgan import errors, evaluate, features, steps, summary
+from jaxgan import errors, evaluate, features, steps, summary, train
 from jaxgan.data import Spec
 from jaxgan.steps import gan
 
@@ -163,18 +163,24 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
   assert rows['gan_mnist, jaxgan'][-1] == '1.00'
 
 
+def two_classes(path: pathlib.Path, size: int) -> pathlib.Path:
+  """A folder of two folders of grey noise."""
+  rng = np.random.default_rng(0)
+  for name in ('a', 'b'):
+    folder = path / 'images' / name
+    folder.mkdir(parents=True)
+    for k in range(80):
+      pixels = rng.integers(0, 255, (size, size), np.uint8)
+      Image.fromarray(pixels).save(folder / f'{k}.png')
+  return folder.parent
+
+
 @pytest.mark.slow
 def test_pix2pix_is_beside_true_and_other_images(tmp_path):
   """Edges to photographs, of noise."""
-  rng = np.random.default_rng(0)
-  for name in ('a', 'b'):
-    folder = tmp_path / 'images' / name
-    folder.mkdir(parents=True)
-    for k in range(80):
-      pixels = rng.integers(0, 255, (64, 64), np.uint8)
-      Image.fromarray(pixels).save(folder / f'{k}.png')
+  folder = two_classes(tmp_path, 64)
   flags = [
-    f'--path={folder.parent}',
+    f'--path={folder}',
     '--rounds=1',
     f'--out={tmp_path / "rows.png"}',
   ]
@@ -184,6 +190,32 @@ def test_pix2pix_is_beside_true_and_other_images(tmp_path):
   assert {'L1', 'game', 'L1 + game', 'L1 + game, source unseen'} < rows.keys()
   with Image.open(tmp_path / 'rows.png') as picture:
     assert picture.height > 6 * 64
+
+
+@pytest.mark.slow
+def test_translations_are_between_the_images_of_both_domains(tmp_path):
+  config = experiment.changed(
+    experiment.load('cyclegan_faces'),
+    {
+      'num_steps': 1,
+      'batch_size': 8,  # one for each device
+      'data.path': str(two_classes(tmp_path, 16)),
+      'data.image_size': 16,
+      'data.classes': ('a', 'b'),
+      'generator.widths': (4, 8),
+      'generator.blocks': 1,
+      'discriminator.widths': (4, 8),
+      'sample_every': 0,
+      'eval_every': 0,
+    },
+  )
+  train.train(config, tmp_path / 'run')
+  rows = briefly('cyclegan', tmp_path, f'--workdir={tmp_path / "run"}')
+  for name, column in ('a', 1), ('b', 2):
+    assert abs(float(rows[name][column])) < 1e-6  # Frechet to itself
+  for name in ('a -> b -> a', 'b -> a -> b'):
+    assert 0.0 < float(rows[name][-1]) < 2.0
+  assert float(rows['a -> b'][2]) > 0.0
 
 
 @pytest.mark.slow

@@ -195,24 +195,9 @@ def draws(method: Inpaint) -> int:
 def init(method: Inpaint, key: jax.Array) -> TrainState:
   """The state before the first round."""
   networks = adversary.init(method, modules(method), key)
-  # A copy: the state is donated, and a buffer can be given away only once.
-  average = jax.tree.map(jnp.copy, _averaged(networks['generator']))
-  pool = adversary.create_pool(method, _shown_shape(method))
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    networks=networks,
-    ema={'generator': average[0]},
-    extra={'generator_stats': average[1]} | pool,
-  )
-
-
-def _averaged(network: state_lib.Network):
-  """What the generator's average is of.
-
-  Running statistics are averaged with the weights, so that one image can be
-  completed by itself. Whatever else a layer keeps is that of the newest.
-  """
-  return network.params, network.stats.get('batch_stats', {})
+  ema, extra = translator.start(networks, ('generator',))
+  extra |= adversary.create_pool(method, _shown_shape(method))
+  return TrainState(jnp.zeros((), jnp.int32), networks, ema, extra)
 
 
 def train_step(method: Inpaint, state: TrainState, batch, key):
@@ -360,15 +345,7 @@ def generator_step(method: Inpaint, state: TrainState, batch, key):
   state, metrics = discriminate.descend(
     state, player, loss_fn, method.axis_name
   )
-  params, stats = discriminate.average(
-    method,
-    state,
-    (state.ema['generator'], state.extra['generator_stats']),
-    _averaged(state.networks['generator']),
-    len(image),
-  )
-  extra = state.extra | {'generator_stats': stats}
-  return state.replace(ema={'generator': params}, extra=extra), metrics
+  return translator.follow(method, state, ('generator',), len(image)), metrics
 
 
 def fill(method: Inpaint, state: TrainState, image, key):
@@ -384,12 +361,8 @@ def fill(method: Inpaint, state: TrainState, image, key):
     Images with holes, completed images [N, H, W, C], and the holes.
   """
   where, seen = _see(method, image, *jax.random.split(key))
-  stats = state.networks['generator'].stats
-  if 'batch_stats' in stats:
-    stats = {**stats, 'batch_stats': state.extra['generator_stats']}
-  output, _ = state_lib.apply(
-    method.generator, state.ema['generator'], stats, seen, train=False
-  )
+  run = state_lib.inference(method.generator)
+  output = run(translator.weights(state, 'generator'), seen)
   masked = seen[..., : method.shape[-1]]
   return masked, masks.complete(image, output, where), where
 
