@@ -132,7 +132,7 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
   rows, cols = rows.astype(w.dtype), cols.astype(w.dtype)
   kernel = jnp.einsum('ari,bcj,ijxy->abxrcy', rows, cols, w)
   found = _forward(x, kernel.reshape(*kernel.shape[:3], -1), geometry)
-  return _side_by_side(found, factor, top, left, small)
+  return _side_by_side(found, _phases(found, factor, top, left, small))
 
 
 def _meeting(kernel: int, before: int, factor: int):
@@ -245,7 +245,7 @@ def _plain_kernel(x, y, geometry):
   return jax.linear_transpose(lambda w: _plain(x, w, geometry), like)(y)[0]
 
 
-def _phases(kernel: int, before: int, stride: int):
+def _touching(kernel: int, before: int, stride: int):
   """Entries of a kernel by the phase of the pixels that they touch.
 
   Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
@@ -270,6 +270,80 @@ def _phases(kernel: int, before: int, stride: int):
   return index, first
 
 
+class Phases(NamedTuple):
+  """Places of a larger image that lie alike to those of a smaller one.
+
+  Attributes:
+    size: (height, width) of the smaller one.
+    factor: phases in each direction.
+    top: where the rows of each phase start, [factor], the first at 0.
+    left: and the columns.
+    blocks: (rows, columns) of each phase.
+  """
+
+  size: tuple[int, int]
+  factor: int
+  top: tuple[int, ...]
+  left: tuple[int, ...]
+  blocks: tuple[int, int]
+
+
+def _phases(x, factor: int, top, left, blocks) -> Phases:
+  top, left = (tuple((start - start.min()).tolist()) for start in (top, left))
+  return Phases(x.shape[1:3], factor, top, left, blocks)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _side_by_side(x, phases: Phases):
+  """Phases as channels [B, h, w, factor^2 * C] to pixels [B, H, W, C].
+
+  With an adjoint of its own, as that of slices is a sum of padded images.
+  """
+  s, (rows, cols) = phases.factor, phases.blocks
+  x = x.reshape(*x.shape[:3], s, s, -1)
+  x = jnp.stack(
+    [
+      jnp.stack(
+        [
+          x[:, a : a + rows, b : b + cols, r, c]
+          for c, b in enumerate(phases.left)
+        ],
+        axis=3,
+      )
+      for r, a in enumerate(phases.top)
+    ],
+    axis=2,
+  )
+  return x.reshape(x.shape[0], rows * s, cols * s, -1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _apart(y, phases: Phases):
+  """The adjoint: pixels [B, H, W, C] to phases [B, h, w, factor^2 * C]."""
+  s, (rows, cols) = phases.factor, phases.blocks
+  y = y.reshape(y.shape[0], rows, s, cols, s, -1)
+  height, width = phases.size
+  parts = [
+    jnp.pad(
+      y[:, :, r, :, c],
+      ((0, 0), (a, height - rows - a), (b, width - cols - b), (0, 0)),
+    )
+    for r, a in enumerate(phases.top)
+    for c, b in enumerate(phases.left)
+  ]
+  return jnp.concatenate(parts, axis=-1)
+
+
+_side_by_side.defvjp(
+  lambda x, phases: (_side_by_side(x, phases), None),
+  lambda phases, unused, y: (_apart(y, phases),),
+)
+_apart.defvjp(
+  lambda y, phases: (_apart(y, phases), None),
+  lambda phases, unused, x: (_side_by_side(x, phases),),
+)
+
+
 def _as_pixels(y, w, geometry):
   """T as a plain convolution of y whose channels are then put side by side.
 
@@ -279,7 +353,7 @@ def _as_pixels(y, w, geometry):
   s = geometry.stride
   inner = w.shape[2]
   (rows, top), (cols, left) = (
-    _phases(k, before, s)
+    _touching(k, before, s)
     for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True)
   )
   w = jnp.pad(w, ((0, 1), (0, 1), (0, 0), (0, 0)))  # Past the last is zero.
@@ -297,31 +371,8 @@ def _as_pixels(y, w, geometry):
   x = lax.conv_general_dilated(
     y, kernel, (1, 1), pads, dimension_numbers=DIMENSIONS
   )
-  x = _side_by_side(x, s, top, left, blocks)
+  x = _side_by_side(x, _phases(x, s, top, left, blocks))
   return x[:, : geometry.size[0], : geometry.size[1]]
-
-
-def _side_by_side(x, s: int, top, left, blocks):
-  """Phases [B, h, w, s * s * C] to pixels [B, rows * s, columns * s, C].
-
-  Args:
-    x: channels hold the s x s phases.
-    s: phases in each direction.
-    top: where the rows of each phase start, [s].
-    left: and the columns.
-    blocks: (rows, columns) of each phase.
-  """
-  x = x.reshape(*x.shape[:3], s, s, -1)
-  top, left = top - top.min(), left - left.min()
-
-  def phase(r, c):
-    return x[:, top[r] :, left[c] :, r, c][:, : blocks[0], : blocks[1]]
-
-  x = jnp.stack(
-    [jnp.stack([phase(r, c) for c in range(s)], axis=3) for r in range(s)],
-    axis=2,
-  )
-  return x.reshape(x.shape[0], blocks[0] * s, blocks[1] * s, -1)
 
 
 def _shifted(x, geometry):

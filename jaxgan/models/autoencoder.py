@@ -117,9 +117,10 @@ class ConvEncoder(nn.Module):
       is_code = not self.code_size and place == len(self.widths) - 1
       dtype = None if is_code else self.dtype
       stride = 1 if self.pooled else 2
-      x = nn.relu(_Conv(channels, stride=stride, dtype=dtype)(x))
+      x = _Conv(channels, stride=stride, dtype=dtype)(x)
       if self.pooled:
         x = _halve(x)
+      x = nn.relu(x)  # Of the largest is the largest: on a quarter of them.
     if self.code_size:
       x = _Dense(self.code_size)(x.reshape(x.shape[0], -1))
     return x

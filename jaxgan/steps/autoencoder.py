@@ -26,6 +26,7 @@ from jaxgan.encoder_decoder import (
   NETWORKS,
   averaged,
   cross_entropy,
+  flat,
   to_images,
   to_pixels,
 )
@@ -166,7 +167,7 @@ def train_step(method: Autoencoder, state: TrainState, batch, key):
       key=decoder_key,
     )
     loss = jnp.mean(cross_entropy(logits, pixels))
-    mse = jnp.mean((jax.nn.sigmoid(logits) - pixels) ** 2)
+    mse = jnp.mean(flat(jax.nn.sigmoid(logits) - pixels) ** 2)
     metrics = {'autoencoder/loss': loss, 'autoencoder/mse': mse}
     return loss, (stats, metrics)
 
@@ -221,8 +222,7 @@ def evaluate(method: Autoencoder, state: TrainState, batch):
   seen = corrupt(method, pixels, jax.random.key(0))
   code = averaged(method, state, 'encoder', seen)
   logits = averaged(method, state, 'decoder', code)
-  square = (jax.nn.sigmoid(logits) - pixels) ** 2
-  error = jnp.mean(square.reshape(len(pixels), -1), axis=1)  # [N]
+  error = jnp.mean(flat(jax.nn.sigmoid(logits) - pixels) ** 2, axis=1)  # [N]
   loss = jnp.mean(cross_entropy(logits, pixels))
   psnr = -10.0 * jnp.log10(jnp.maximum(error, SMALLEST_ERROR))
   return {

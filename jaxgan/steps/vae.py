@@ -36,6 +36,7 @@ from jaxgan.encoder_decoder import (
   NETWORKS,
   averaged,
   cross_entropy,
+  flat,
   to_images,
   to_pixels,
 )
@@ -59,15 +60,11 @@ class Likelihood(NamedTuple):
   mean: Callable
 
 
-def _sum(x: jax.Array) -> jax.Array:
-  return jnp.sum(x.reshape(len(x), -1), axis=1)
-
-
 def bernoulli(deviation: float = 0.0) -> Likelihood:
   """Outputs are logits; for grey pixels the cross-entropy, no density."""
   del deviation
   return Likelihood(
-    lambda logits, pixels: -_sum(cross_entropy(logits, pixels)),
+    lambda logits, pixels: -cross_entropy(logits, pixels).sum(axis=1),
     jax.nn.sigmoid,
   )
 
@@ -77,7 +74,7 @@ def gaussian(deviation: float) -> Likelihood:
   constant = math.log(deviation) + 0.5 * math.log(2.0 * math.pi)
   return Likelihood(
     lambda mean, pixels: (
-      -_sum(0.5 * ((pixels - mean) / deviation) ** 2 + constant)
+      -jnp.sum(0.5 * (flat(pixels - mean) / deviation) ** 2 + constant, axis=1)
     ),
     lambda mean: mean,
   )
