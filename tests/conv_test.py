@@ -20,6 +20,8 @@ CASES = [
   ((9, 9), 2, 3),
   ((4, 4), 5, 4),
   ((6, 6), 4, 1),
+  ((2, 2), 5, 2),  # kernels that cover the image, and what it becomes
+  ((1, 2), 3, 1),
 ]
 
 
