@@ -2,18 +2,18 @@
 
   python -m benchmarks.systems NAME RECIPE
 
-is started by it, and answers as `peers/torch_speed.py` does: first a line of
+is started by it, and answers as `peers/serving.py` does: first a line of
 JSON, then for every number of rounds seconds and memory. Asked for 'bound', it
 says how long a round takes at least.
 """
 
 import json
-import resource
 import sys
 
 import jax
 
 from benchmarks import experiment, timing
+from benchmarks.peers import serving
 from jaxgan import config as config_lib
 from jaxgan import dry_run, errors, parallel, steps, summary
 
@@ -135,9 +135,9 @@ def serve(name: str, recipe: str) -> None:
       print(*bound(built), flush=True)
       continue
     seconds = trainer.run(int(line))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     found = device.memory_stats() or {}
-    print(seconds, found.get('peak_bytes_in_use', memory), flush=True)
+    memory = found.get('peak_bytes_in_use', serving.host_memory())
+    print(seconds, memory, flush=True)
 
 
 if __name__ == '__main__':

@@ -7,19 +7,16 @@ Modes: 'graph', a round in `tf.function`, as `fit` runs it on CPUs by default;
 rounds in a call, as with `steps_per_execution=10`. Images lie on the device,
 and without R1 the discriminator is called once on reals and fakes.
 
-TASK, IMAGES, LABELS, and what is said and answered are as in `torch_speed.py`.
+TASK, IMAGES and LABELS are as in `torch_speed.py`.
 """
 
 import json
-import resource
-import sys
-import time
-import traceback
 
 import keras
 import keras_networks
 import keras_rounds
 import numpy as np
+import serving
 import tensorflow as tf
 
 STEPS = 10
@@ -107,7 +104,7 @@ def main(mode, task, images, labels):
   tf.config.experimental.enable_tensor_float_32_execution(False)
   gpus = tf.config.list_physical_devices('GPU')
   nets, one_round = build(task, images, labels)
-  said = {
+  about = {
     'version': keras.__version__,
     'parameters': {
       name: sum(int(np.prod(x.shape)) for x in net.trainable_variables)
@@ -115,22 +112,14 @@ def main(mode, task, images, labels):
     },
     'device': 'gpu' if gpus else 'cpu',
   }
-  print(json.dumps(said), flush=True)
-  run = trainer(mode, one_round)
-  for line in sys.stdin:
-    began = time.perf_counter()
-    run(int(line))
-    seconds = time.perf_counter() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+  def memory():
     if gpus:
-      memory = tf.config.experimental.get_memory_info('GPU:0')['peak']
-    print(seconds, memory, flush=True)
+      return tf.config.experimental.get_memory_info('GPU:0')['peak']
+    return serving.host_memory()
+
+  serving.serve(about, trainer(mode, one_round), memory)
 
 
 if __name__ == '__main__':
-  try:
-    main(*sys.argv[1:])
-  except Exception as error:  # Some modes do not run on every machine.
-    traceback.print_exc()
-    said = (str(error).strip().splitlines() or [''])[0]
-    sys.exit(f'{type(error).__name__}: {said}')
+  serving.start(main)

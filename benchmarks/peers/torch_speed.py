@@ -9,20 +9,15 @@ differentiate twice; 'graphs', the tuned round as one CUDA graph. TASK is a JSON
 file with the networks, described by the fields of `jaxgan.models`, and the
 recipe; IMAGES and LABELS are arrays in files.
 
-Prints a line of JSON with version and parameter counts; then answers every
-number on a line of standard input by the seconds that so many rounds took and
-the largest memory so far, in bytes.
+What it prints and answers: `serving.serve`.
 """
 
 import copy
 import functools
 import json
-import resource
-import sys
-import time
-import traceback
 
 import numpy as np
+import serving
 import torch
 import torch_networks
 import torch_quality
@@ -240,26 +235,22 @@ def main(mode, task, images, labels):
   torch.backends.cudnn.benchmark = mode != 'eager'
   nets, one_round = build(mode, task, images, labels, device)
   counts = {k: sum(p.numel() for p in v.parameters()) for k, v in nets.items()}
-  print(json.dumps({'version': torch.__version__, 'parameters': counts}))
-  sys.stdout.flush()
+  about = {'version': torch.__version__, 'parameters': counts}
   ready = functools.cache(lambda: MODES[mode](one_round))
-  for line in sys.stdin:
-    began = time.perf_counter()
-    for _ in range(int(line)):
+
+  def run(rounds):
+    for _ in range(rounds):
       ready()()
     if device == 'cuda':
       torch.cuda.synchronize()
-    seconds = time.perf_counter() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+  def memory():
     if device == 'cuda':
-      memory = torch.cuda.max_memory_allocated()
-    print(seconds, memory, flush=True)
+      return torch.cuda.max_memory_allocated()
+    return serving.host_memory()
+
+  serving.serve(about, run, memory)
 
 
 if __name__ == '__main__':
-  try:
-    main(*sys.argv[1:])
-  except Exception as error:  # Some modes do not run on every machine.
-    traceback.print_exc()
-    said = (str(error).strip().splitlines() or [''])[0]
-    sys.exit(f'{type(error).__name__}: {said}')
+  serving.start(main)
