@@ -18,8 +18,10 @@ other jobs shared (17 rounds/s when alone). Patches have the colours of what is
 around them, without its texture, and their edges can be seen where that has
 any. Twice as wide, after 600 rounds of 64 images, the mean absolute error in
 the holes of 1,000 images of cifar10's test split was 0.290 on the scale of
-[-1, 1], 14.5 dB; the mean of the known pixels has 0.366, 12.9 dB. `tutorial`
-runs at 0.9 rounds/s beside other work and was stopped after 155.
+[-1, 1], 14.5 dB; the mean of the known pixels has 0.366, 12.9 dB. 2,100 of the
+15,756 rounds of `tutorial`, 7 minutes on one core: the tutorial's losses are
+0.165 (discriminator) and 0.175 (generator), where it prints 0.163 to 0.172 and
+0.140 at its end, and patches are as those of the default.
 """
 
 from jaxgan import config as config_lib

@@ -14,10 +14,16 @@ The folder holds the folders `neutral` and `smiling`. Other domains:
 
 A variant:    --config=configs/cyclegan_faces.py:paper
 
-2,000 of the 10,000 rounds of the default, 3.5 a second on two CPU cores, two
-images each: a -> b -> a gives the face back, softer, and so does b -> a -> b.
-What lies between is hardly another face: teeth of some who smile fade, and
-nobody smiles who did not. `paper` has not been trained.
+All 10,000 rounds of the default took 70 minutes on one CPU core, at about 3 a
+second: of ten held-out neutral faces, seven part their lips, most of them show
+teeth and raise their cheeks; of ten smiling ones, most close their mouths over
+dark teeth or lose them. What comes back has the first mouth again, softer.
+Translations are grainy, and some are too pale or too hard. By `python -m
+benchmarks.cyclegan --workdir=runs/cyclegan_faces` a classifier with an error of
+7.6 % takes 5.0 % of 500 neutral faces for smiling, 64.6 % of their translations
+and 8.8 % of what comes back; of smiling ones 87.2 %, 17.0 % and 88.4 %. With the
+paper's weights, 10 and 5, it took 16.2 and 71.0 % of translations for smiling
+after 2,000 rounds. `paper` has not been trained.
 """
 
 from jaxgan import config as config_lib

@@ -9,7 +9,9 @@ TFDS prepares `svhn_cropped` with TensorFlow: pip install '.[tfds]'. Variant:
 No street numbers were at hand. On the photographs of CIFAR-10 in their place
 (--config.data.source=folder --config.data.path=PATH) 1,036 of the 10,000 rounds
 of the default took 4 minutes on two CPU cores that had other work too: skies,
-grounds and blots in plausible colours, no objects yet.
+grounds and blots in plausible colours, no objects yet. 96 of the 14,325 rounds
+of `tutorial`, 6.6 minutes on one core: speckle that is dark here and light
+there.
 """
 
 from jaxgan import config as config_lib
