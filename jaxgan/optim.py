@@ -52,7 +52,8 @@ def adam(
 
 
 # name -> (learning rate, b1, b2, eps) -> optimizer. b1 is the momentum; b2, the
-# decay of the mean square, and eps, added to its root, plain descent lacks.
+# decay of the mean square, and eps, added to its root (by RMSprop, as in Keras,
+# to the square itself), plain descent lacks.
 OPTIMIZERS = {
   'adam': adam,
   'rmsprop': lambda rate, b1, b2, eps: optax.rmsprop(
