@@ -14,10 +14,10 @@ The folder holds the folders `neutral` and `smiling`. Other domains:
 
 A variant:    --config=configs/cyclegan_faces.py:paper
 
-All 10,000 rounds of the default took 70 minutes on one CPU core, at about 3 a
-second: of ten held-out neutral faces, seven part their lips, most of them show
-teeth and raise their cheeks; of ten smiling ones, most close their mouths over
-dark teeth or lose them. What comes back has the first mouth again, softer.
+All 10,000 rounds of the default took 70 minutes on one of two CPU cores, at
+about 3 a second: of ten held-out neutral faces most part their lips, and half
+show teeth; of ten smiling ones most close their mouths, or their teeth go
+dark. What comes back has the first mouth again, softer.
 Translations are grainy, and some are too pale or too hard. By `python -m
 benchmarks.cyclegan --workdir=runs/cyclegan_faces` a classifier with an error of
 7.6 % takes 5.0 % of 500 neutral faces for smiling, 64.6 % of their translations

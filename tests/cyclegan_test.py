@@ -269,6 +269,7 @@ def test_what_a_user_can_get_wrong_is_one_line(fields, message):
 def test_identity_needs_one_shape():
   config = load()
   config.generator.update(widths=(2, 2), blocks=1)
+  config.identity = 5.0
   spec = dataclasses.replace(SPEC, source_shape=(64, 64, 1))
   with pytest.raises(errors.UserError, match=r'identity=5\.0'):
     cyclegan.from_config(config, spec)
