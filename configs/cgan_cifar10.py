@@ -8,8 +8,8 @@ Columns of the grid are classes. From a folder of class folders instead of TFDS:
 2,296 of the 10,000 rounds of the default took 12 minutes on two CPU cores that
 had several times as much other work (17 rounds/s when alone): blurred scenes
 with the colours of their classes, skies over aeroplanes and ships, brown
-animals on grass; hardly an object can be named yet. 393 of the 189,002 rounds of
-`tutorial`, 8 minutes on one core: one bright and dark blot, or a grid of
+animals on grass; hardly an object can be named yet. 393 of the 189,002 rounds
+of `tutorial`, 8 minutes on one core: one bright and dark blot, or a grid of
 squares, for all classes.
 """
 
