@@ -12,6 +12,8 @@ came back, on the scale of [-1, 1]. The classifier is trained when it is first
 needed, and kept.
 """
 
+import sys
+
 import numpy as np
 from absl import app, flags
 
@@ -28,12 +30,13 @@ flags.mark_flag_as_required('workdir')
 def main(argv) -> None:
   del argv
   parallel.use_compilation_cache()
+  parallel.use_float32()
   run = jaxgan.restore(_WORKDIR.value)
   settings = run.config.data
-  if settings.unpaired != 'classes':
-    raise app.UsageError(
-      f'--workdir={_WORKDIR.value}: domains are {settings.unpaired!r} and need '
-      "to be 'classes' for a classifier to tell them apart"
+  if settings.get('unpaired') != 'classes':
+    sys.exit(
+      f'error: --workdir={_WORKDIR.value} is not a run of two classes; give '
+      'one of cyclegan with data.unpaired=classes'
     )
   pairs = data.load(settings, 'test').arrays()
   real_a, real_b = (pairs[name][: _NUM.value] for name in ('source', 'image'))

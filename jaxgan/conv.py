@@ -299,6 +299,7 @@ class Phases(NamedTuple):
 
 
 def _phases(x, factor: int, top, left, blocks) -> Phases:
+  """Of x [B, h, w, ...]; top and left, arrays, may start anywhere."""
   top, left = (tuple((start - start.min()).tolist()) for start in (top, left))
   return Phases(x.shape[1:3], factor, top, left, blocks)
 

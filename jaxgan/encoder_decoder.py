@@ -133,7 +133,7 @@ def to_images(pixels: jax.Array) -> jax.Array:
 def flat(x: jax.Array) -> jax.Array:
   """Images [B, ...] as rows [B, P].
 
-  On CPUs sums of whole images of one channel are slow: a fifth of a round of
+  On CPUs sums of whole images of one channel are slow: a sixth of a round of
   the VAE.
   """
   return x.reshape(len(x), -1)

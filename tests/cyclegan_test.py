@@ -169,7 +169,9 @@ def test_eight_devices_equal_one(norm):
   one = train(parallel.make_alone(16))
   many = train(parallel.make('pmap', 16))
   chex.assert_tree_all_finite(many)
-  chex.assert_trees_all_close(many, one, atol=1e-4, rtol=5e-3)
+  chex.assert_trees_all_close(many[0], one[0], atol=1e-4, rtol=1e-3)
+  # Among the metrics are norms of gradients, which rounding reaches first.
+  chex.assert_trees_all_close(many[1], one[1], atol=1e-4, rtol=5e-3)
 
 
 # The pool.
