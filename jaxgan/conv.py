@@ -8,14 +8,14 @@ strided convolution y = F(x, w) is bilinear, and so are its two adjoints,
   W(x, y) = dF/dw^T y, the kernel gradient;
 
 each is the derivative of the others, which closes the set for derivatives of
-any order (reverse mode). Here T is, on CPUs, one plain convolution that gives
-the stride x stride pixels of every place as channels (Shi et al. 2016,
-https://arxiv.org/abs/1609.05158), and W is a matrix product for each row of the
-kernel, or for each of its entries. Images of one channel, and those smaller
-than the kernel, are cut into patches: F and T are one matrix product. Where the
-stride is 1, T is F with the kernel turned around, so that x and y can change
-places: whichever has fewer channels is the one that is cut or shifted.
-Elsewhere all are XLA's own.
+any order (reverse mode). Here all are, on CPUs, plain convolutions: T is one
+for each of the stride x stride phases of x, whose pixels are then put side by
+side (Shi et al. 2016, https://arxiv.org/abs/1609.05158), and W is one of x by
+y, over the batch in the place of channels. Images of one channel, and those
+smaller than the kernel, are cut into patches: F and T are one matrix product.
+Where the stride is 1, T is F with the kernel turned around, so that x and y can
+change places as suits the numbers of their channels. Elsewhere all are XLA's
+own.
 """
 
 import functools
@@ -28,11 +28,12 @@ import numpy as np
 from jax import lax
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-NARROW = 64  # rows of a product of W
+# Channels that a product with overlapping sums makes faster than a convolution:
+# 3 of 64 by kernels of 4 in 1.6 for 8.1 ms on two CPU cores, 16 in 21 for 8 ms.
+FEW = 4
 # Of the products of an enlarged image, at least. Rounds per second over those
-# without, in turns on two CPU cores: where kernels of 3 save 42 to 49 %, 1.86
-# (DCGAN with resize-convolutions) and 1.22 (autoencoder); where kernels of 4
-# save at most 36 %, 1.10 (the U-Net of the CCGAN tutorial).
+# without, in turns on two CPU cores: 1.28 where kernels of 4 save at most 36 %
+# (U-Net of the CCGAN tutorial), 1.17 where those of 3 save half (autoencoder).
 SAVED = 0.2
 
 
@@ -116,24 +117,25 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
   """
   small, sides = x.shape[1:3], w.shape[:2]
   factors = [-(-n // m) for n, m in zip(size, small, strict=True)]
-  factor = factors[0]
-  (rows, top), (cols, left) = (
+  is_whole = size == tuple(n * f for n, f in zip(small, factors, strict=True))
+  rows, cols = (
     _meeting(k, (k - 1) // 2, f) for k, f in zip(sides, factors, strict=True)
   )
-  pads = tuple(
-    (-int(first.min()), int(first.max()) + len(index) - 1)
-    for index, first in ((rows, top), (cols, left))
+  products = math.prod(
+    sum(len(sums) for _, sums in axis) for axis in (rows, cols)
   )
-  geometry = Geometry(small, (len(rows), len(cols)), 1, pads)
-  products = math.prod(geometry.kernel) * math.prod(geometry.output)
-  saved = 1 - products / (math.prod(sides) * math.prod(small))
-  if size != (small[0] * factor, small[1] * factor) or saved < SAVED:
+  saved = 1 - products / (math.prod(sides) * math.prod(factors))
+  if not is_whole or saved < SAVED:
     x = jnp.repeat(jnp.repeat(x, factors[0], axis=1), factors[1], axis=2)
     return conv(x[:, : size[0], : size[1]], w)
-  rows, cols = rows.astype(w.dtype), cols.astype(w.dtype)
-  kernel = jnp.einsum('ari,bcj,ijxy->abxrcy', rows, cols, w)
-  found = _forward(x, kernel.reshape(*kernel.shape[:3], -1), geometry)
-  return _side_by_side(found, _phases(found, factor, top, left, small))
+
+  def phase(row, col):
+    pads = tuple((-first, first + len(sums) - 1) for first, sums in (row, col))
+    kernel = jnp.einsum('ai,bj,ijxy->abxy', row[1], col[1], w)
+    geometry = Geometry(small, kernel.shape[:2], 1, pads)
+    return _forward(x, kernel, geometry)
+
+  return _side_by_side([[phase(row, col) for col in cols] for row in rows])
 
 
 def _meeting(kernel: int, before: int, factor: int):
@@ -143,14 +145,16 @@ def _meeting(kernel: int, before: int, factor: int):
   factor * q + r + i - before, which is one of pixel q + o, rounded down.
 
   Returns:
-    [entries, factor, kernel], 1 where that is pixel `first` + entry; and the
-    offset of the first, [factor].
+    For each phase r the least o, and [pixels, kernel] with ones where an entry
+    meets a pixel.
   """
-  offset = (np.arange(factor)[:, None] + np.arange(kernel) - before) // factor
-  first = offset[:, 0]
-  entries = int((offset[:, -1] - first).max()) + 1
-  place = first[:, None] + np.arange(entries)[:, None, None]
-  return (offset == place).astype(np.float32), first
+  found = []
+  for phase in range(factor):
+    offset = (phase + np.arange(kernel) - before) // factor
+    pixels = np.arange(offset[0], offset[-1] + 1)
+    sums = (offset == pixels[:, None]).astype(np.float32)
+    found.append((int(offset[0]), sums))
+  return found
 
 
 def _turned(w):
@@ -174,7 +178,7 @@ def _forward(x, w, geometry: Geometry):
   plain = functools.partial(_plain, geometry=geometry)
   if inner == 1 or _is_covering(geometry):
     patches = functools.partial(_of_patches, geometry=geometry)
-  elif outer == 1 and geometry.stride == 1:
+  elif geometry.stride == 1 and outer <= FEW < inner:
     patches = lambda x, w: _to_patches(x, _turned(w), geometry.mirrored)
   else:
     return plain(x, w)
@@ -186,7 +190,8 @@ def _transposed(y, w, geometry: Geometry):
   """T: [B, H', W', O] and [h, w, I, O] to [B, H, W, I]."""
   *_, inner, outer = w.shape
   plain = functools.partial(_plain_transposed, geometry=geometry)
-  if inner == 1 or _is_covering(geometry):
+  is_narrow = geometry.stride == 1 and inner <= FEW < outer
+  if inner == 1 or is_narrow or _is_covering(geometry):
     ours = functools.partial(_to_patches, geometry=geometry)
   elif outer == 1 and geometry.stride == 1:
     ours = lambda y, w: _of_patches(y, _turned(w), geometry.mirrored)
@@ -201,7 +206,7 @@ def _kernel(x, y, geometry: Geometry):
   return lax.platform_dependent(
     x,
     y,
-    cpu=functools.partial(_as_products, geometry=geometry),
+    cpu=functools.partial(_as_convolution, geometry=geometry),
     default=functools.partial(_plain_kernel, geometry=geometry),
   )
 
@@ -255,139 +260,47 @@ def _plain_kernel(x, y, geometry):
   return jax.linear_transpose(lambda w: _plain(x, w, geometry), like)(y)[0]
 
 
-def _touching(kernel: int, before: int, stride: int):
-  """Entries of a kernel by the phase of the pixels that they touch.
-
-  Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
-  i - before = s * (q - o) + r: entry i has phase r and offset o - q.
-
-  Returns:
-    index [entries, stride]: which entry of the kernel is which entry of each
-    phase's own, `kernel` for none; and the offset of the first, [stride].
-  """
-  place = np.arange(kernel) - before
-  phase, offset = place % stride, -(place // stride)
-  # A phase without entries (a stride beyond the kernel) starts anywhere.
-  found = [
-    offset[phase == r] if r in phase else offset[:1] for r in range(stride)
-  ]
-  entries = max(int(np.ptp(each)) + 1 for each in found)
-  # As close together as they fit, so that less is computed in vain.
-  start = max(int(each.max()) for each in found) - entries + 1
-  first = np.array([min(start, int(each.min())) for each in found])
-  index = np.full((entries, stride), kernel)
-  index[offset - first[phase], phase] = np.arange(kernel)
-  return index, first
-
-
-class Phases(NamedTuple):
-  """Places of a larger image that lie alike to those of a smaller one.
-
-  Attributes:
-    size: (height, width) of the smaller one.
-    factor: phases in each direction.
-    top: where the rows of each phase start, [factor], the first at 0.
-    left: and the columns.
-    blocks: (rows, columns) of each phase.
-  """
-
-  size: tuple[int, int]
-  factor: int
-  top: tuple[int, ...]
-  left: tuple[int, ...]
-  blocks: tuple[int, int]
-
-
-def _phases(x, factor: int, top, left, blocks) -> Phases:
-  """Of x [B, h, w, ...]; top and left, arrays, may start anywhere."""
-  top, left = (tuple((start - start.min()).tolist()) for start in (top, left))
-  return Phases(x.shape[1:3], factor, top, left, blocks)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _side_by_side(x, phases: Phases):
-  """Phases as channels [B, h, w, factor^2 * C] to pixels [B, H, W, C].
-
-  With an adjoint of its own, as that of slices is a sum of padded images.
-  """
-  s, (rows, cols) = phases.factor, phases.blocks
-  x = x.reshape(*x.shape[:3], s, s, -1)
-  x = jnp.stack(
-    [
-      jnp.stack(
-        [
-          x[:, a : a + rows, b : b + cols, r, c]
-          for c, b in enumerate(phases.left)
-        ],
-        axis=3,
-      )
-      for r, a in enumerate(phases.top)
-    ],
-    axis=2,
-  )
-  return x.reshape(x.shape[0], rows * s, cols * s, -1)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _apart(y, phases: Phases):
-  """The adjoint: pixels [B, H, W, C] to phases [B, h, w, factor^2 * C]."""
-  s, (rows, cols) = phases.factor, phases.blocks
-  y = y.reshape(y.shape[0], rows, s, cols, s, -1)
-  height, width = phases.size
-  parts = [
-    jnp.pad(
-      y[:, :, r, :, c],
-      ((0, 0), (a, height - rows - a), (b, width - cols - b), (0, 0)),
-    )
-    for r, a in enumerate(phases.top)
-    for c, b in enumerate(phases.left)
-  ]
-  return jnp.concatenate(parts, axis=-1)
-
-
-_side_by_side.defvjp(
-  lambda x, phases: (_side_by_side(x, phases), None),
-  lambda phases, unused, y: (_apart(y, phases),),
-)
-_apart.defvjp(
-  lambda y, phases: (_apart(y, phases), None),
-  lambda phases, unused, x: (_side_by_side(x, phases),),
-)
+def _side_by_side(phases):
+  """[rows][columns] of images [B, h, w, C] to [B, h * rows, w * columns, C]."""
+  x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
+  batch, height, rows, width, cols, channels = x.shape
+  return x.reshape(batch, height * rows, width * cols, channels)
 
 
 def _as_pixels(y, w, geometry):
-  """T as a plain convolution of y whose channels are then put side by side.
+  """T as plain convolutions of y, one for each of the stride x stride phases.
 
-  Each of the stride x stride phases has a kernel of its own, and its own place
-  where it starts.
+  Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
+  i - before = s * (q - o) + r: the pixels of phase r have every s-th entry for
+  a kernel of their own, turned around.
   """
   s = geometry.stride
-  inner = w.shape[2]
-  (rows, top), (cols, left) = (
-    _touching(k, before, s)
-    for k, (before, _) in zip(geometry.kernel, geometry.pads, strict=True)
-  )
-  w = jnp.pad(w, ((0, 1), (0, 1), (0, 0), (0, 0)))  # Past the last is zero.
-  kernel = w[rows[:, None, :, None], cols[None, :, None, :]]
-  # [entries, entries, stride, stride, inner, outer], outer comes in.
-  kernel = kernel.transpose(0, 1, 5, 2, 3, 4)
-  kernel = kernel.reshape(*kernel.shape[:3], s * s * inner)
-  blocks = tuple(-(-n // s) for n in geometry.size)
-  pads = tuple(
-    (-int(first.min()), int(first.max()) + count + len(index) - 1 - n)
-    for index, first, count, n in zip(
-      (rows, cols), (top, left), blocks, y.shape[1:3], strict=True
+  blocks = [-(-n // s) for n in geometry.size]
+
+  def taken(axis, phase):
+    """Which entries, and pads around y, along an axis."""
+    before, _ = geometry.pads[axis]
+    first = (before + phase) % s
+    entries = range(first, geometry.kernel[axis], s)[::-1]
+    offset = (before + phase - first) // s - len(entries) + 1
+    after = offset + blocks[axis] + len(entries) - 1 - y.shape[axis + 1]
+    return slice(first, None, s), (-offset, after)
+
+  def phase(r, c):
+    (rows, above), (cols, beside) = taken(0, r), taken(1, c)
+    kernel = _turned(w[rows, cols])
+    if not kernel.size:  # The stride is beyond the kernel.
+      return jnp.zeros((len(y), *blocks, w.shape[2]), y.dtype)
+    return lax.conv_general_dilated(
+      y, kernel, (1, 1), (above, beside), dimension_numbers=DIMENSIONS
     )
-  )
-  x = lax.conv_general_dilated(
-    y, kernel, (1, 1), pads, dimension_numbers=DIMENSIONS
-  )
-  x = _side_by_side(x, _phases(x, s, top, left, blocks))
+
+  x = _side_by_side([[phase(r, c) for c in range(s)] for r in range(s)])
   return x[:, : geometry.size[0], : geometry.size[1]]
 
 
-def _shifted(x, geometry):
-  """Images as entry (i, j) of the kernel meets them, [B * H' * W', I]."""
+def _patches(x, geometry):
+  """[B, H, W, I] to what every place of y sees, [B * H' * W', h * w * I]."""
   s, inner = geometry.stride, x.shape[-1]
   rows, cols = geometry.output
   # Padded (or cut) to whole blocks of s x s pixels, so that slices are dense.
@@ -405,14 +318,8 @@ def _shifted(x, geometry):
     found = x[:, a : a + rows, i % s, b : b + cols, j % s]
     return found.reshape(-1, inner)
 
-  return part
-
-
-def _patches(x, geometry):
-  """[B, H, W, I] to what every place of y sees, [B * H' * W', h * w * I]."""
-  part = _shifted(x, geometry)
-  entries = np.ndindex(geometry.kernel)
-  return jnp.concatenate([part(i, j) for i, j in entries], axis=-1)
+  parts = [part(i, j) for i, j in np.ndindex(geometry.kernel)]
+  return jnp.concatenate(parts, axis=-1)
 
 
 def _of_patches(x, w, geometry):
@@ -428,29 +335,34 @@ def _to_patches(y, w, geometry):
   return spread(y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T)[0]
 
 
-def _as_products(x, y, geometry):
-  """W as products of shifted images with y, summed over batch and places.
+def _as_convolution(x, y, geometry):
+  """W as a plain convolution of x by y, whose batch is summed as channels.
 
-  As many entries of w are joined as it takes for a product that is not narrow.
-  Of a stride of 1 the images with fewer channels are those that are shifted.
+  Where the stride is 1 they can change roles. The larger image is the one that
+  is convolved, see `_is_covering`; of equal ones that with fewer channels, as
+  those of the other come out and had better be many.
   """
-  height, width = geometry.kernel
-  inner, outer = x.shape[-1], y.shape[-1]
-  if geometry.stride == 1 and outer < inner:
-    return _turned(_as_products(y, x, geometry.mirrored))
-  y = y.reshape(-1, outer)
+  x_size, y_size = math.prod(geometry.size), math.prod(geometry.output)
+  if geometry.stride == 1 and (y_size, x.shape[-1]) > (x_size, y.shape[-1]):
+    return _turned(_convolved(y, x, geometry.mirrored))
+  return _convolved(x, y, geometry)
 
-  def product(part):
-    return lax.dot_general(part, y, (((0,), (0,)), ((), ())))
 
-  part = _shifted(x, geometry)
-  if inner * width < NARROW:
-    found = [product(_patches(x, geometry))]
-  elif inner < NARROW:
-    found = [
-      product(jnp.concatenate([part(i, j) for j in range(width)], axis=-1))
-      for i in range(height)
-    ]
-  else:
-    found = [product(part(i, j)) for i, j in np.ndindex(height, width)]
-  return jnp.stack(found).reshape(height, width, inner, outer)
+def _convolved(x, y, geometry):
+  """W, with x as images and y as a kernel that is dilated by the stride."""
+  reach = [(places - 1) * geometry.stride for places in geometry.output]
+  pads = [
+    (before, k + more - n - before)
+    for n, k, (before, _), more in zip(
+      geometry.size, geometry.kernel, geometry.pads, reach, strict=True
+    )
+  ]
+  w = lax.conv_general_dilated(
+    x.transpose(3, 1, 2, 0),
+    y.transpose(1, 2, 0, 3),
+    (1, 1),
+    pads,
+    rhs_dilation=(geometry.stride,) * 2,
+    dimension_numbers=DIMENSIONS,
+  )
+  return w.transpose(1, 2, 0, 3)

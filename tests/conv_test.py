@@ -60,8 +60,9 @@ def data(key, size, kernel, inner, outer):
 @pytest.mark.parametrize(
   ('size', 'kernel', 'stride', 'inner', 'outer'),
   [(*case, *widths) for case in CASES for widths in ((1, 4), (3, 4), (3, 1))]
-  + [((7, 6), 5, 2, inner, 4) for inner in (conv.NARROW // 2, conv.NARROW)]
-  + [((6, 5), 4, 1, conv.NARROW + 1, outer) for outer in (3, conv.NARROW)],
+  # Which image is convolved depends on channels, and few are made by a product.
+  + [((6, 5), 4, 1, conv.FEW + 1, outer) for outer in (conv.FEW, conv.FEW + 2)]
+  + [((6, 5), 4, 1, conv.FEW, conv.FEW + 1), ((6, 5), 4, 1, 7, 6)],
 )
 def test_convolution(size, kernel, stride, inner, outer, key):
   x, w = data(key, size, kernel, inner, outer)
@@ -94,10 +95,12 @@ def test_transposed_convolution_to_a_size(size, key):
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 
-def test_without_padding(key):
-  x, w = data(key, (9, 8), 4, 3, 2)
-  found = derivatives(lambda x, w: conv.conv(x, w, 2, 'VALID'), x, w)
-  expected = derivatives(lambda x, w: plain(x, w, 2, 'VALID'), x, w)
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('channels', [(3, 2), (2, 9), (9, 6)])
+def test_without_padding(stride, channels, key):
+  x, w = data(key, (9, 8), 4, *channels)
+  found = derivatives(lambda x, w: conv.conv(x, w, stride, 'VALID'), x, w)
+  expected = derivatives(lambda x, w: plain(x, w, stride, 'VALID'), x, w)
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 
