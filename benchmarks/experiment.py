@@ -15,6 +15,7 @@ import numpy as np
 from jaxgan import config as config_lib
 from jaxgan import (
   data,
+  errors,
   evaluate,
   parallel,
   steps,
@@ -32,11 +33,19 @@ CONFIGS = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 
 
 def load(name: str, variant: str = ''):
-  """The config of `configs/NAME.py`."""
+  """The config of `configs/NAME.py`; a name may be NAME:VARIANT.
+
+  Raises:
+    UserError: if there is no such file or variant.
+  """
+  name, _, named = name.partition(':')
+  if not (CONFIGS / f'{name}.py').is_file():
+    known = sorted(path.stem for path in CONFIGS.glob('*.py'))
+    raise errors.unknown('config', name, known)
   spec = importlib.util.spec_from_file_location(name, CONFIGS / f'{name}.py')
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  return module.get_config(variant)
+  return module.get_config(variant or named)
 
 
 def changed(config, fields):

@@ -91,8 +91,7 @@ def main(argv) -> None:
   print(f'| {" | ".join(head)} |')
   print('| --- ' * len(head) + '|')
   for name in _CONFIGS.value:
-    file, _, variant = name.partition(':')
-    batch_size = experiment.load(file, variant).batch_size
+    batch_size = experiment.load(name).batch_size
     for kind, weak in (('strong', False), ('weak', True)):
       for processes in map(int, _PROCESSES.value):
         size = batch_size * (processes if weak else 1)

@@ -55,10 +55,9 @@ PEER = pathlib.Path(__file__).parent / 'peers' / 'torch_quality.py'
 
 def load(name: str):
   """The config NAME or NAME:VARIANT, on the data of the flags."""
-  file, _, variant = name.partition(':')
-  if file not in CONFIGS:
+  if name.partition(':')[0] not in CONFIGS:
     raise errors.unknown('--configs', name, CONFIGS)
-  config = experiment.load(file, variant)
+  config = experiment.load(name)
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
   config.data.source = data.resolve(config.data)
   return config

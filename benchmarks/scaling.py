@@ -91,11 +91,8 @@ def main(argv) -> None:
   del argv
   # A program of an earlier run would be compiled in no time.
   jax.config.update('jax_enable_compilation_cache', False)
-  name, _, variant = _CONFIG.value.partition(':')
   try:
-    if not (experiment.CONFIGS / f'{name}.py').exists():
-      raise errors.UserError(f'--config={name!r} is no file of configs/')
-    config = experiment.load(name, variant)
+    config = experiment.load(_CONFIG.value)
     config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
     compare(config)
   except errors.UserError as error:

@@ -52,11 +52,11 @@ class Trainer:
 
   def run(self, rounds: int) -> float:
     """Seconds of so many rounds; those of the first call compile, too."""
-    built = self.built
-    call = built.call(self.granularity)
+    built, size = self.built, self.granularity
+    call = built.call(size)
     began = time.perf_counter()
-    for _ in range(-(-rounds // self.granularity)):
-      built.state, _ = call(built.state, built.data, built.seed)
+    for _ in range(-(-rounds // size)):
+      built.state, _ = call(built.state, built.feed(size), built.seed)
     jax.block_until_ready(built.state)
     return time.perf_counter() - began
 

@@ -32,9 +32,11 @@ def locked(workdir: pathlib.Path):
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
       file.seek(0)
+      number = file.read().strip()  # Not yet written if it has just begun.
+      by = f'process {number}' if number else 'another process'
       raise errors.UserError(
-        f'workdir {str(workdir)!r} is in use by process '
-        f'{file.read().strip()}; choose another with --workdir'
+        f'workdir {str(workdir)!r} is in use by {by}; choose another with '
+        '--workdir'
       ) from None
     file.truncate(0)
     file.write(str(os.getpid()))

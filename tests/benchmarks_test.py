@@ -402,6 +402,24 @@ def test_costs_of_a_round_are_beside_the_base():
     assert float(milliseconds.split()[0]) > 0
 
 
+@pytest.mark.slow
+def test_streamed_data_are_beside_those_on_the_device():
+  done = run(
+    'streaming', '--configs=gan_mnist,lsgan_mnist', '--turns=1', '--seconds=0.1'
+  )
+  assert done.returncode == 0, done.stderr
+  rows = table(done.stdout)
+  for name in ('gan_mnist', 'lsgan_mnist'):
+    data, resident, streamed, images, ratio = rows[name]
+    assert data == '5,000 of embedded, (28, 28, 1)'
+    resident, streamed, ratio = (
+      float(cell.split()[0]) for cell in (resident, streamed, ratio)
+    )
+    assert ratio == pytest.approx(streamed / resident, rel=0.02)
+    images = float(images.replace(',', ''))
+    assert images == pytest.approx(streamed * 64, rel=0.02)
+
+
 def test_centroids_are_means_of_what_is_nearest():
   rng = np.random.default_rng(0)
   centres = np.array([20, 120, 220]).reshape(3, 1, 1, 1)

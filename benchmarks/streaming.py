@@ -1,0 +1,107 @@
+r"""Rounds per second with streamed data, beside data on the device.
+
+  python -m benchmarks.streaming --source=tfds --data_dir=PATH
+  python -m benchmarks.streaming --source=folder --path=FOLDER
+
+Large sets are read from disk in every epoch, example by example, by threads
+that are ahead of training (`jaxgan/data/stream.py`); sets of less than
+`data.resident_bytes` lie on the device. Both sides train the same rounds on the
+same examples, by the training loop's own calls without its files, in turns.
+Streaming should have 95 % of the rounds or more.
+
+Printed: a Markdown table of medians and ranges; ratios are taken turn by turn.
+"""
+
+import os
+import statistics
+import sys
+
+import jax
+from absl import app, flags
+
+from benchmarks import experiment, timing
+from jaxgan import config as config_lib
+from jaxgan import errors
+from jaxgan.data import stream
+
+_CONFIGS = flags.DEFINE_list(
+  'configs', ['dcgan_mnist:tutorial'], 'NAME or NAME:VARIANT of configs/.'
+)
+_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each side.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
+_SOURCE = flags.DEFINE_string('source', 'embedded', 'As config.data.source.')
+_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_PATH = flags.DEFINE_string('path', '', 'As config.data.path.')
+_CHANNELS = flags.DEFINE_integer('channels', 0, 'As config.data.channels.')
+
+HEAD = (
+  *('config', 'data', 'on the device, rounds/s', 'streamed'),
+  *('images/s', 'streamed over on the device'),
+)
+ENDLESS = 10**9  # rounds: a stream ends with its run
+
+
+class Streamed(timing.Trainer):
+  """Timed without what was read ahead while the other side had its turn."""
+
+  def run(self, rounds: int) -> float:
+    super().run(stream.ROUNDS_AHEAD)
+    return super().run(rounds)
+
+
+def compare(configs) -> None:
+  """Prints the table."""
+  device = jax.devices()[0].device_kind
+  print(
+    f'{_TURNS.value} turns of {_SECONDS.value:g} s, {device}, '
+    f'{os.cpu_count()} cores, jax {jax.__version__}\n'
+  )
+  print(f'| {" | ".join(HEAD)} |')
+  print('| --- ' * len(HEAD) + '|')
+  for name, config in configs.items():
+    config.num_steps = ENDLESS
+    resident, streamed = (
+      kind(experiment.changed(config, {'data.resident_bytes': size}))
+      for kind, size in ((timing.Trainer, sys.maxsize), (Streamed, 0))
+    )
+    rates = timing.take_turns(
+      {'resident': resident, 'streamed': streamed},
+      _TURNS.value,
+      _SECONDS.value,
+    )
+    ratios = timing.ratios(rates['streamed'], rates['resident'])
+    dataset = streamed.built.dataset
+    images = config.batch_size * streamed.built.algorithm.draws(
+      streamed.built.method
+    )
+    cells = [
+      name,
+      f'{dataset.size:,} of {config.data.source}, {dataset.spec.shape}',
+      timing.spread(rates['resident'], '.3g'),
+      timing.spread(rates['streamed'], '.3g'),
+      f'{statistics.median(rates["streamed"]) * images:,.0f}',
+      timing.spread(ratios, '.3f'),
+    ]
+    print(f'| {" | ".join(cells)} |', flush=True)
+
+
+def main(argv) -> None:
+  del argv
+  data = {
+    'data.source': _SOURCE.value,
+    'data.data_dir': _DATA_DIR.value,
+    'data.path': _PATH.value,
+    'data.channels': _CHANNELS.value,
+  }
+  try:
+    configs = {}
+    for name in _CONFIGS.value:
+      configs[name] = experiment.changed(experiment.load(name), data)
+      config_lib.validate(configs[name])
+    compare(configs)
+  except errors.UserError as error:
+    sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+  app.run(main)
