@@ -5,11 +5,11 @@ r"""Wasserstein GAN on MNIST (Arjovsky et al. 2017, arxiv.org/abs/1701.07875).
 The default clips weights; variants: `gp`, with a gradient penalty instead
 (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), and `tutorial`.
 
-Either trained on the embedded digits for all of its 3,000 rounds on two CPU
-cores that had other work now and then. The default, 5.0 minutes (15 rounds/s
-when alone): strokes of the right thickness, half of which make digits, many of
-them broken. `gp`, 5.6 minutes (11 rounds/s): whole digits, one in six of which
-is none. `tutorial` has not been run to its end.
+The default trained on the embedded digits in 2.6 minutes on one of two CPU
+cores, the other busy: strokes of the right thickness, about three quarters of
+which make digits. `gp` took 5.6 minutes on two cores that had other work now
+and then (3,000 rounds, 11 a second): whole digits, one in six of which is none.
+`tutorial` has not been run to its end.
 """
 
 from jaxgan import config as config_lib
