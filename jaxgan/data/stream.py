@@ -4,6 +4,7 @@ Grain reads ahead in threads; which examples are read is `sampling`'s pure
 function of (seed, step), so nothing of an iterator is ever saved.
 """
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,12 +12,18 @@ import numpy as np
 from jaxgan.data import sampling
 from jaxgan.data.dataset import Dataset
 
-THREADS = 8
+# Decoders run beside each other and the Python around them does not: of small
+# images one thread reads more than two, and training needs the cores.
+THREADS = min(max((os.cpu_count() or 1) // 2, 1), 8)
 ROUNDS_AHEAD = 16
 
 
 class _Rounds:
-  """Random access to the examples of round after round, one at a time."""
+  """Random access to the examples of round after round.
+
+  An element is a whole round, as handing over examples one at a time costs more
+  than reading small ones.
+  """
 
   def __init__(
     self,
@@ -37,22 +44,22 @@ class _Rounds:
     self._draws = draws
     self._start = start
     self._rounds = rounds
-    self._drawn = (-1, None)
 
   def __len__(self):
-    return self._rounds * self._draws * len(self._places)
+    return self._rounds
 
   def __getitem__(self, place):
-    draw, row = divmod(int(place), len(self._places))
-    draw += self._start * self._draws
-    drawn, rows = self._drawn
-    if drawn != draw:
-      size = self._dataset.size
+    first = (self._start + int(place)) * self._draws
+    examples = []
+    for draw in range(first, first + self._draws):
       rows = sampling.host_examples(
-        self._seed, draw, self._batch_size, size, self._shuffle
-      )[self._places]
-      self._drawn = (draw, rows)  # one assignment: threads see old or new
-    return self._dataset.read(int(rows[row]))
+        self._seed, draw, self._batch_size, self._dataset.size, self._shuffle
+      )
+      examples += [self._dataset.read(int(row)) for row in rows[self._places]]
+    return {
+      name: np.stack([example[name] for example in examples])
+      for name in examples[0]
+    }
 
 
 def rounds(
@@ -87,14 +94,7 @@ def rounds(
   source = _Rounds(
     dataset, seed, batch_size, draws, start, stop - start, shuffle, places
   )
-  pipeline = (
-    grain.MapDataset.source(source)
-    .to_iter_dataset(
-      grain.ReadOptions(
-        num_threads=THREADS,
-        prefetch_buffer_size=ROUNDS_AHEAD * draws * len(places),
-      )
-    )
-    .batch(draws * len(places))
+  options = grain.ReadOptions(
+    num_threads=THREADS, prefetch_buffer_size=ROUNDS_AHEAD
   )
-  return iter(pipeline)
+  return iter(grain.MapDataset.source(source).to_iter_dataset(options))
