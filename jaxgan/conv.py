@@ -131,7 +131,8 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
 
   def phase(row, col):
     pads = tuple((-first, first + len(sums) - 1) for first, sums in (row, col))
-    kernel = jnp.einsum('ai,bj,ijxy->abxy', row[1], col[1], w)
+    down, across = (sums.astype(w.dtype) for _, sums in (row, col))
+    kernel = jnp.einsum('ai,bj,ijxy->abxy', down, across, w)
     geometry = Geometry(small, kernel.shape[:2], 1, pads)
     return _forward(x, kernel, geometry)
 
