@@ -411,7 +411,7 @@ def test_streamed_data_are_beside_those_on_the_device():
   rows = table(done.stdout)
   for name in ('gan_mnist', 'lsgan_mnist'):
     data, resident, streamed, images, ratio = rows[name]
-    assert data == '5,000 of embedded, (28, 28, 1)'
+    assert data == '4,500 of embedded, (28, 28, 1)'
     resident, streamed, ratio = (
       float(cell.split()[0]) for cell in (resident, streamed, ratio)
     )
