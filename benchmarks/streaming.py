@@ -32,7 +32,6 @@ _SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
 _SOURCE = flags.DEFINE_string('source', 'embedded', 'As config.data.source.')
 _DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
 _PATH = flags.DEFINE_string('path', '', 'As config.data.path.')
-_CHANNELS = flags.DEFINE_integer('channels', 0, 'As config.data.channels.')
 
 HEAD = (
   *('config', 'data', 'on the device, rounds/s', 'streamed'),
@@ -91,7 +90,6 @@ def main(argv) -> None:
     'data.source': _SOURCE.value,
     'data.data_dir': _DATA_DIR.value,
     'data.path': _PATH.value,
-    'data.channels': _CHANNELS.value,
   }
   try:
     configs = {}
