@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from jaxgan import threefry
+
 UNIT_SPHERE_EPSILON = 1e-12
 
 
@@ -27,6 +29,8 @@ def indices(count: int, axis_name: str | None = None) -> jax.Array:
 
 def _rows(sampler):
   def draw(key, count, shape=(), axis_name=None):
+    key = threefry.written_out(key)
+
     def row(index):
       return sampler(jax.random.fold_in(key, index), shape)
 

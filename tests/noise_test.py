@@ -1,0 +1,69 @@
+"""Noise is JAX' own, whatever computes it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import noise, threefry
+
+SHAPES = ((), (7,), (3, 5, 2), (0,))
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize(
+  'draw', [jax.random.bits, jax.random.uniform, jax.random.normal]
+)
+def test_written_out_draws_what_jax_draws(draw, shape):
+  key = jax.random.key(2**31 + 5)
+  drawn = draw(threefry.written_out(key), shape)
+  np.testing.assert_array_equal(drawn, draw(key, shape))
+
+
+@pytest.mark.parametrize('data', [0, 1, 2**31, 2**32 - 1, -1])
+def test_written_out_folds_and_splits_as_jax(data):
+  key = jax.random.key(7)
+  other = threefry.written_out(key)
+  data = jnp.asarray(data % 2**32, jnp.uint32)
+  for change in (lambda k: jax.random.fold_in(k, data), jax.random.split):
+    np.testing.assert_array_equal(
+      jax.random.key_data(change(other)), jax.random.key_data(change(key))
+    )
+
+
+def test_halves_and_doubles_are_those_of_jax():
+  key = jax.random.key(1)
+  for dtype in (jnp.uint8, jnp.uint16):
+    np.testing.assert_array_equal(
+      jax.random.bits(threefry.written_out(key), (9,), dtype),
+      jax.random.bits(key, (9,), dtype),
+    )
+
+
+def test_known_answers_of_the_cipher():
+  """Of the authors' test vectors, Random123's kat_vectors."""
+  ones = jnp.uint32(2**32 - 1)
+  for key, words, answer in (
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((ones, ones), (ones, ones), (0x1CB996FC, 0xBB002BE7)),
+  ):
+    key, words = jnp.uint32(key), jnp.uint32(words)
+    found = threefry.encrypt(key, words)
+    np.testing.assert_array_equal(found, np.uint32(answer))
+
+
+def test_other_generators_stay_themselves():
+  key = jax.random.key(0, impl='rbg')
+  assert threefry.written_out(key) is key
+  assert noise.normal(key, 3, (2,)).shape == (3, 2)
+
+
+@pytest.mark.parametrize('name', ['normal', 'uniform'])
+def test_rows_are_draws_of_a_key_of_their_own(name):
+  key = jax.random.key(3)
+  rows = jax.jit(getattr(noise, name), static_argnums=(1, 2))(key, 4, (5, 6))
+  alone = [
+    getattr(jax.random, name)(jax.random.fold_in(key, row), (5, 6))
+    for row in range(4)
+  ]
+  np.testing.assert_allclose(rows, jnp.stack(alone), rtol=1e-6)
