@@ -51,7 +51,7 @@ def use_compilation_cache() -> None:
     _logger.warning('no compilation cache: %s', error)
     return
   jax.config.update('jax_compilation_cache_dir', str(folder))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def use_float32() -> None:

@@ -147,14 +147,15 @@ def update(
   updates, opt_state = optimizer.update(
     grads, network.opt_state, network.params
   )
-  # The norms are of arrays that exist: XLA:CPU would compute the squares again
-  # out of whatever made them.
-  grads, updates = jax.lax.optimization_barrier((grads, updates))
   params = optax.apply_updates(network.params, updates)
+  # The norms are of arrays that exist: XLA:CPU would compute the squares again
+  # out of whatever made them. Updates by themselves do not, and need not.
+  grads = jax.lax.optimization_barrier(grads)
+  change = jax.tree.map(jnp.subtract, params, network.params)
   norms = {
     'grad_norm': global_norm(grads),
     'param_norm': global_norm(params),
-    'update_norm': global_norm(updates),
+    'update_norm': global_norm(change),
   }
   return Network(params, stats, opt_state), norms
 

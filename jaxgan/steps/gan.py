@@ -11,6 +11,7 @@ https://arxiv.org/abs/1406.2661, algorithm 1).
 """
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -181,12 +182,14 @@ def train_step(method: GAN, state: TrainState, batch, key):
   key = jax.random.fold_in(key, state.step)
   generator_key, *keys = jax.random.split(key, method.discriminator_steps + 1)
   parts = jax.tree.map(lambda x: jnp.split(x, draws(method)), batch)
+  # Traced once for all K.
+  update = jax.jit(functools.partial(discriminator_step, method))
   found = []
   for place, part_key in enumerate(keys):
     place = min(place, draws(method) - 1)
     part = {name: split[place] for name, split in parts.items()}
     z = _latents(method, part_key, len(part['image']))
-    state, metrics = discriminator_step(method, state, part, z, part_key)
+    state, metrics = update(state, part, z, part_key)
     found.append(metrics)
   metrics = jax.tree.map(lambda *values: sum(values) / len(values), *found)
   if not method.latent_reuse:
