@@ -108,7 +108,7 @@ def _batch(run, step: int, seed: int) -> dict[str, np.ndarray]:
     )
     for draw in range(draws)
   ]
-  read = [run.dataset.read(int(row)) for row in np.concatenate(rows)]
+  read = run.dataset.read_many([int(row) for row in np.concatenate(rows)])
   return {
     name: np.stack([example[name] for example in read]).reshape(
       1, draws, size, *np.shape(read[0][name])

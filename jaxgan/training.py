@@ -40,7 +40,7 @@ def _spread(dataset, most: int) -> dict[str, np.ndarray]:
   places = np.arange(count) * dataset.size // count
   if dataset.columns is not None:
     return {k: v[places] for k, v in dataset.columns.items()}
-  rows = [dataset.read(int(place)) for place in places]
+  rows = dataset.read_many([int(place) for place in places])
   return {k: np.stack([row[k] for row in rows]) for k in rows[0]}
 
 

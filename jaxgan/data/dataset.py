@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxgan import errors
+
+TOGETHER = 256  # examples that are read at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +44,9 @@ class Dataset:
     split: 'train' or 'test'.
     spec: shapes and labels.
     size: number of examples.
-    read: place -> {'image': [*shape], 'label': int32}; 'label' only if there
-      are classes, 'source' [*source_shape] of pairs, see `pairs`. Images are
-      uint8, points float32.
+    read_many: places -> for each {'image': [*shape], 'label': int32}; 'label'
+      only if there are classes, 'source' [*source_shape] of pairs, see `pairs`.
+      Images are uint8, points float32.
     identity: what must be equal for the data to be the same.
     detail: where it lies and the like, for people.
     columns: all examples as arrays, where they are in memory already.
@@ -56,11 +58,16 @@ class Dataset:
   split: str
   spec: Spec
   size: int
-  read: Callable[[int], Mapping[str, Any]]
+  read_many: Callable[[Sequence[int]], Sequence[Mapping[str, Any]]]
   identity: Mapping[str, Any]
   detail: str = ''
   columns: Mapping[str, np.ndarray] | None = None
   labels: np.ndarray | None = None
+
+  def read(self, place: int) -> Mapping[str, Any]:
+    """One example; of many, `read_many` may be faster."""
+    (example,) = self.read_many([place])
+    return example
 
   @property
   def num_bytes(self) -> int:
@@ -77,10 +84,20 @@ class Dataset:
       name: np.empty((self.size, *np.shape(value)), np.asarray(value).dtype)
       for name, value in first.items()
     }
-    for place in range(self.size):
-      for name, value in self.read(place).items():
+    for place, example in enumerate(self.examples()):
+      for name, value in example.items():
         columns[name][place] = value
     return columns
+
+  def examples(self) -> Iterator[Mapping[str, Any]]:
+    """All of them, one after another."""
+    for first in range(0, self.size, TOGETHER):
+      yield from self.read_many(range(first, min(first + TOGETHER, self.size)))
+
+
+def one_by_one(read: Callable[[int], Mapping[str, Any]]):
+  """`read_many` of what reads one example."""
+  return lambda places: [read(place) for place in places]
 
 
 def subset(found: Dataset, rows: np.ndarray, **changed) -> Dataset:
@@ -90,7 +107,7 @@ def subset(found: Dataset, rows: np.ndarray, **changed) -> Dataset:
     columns = {name: column[rows] for name, column in columns.items()}
   changed = {
     'size': len(rows),
-    'read': lambda place: found.read(int(rows[place])),
+    'read_many': lambda places: found.read_many([int(rows[p]) for p in places]),
     'columns': columns,
     'labels': None if found.labels is None else found.labels[rows],
     'identity': {**found.identity, 'rows': digest(rows)},
@@ -128,7 +145,7 @@ def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
       raise errors.unknown('data.classes', name, known or ['none'])
   labels = found.labels
   if labels is None:
-    labels = [found.read(place)['label'] for place in range(found.size)]
+    labels = [example['label'] for example in found.examples()]
   renamed = np.full(len(known), -1, np.int32)
   renamed[[known.index(name) for name in names]] = np.arange(len(names))
   labels = renamed[np.asarray(labels)]
@@ -142,14 +159,17 @@ def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
     found.spec, num_classes=len(names), classes=tuple(names)
   )
   part = subset(found, rows, spec=spec, labels=labels[rows])
-  read, columns = part.read, part.columns
+  columns = part.columns
   if columns is not None:
     columns = {**columns, 'label': labels[rows]}
-  return dataclasses.replace(
-    part,
-    columns=columns,
-    read=lambda place: {**read(place), 'label': labels[rows[place]]},
-  )
+
+  def read_many(places):
+    return [
+      {**example, 'label': labels[rows[place]]}
+      for place, example in zip(places, part.read_many(places), strict=True)
+    ]
+
+  return dataclasses.replace(part, columns=columns, read_many=read_many)
 
 
 def with_labelled(found: Dataset, count: int, seed: int = 0) -> Dataset:
@@ -201,7 +221,7 @@ def with_labelled(found: Dataset, count: int, seed: int = 0) -> Dataset:
     }
   return dataclasses.replace(
     found,
-    read=read,
+    read_many=one_by_one(read),
     columns=columns,
     identity={**found.identity, 'labelled': digest(known)},
   )
@@ -229,7 +249,9 @@ def from_arrays(
     split=split,
     spec=Spec(image.shape[1:], len(classes), tuple(classes)),
     size=len(image),
-    read=lambda place: {k: v[place] for k, v in columns.items()},
+    read_many=one_by_one(
+      lambda place: {k: v[place] for k, v in columns.items()}
+    ),
     identity={'digest': digest(*columns.values())},
     detail=detail,
     columns=columns,

@@ -176,7 +176,7 @@ def load(settings, split: str) -> dataset.Dataset:
     split=split,
     spec=dataset.Spec((*size, channels), len(classes), tuple(classes)),
     size=len(good),
-    read=read,
+    read_many=dataset.one_by_one(read),
     identity={'listing': listing.hexdigest()},
     labels=labels,
     detail=f'{len(good):,} images of {root}'

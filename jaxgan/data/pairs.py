@@ -229,7 +229,10 @@ def _with_made(found: Dataset, make: Callable) -> Dataset:
     made = np.stack([make(image) for image in columns['image']])
     columns = {**columns, 'source': made}
   spec = dataclasses.replace(found.spec, source_shape=shape)
-  return dataclasses.replace(found, spec=spec, read=read, columns=columns)
+  read_many = dataset.one_by_one(read)
+  return dataclasses.replace(
+    found, spec=spec, read_many=read_many, columns=columns
+  )
 
 
 def _refuse_points(found: Dataset) -> None:
@@ -259,7 +262,7 @@ def _halves(found: Dataset, side: str) -> Dataset:
   return dataclasses.replace(
     found,
     spec=spec,
-    read=lambda place: split(found.read(place)),
+    read_many=dataset.one_by_one(lambda place: split(found.read(place))),
     columns=None if found.columns is None else split(found.columns),
   )
 
@@ -325,10 +328,12 @@ def _beside(image: Dataset, source: Dataset) -> Dataset:
   return dataclasses.replace(
     image,
     spec=dataclasses.replace(image.spec, source_shape=source.spec.shape),
-    read=lambda place: {
-      **image.read(place),
-      'source': source.read(place)['image'],
-    },
+    read_many=dataset.one_by_one(
+      lambda place: {
+        **image.read(place),
+        'source': source.read(place)['image'],
+      }
+    ),
     columns=columns,
     identity={**image.identity, 'partner': dict(source.identity)},
   )
@@ -353,7 +358,9 @@ def _without_labels(found: Dataset) -> Dataset:
   return dataclasses.replace(
     found,
     spec=dataset.Spec(found.spec.shape),
-    read=lambda place: {'image': found.read(place)['image']},
+    read_many=dataset.one_by_one(
+      lambda place: {'image': found.read(place)['image']}
+    ),
     columns=columns,
     labels=None,
   )

@@ -55,7 +55,8 @@ class _Rounds:
       rows = sampling.host_examples(
         self._seed, draw, self._batch_size, self._dataset.size, self._shuffle
       )
-      examples += [self._dataset.read(int(row)) for row in rows[self._places]]
+      places = [int(row) for row in rows[self._places]]
+      examples += self._dataset.read_many(places)
     return {
       name: np.stack([example[name] for example in examples])
       for name in examples[0]

@@ -6,6 +6,7 @@ KMNIST are also prepared without TensorFlow; any other set needs the extra
 'tfds'.
 """
 
+import contextlib
 import gzip
 import importlib.util
 import logging
@@ -115,19 +116,30 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   source = builder.as_data_source(split=split)
   shape = _shape(settings, features[key].shape)
 
-  def read(place):
+  def open_one(place):
     try:
-      example = source[place]
+      return source[place]
     except Exception as error:  # Damaged shards fail with anything.
       reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
       raise errors.DataError(
         f'{folder}: example {place} is damaged ({reason}); remove the folder '
         'and prepare the set again'
       ) from None
-    pixels = np.asarray(example[key])
-    found = {'image': images.conform(pixels, shape, settings.resize)}
-    if label:
-      found['label'] = np.int32(example['label'])
+
+  def read_many(places):
+    opened = None
+    if len(places) > 1:  # Of 64, one takes half the time.
+      with contextlib.suppress(Exception):  # One by one, to say which.
+        opened = source.__getitems__(places)
+    if opened is None:
+      opened = [open_one(place) for place in places]
+    found = []
+    for example in opened:
+      pixels = np.asarray(example[key])
+      image = {'image': images.conform(pixels, shape, settings.resize)}
+      found.append(image)
+      if label:
+        image['label'] = np.int32(example['label'])
     return found
 
   return dataset.Dataset(
@@ -140,7 +152,7 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
       tuple(label.names) if label else (),
     ),
     size=len(source),
-    read=read,
+    read_many=read_many,
     identity={
       'version': str(builder.info.version),
       'num_bytes': builder.info.splits[split].num_bytes,
