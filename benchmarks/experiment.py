@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib.util
 import json
+import math
 import pathlib
 import statistics
 import time
@@ -81,7 +82,7 @@ def train(
   """Trains on one device, without files.
 
   Args:
-    config: of the run; `num_steps` is rounded up to whole calls.
+    config: of the run.
     seed: of the run.
     dataset: to train on, if not what `config.data` describes.
     seconds: trained for so long instead, to the end of the call under way;
@@ -102,10 +103,11 @@ def train(
   state = parallel.jit_once(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
   )(jax.random.key(seed))
+  rounds = math.gcd(config.num_steps, config.steps_per_call)
   call = parallel.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),
-    rounds=config.steps_per_call,
+    rounds=rounds,
     draws=algorithm.draws(method),
     batch_size=config.batch_size,
     resident=True,
@@ -119,7 +121,7 @@ def train(
       state, metrics = call(state, arrays, place)
       jax.block_until_ready(metrics)  # Or calls pile up behind the clock.
   else:
-    for _ in range(-(-config.num_steps // config.steps_per_call)):
+    for _ in range(config.num_steps // rounds):
       state, _ = call(state, arrays, place)
   jax.block_until_ready(state)
   run = trained.Run(algorithm, method, state, dataset.spec, config)

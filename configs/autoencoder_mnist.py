@@ -70,7 +70,6 @@ def _convolve(config, down, up):
     widths=up,
     optimizer=config.decoder.optimizer,
   )
-  config.steps_per_call = 1
 
 
 VARIANTS = {

@@ -57,7 +57,6 @@ def _convolutional(config):
     widths=(32, 16),
     optimizer=config.decoder.optimizer,
   )
-  config.steps_per_call = 1
   config.num_steps = 800
   _anneal(config)
 

@@ -94,7 +94,9 @@ def defaults() -> ml_collections.ConfigDict:
 
   config.engine = 'auto'  # pmap on several devices, jit on one
   config.precision = 'f32'  # f32, tf32 or bf16: see jaxgan/models/__init__.py
-  config.steps_per_call = 1  # rounds per compiled call (a scan)
+  # Rounds per compiled call (a scan). Of the DCGAN tutorial 8.3 a second so on
+  # two cores, 7.2 one by one; 5 take 2 s where a round takes 0.4.
+  config.steps_per_call = 5
   config.profile_steps = ()  # as 100,110: a trace of the rounds between
   config.dry_run = False  # compile a round, print what it costs, run nothing
   return config

@@ -257,7 +257,6 @@ def classifier() -> ml_collections.ConfigDict:
   config.method = 'classifier'
   config.num_steps = 2_400
   config.batch_size = 64
-  config.steps_per_call = 5
   config.network = dict(
     name='classifier.ConvNet',
     widths=(16, 32),
