@@ -331,9 +331,36 @@ def _of_patches(x, w, geometry):
 
 def _to_patches(y, w, geometry):
   """T as one product, whose patches are then added where they overlap."""
-  like = jax.ShapeDtypeStruct((y.shape[0], *geometry.size, w.shape[2]), y.dtype)
-  spread = jax.linear_transpose(lambda x: _patches(x, geometry), like)
-  return spread(y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T)[0]
+  s, inner = geometry.stride, w.shape[2]
+  patches = y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T
+  patches = patches.reshape(len(y), *geometry.output, *geometry.kernel, inner)
+  blocks = [
+    -(-(before + n) // s)
+    for n, (before, _) in zip(geometry.size, geometry.pads, strict=True)
+  ]
+
+  def shifted(i, j):
+    """What entry (i, j) gives to the blocks of s x s pixels of its phase."""
+    config = [
+      (k // s, count - places - k // s, 0)
+      for k, count, places in zip((i, j), blocks, geometry.output, strict=True)
+    ]
+    zero = jnp.zeros((), y.dtype)
+    return lax.pad(
+      patches[:, :, :, i, j], zero, [(0, 0, 0), *config, (0, 0, 0)]
+    )
+
+  def phase(r, c):
+    height, width = geometry.kernel
+    none = jnp.zeros((len(y), *blocks, inner), y.dtype)
+    return sum(
+      (shifted(i, j) for i in range(r, height, s) for j in range(c, width, s)),
+      none,
+    )
+
+  x = _side_by_side([[phase(r, c) for c in range(s)] for r in range(s)])
+  (top, _), (left, _) = geometry.pads
+  return x[:, top : top + geometry.size[0], left : left + geometry.size[1]]
 
 
 def _as_convolution(x, y, geometry):
