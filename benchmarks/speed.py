@@ -14,10 +14,10 @@ Printed: a Markdown table. The ratio is taken turn by turn; jaxgan's own row has
 that to the fastest of the other sides. A side's share of the ceiling is the
 least time of a round, see `systems.bound`, over the time that it took; the
 program is jaxgan's. Bytes count where a cache keeps them too, hence more than
-100% of a copy. What compiles is in the first call, less a call after it, with an
-empty cache and from the cache; the first call is that from the start of the
-process to its end, which for jaxgan is that of `steps_per_call` rounds. Memory
-is the process' own on CPUs, the device's elsewhere, of the second start.
+100% of a copy. What compiles is in the first call, less a call after it, with
+an empty cache and from the cache; the first call itself is timed from the start
+of the process, and of jaxgan is `steps_per_call` rounds. Memory is the process'
+own on CPUs, the device's elsewhere, of the second start.
 """
 
 import dataclasses
