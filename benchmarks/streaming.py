@@ -3,8 +3,8 @@ r"""Rounds per second with streamed data, beside data on the device.
   python -m benchmarks.streaming --source=tfds --data_dir=PATH
   python -m benchmarks.streaming --source=folder --path=FOLDER
 
-Large sets are read from disk in every epoch, example by example, by threads
-that are ahead of training (`jaxgan/data/stream.py`); sets of less than
+Large sets are read from disk in every epoch, round by round, by threads that
+are ahead of training (`jaxgan/data/stream.py`); sets of less than
 `data.resident_bytes` lie on the device. Both sides train the same rounds on the
 same examples, by the training loop's own calls without its files, in turns.
 Streaming should have 95 % of the rounds or more.

@@ -356,7 +356,8 @@ def compile_rounds(engine: Engine, train_step: Callable, **fields) -> Callable:
 
   Returns:
     (state, data, seed) -> (state, metrics), where the state is donated, seed is
-    that of the run, and metrics are [rounds] each. Data are the arrays of the
+    that of the run, and metrics are [rounds] each. All calls take arguments of
+    the shapes of the first; others raise TypeError. Data are the arrays of the
     set [N, ...] on all devices, or what `Engine.split` made of the batches.
     Of a population, states are stacked, 'seed' is (seeds [members], values of
     swept fields [members] by name), and metrics are [rounds, members].
