@@ -27,6 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxgan import fourier
+
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 # Channels that a product with overlapping sums makes faster than a convolution:
 # 3 of 64 by kernels of 4 in 1.6 for 8.1 ms on two CPU cores, 16 in 21 for 8 ms.
@@ -98,6 +100,8 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
   """
   size = size or tuple(n * stride for n in x.shape[1:3])
   geometry = _geometry(size, w.shape[:2], stride, 'SAME')
+  if stride == 1:
+    return _forward(x, w, geometry.mirrored)
   return _transposed(x, _turned(w), geometry)
 
 
@@ -177,13 +181,15 @@ def _forward(x, w, geometry: Geometry):
   """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
   *_, inner, outer = w.shape
   plain = functools.partial(_plain, geometry=geometry)
-  if inner == 1 or _is_covering(geometry):
-    patches = functools.partial(_of_patches, geometry=geometry)
+  if fourier.is_worth(geometry, len(x), inner, outer):
+    ours = functools.partial(fourier.forward, geometry=geometry)
+  elif inner == 1 or _is_covering(geometry):
+    ours = functools.partial(_of_patches, geometry=geometry)
   elif geometry.stride == 1 and outer <= FEW < inner:
-    patches = lambda x, w: _to_patches(x, _turned(w), geometry.mirrored)
+    ours = lambda x, w: _to_patches(x, _turned(w), geometry.mirrored)
   else:
     return plain(x, w)
-  return lax.platform_dependent(x, w, cpu=patches, default=plain)
+  return lax.platform_dependent(x, w, cpu=ours, default=plain)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -192,7 +198,9 @@ def _transposed(y, w, geometry: Geometry):
   *_, inner, outer = w.shape
   plain = functools.partial(_plain_transposed, geometry=geometry)
   is_narrow = geometry.stride == 1 and inner <= FEW < outer
-  if inner == 1 or is_narrow or _is_covering(geometry):
+  if fourier.is_worth(geometry, len(y), inner, outer):
+    ours = functools.partial(fourier.transposed, geometry=geometry)
+  elif inner == 1 or is_narrow or _is_covering(geometry):
     ours = functools.partial(_to_patches, geometry=geometry)
   elif outer == 1 and geometry.stride == 1:
     ours = lambda y, w: _of_patches(y, _turned(w), geometry.mirrored)
@@ -204,10 +212,12 @@ def _transposed(y, w, geometry: Geometry):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _kernel(x, y, geometry: Geometry):
   """W: [B, H, W, I] and [B, H', W', O] to [h, w, I, O]."""
+  is_worth = fourier.is_worth(geometry, len(x), x.shape[-1], y.shape[-1])
+  ours = fourier.kernel if is_worth else _as_convolution
   return lax.platform_dependent(
     x,
     y,
-    cpu=functools.partial(_as_convolution, geometry=geometry),
+    cpu=functools.partial(ours, geometry=geometry),
     default=functools.partial(_plain_kernel, geometry=geometry),
   )
 
