@@ -15,7 +15,6 @@ large as those of the sum over places.
 import functools
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,29 +50,42 @@ def is_worth(geometry, batch: int, inner: int, outer: int) -> bool:
 
 def forward(x, w, geometry):
   """[B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
-  of_x, of_w, of_y = (table.astype(x.dtype) for table in _tables(geometry))
-  batch, *_, inner = x.shape
-  x = x.transpose(1, 2, 0, 3).reshape(-1, batch, inner)
-  w = w.reshape(-1, inner, w.shape[-1])
-  products = jnp.tensordot(of_x, x, 1) @ jnp.tensordot(of_w, w, 1)
-  y = jnp.tensordot(of_y.T, products, 1)
-  return y.reshape(*geometry.output, *y.shape[1:]).transpose(2, 0, 1, 3)
+  of_x, of_w, of_y = _tables(geometry)
+  products = _of_images(of_x, x) @ _of_kernel(of_w, w)
+  return _to_images(of_y, products, geometry.output)
 
 
 def transposed(y, w, geometry):
   """The adjoint of `forward` in x: [B, H', W', O] to [B, H, W, I]."""
-  like = jax.ShapeDtypeStruct(
-    (y.shape[0], *geometry.size, w.shape[2]), y.dtype
-  )
-  return jax.linear_transpose(lambda x: forward(x, w, geometry), like)(y)[0]
+  of_x, of_w, of_y = _tables(geometry)
+  y, w = _of_images(of_y, y), _of_kernel(of_w, w)
+  return _to_images(of_x, y @ w.swapaxes(1, 2), geometry.size)
 
 
 def kernel(x, y, geometry):
   """The adjoint of `forward` in w: to [h, w, I, O]."""
-  like = jax.ShapeDtypeStruct(
-    (*geometry.kernel, x.shape[-1], y.shape[-1]), x.dtype
-  )
-  return jax.linear_transpose(lambda w: forward(x, w, geometry), like)(y)[0]
+  of_x, of_w, of_y = _tables(geometry)
+  products = _of_images(of_x, x).swapaxes(1, 2) @ _of_images(of_y, y)
+  w = jnp.tensordot(of_w.T.astype(products.dtype), products, 1)
+  return w.reshape(*geometry.kernel, *w.shape[1:])
+
+
+def _of_images(table, x):
+  """[rows, places] and [B, H, W, C] to [rows, B, C]."""
+  batch, *_, channels = x.shape
+  x = x.transpose(1, 2, 0, 3).reshape(-1, batch, channels)
+  return jnp.tensordot(table.astype(x.dtype), x, 1)
+
+
+def _of_kernel(table, w):
+  """[rows, taps] and [h, w, I, O] to [rows, I, O]."""
+  return jnp.tensordot(table.astype(w.dtype), w.reshape(-1, *w.shape[2:]), 1)
+
+
+def _to_images(table, products, size):
+  """[rows, places] and [rows, B, C] to [B, *size, C]."""
+  x = jnp.tensordot(table.T.astype(products.dtype), products, 1)
+  return x.reshape(*size, *x.shape[1:]).transpose(2, 0, 1, 3)
 
 
 def _cycle(geometry) -> tuple[int, ...]:
@@ -110,9 +122,7 @@ def _tables(geometry) -> tuple[np.ndarray, ...]:
     if mirrored < frequency:
       continue
     angles = 2 * np.pi * np.array(frequency) / cycle
-    a, b, c = (
-      np.exp(1j * (places @ angles)) for places in (-x, w - before, y)
-    )
+    a, b, c = (np.exp(1j * (places @ angles)) for places in (-x, w - before, y))
     c = c / math.prod(cycle)
     if mirrored == frequency:
       rows.append((a.real, b.real, c.real))
