@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxgan import conv
+from jaxgan import conv, fourier
 
 # Minutes of compilation: `./launch/test.sh -m slow` runs these.
 pytestmark = pytest.mark.slow
@@ -77,6 +77,21 @@ def test_transposed_convolution(size, kernel, stride, outer, key):
   x, w = data(key, size, kernel, 4, outer)
   found = derivatives(lambda x, w: conv.conv_transpose(x, w, stride), x, w)
   expected = derivatives(lambda x, w: plain_transposed(x, w, stride), x, w)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+  ('ours', 'theirs'),
+  [(conv.conv, plain), (conv.conv_transpose, plain_transposed)],
+)
+@pytest.mark.parametrize('kernel', [4, 5])
+def test_where_transforms_are_worth_it(ours, theirs, kernel, key, monkeypatch):
+  monkeypatch.setattr(fourier, 'WORTH', 99.0)
+  x, w = data(key, (5, 6), kernel, 4, 3)
+  lowered = jax.jit(ours).lower(x, w).as_text()
+  found = derivatives(lambda x, w: ours(x, w, 1), x, w)
+  expected = derivatives(lambda x, w: theirs(x, w, 1), x, w)
+  assert 'stablehlo.convolution' not in lowered
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 

@@ -1,0 +1,83 @@
+"""Convolutions as products of transforms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import conv, fourier
+
+GEOMETRIES = {
+  'tutorial': conv.Geometry((7, 7), (5, 5), 1, ((2, 2), (2, 2))),
+  'oblong': conv.Geometry((5, 6), (4, 3), 1, ((1, 2), (1, 1))),
+  'one-row': conv.Geometry((4, 7), (1, 7), 1, ((0, 0), (3, 3))),
+  'unpadded': conv.Geometry((6, 5), (3, 5), 1, ((0, 0), (0, 0))),
+  'full': conv.Geometry((3, 4), (3, 2), 1, ((2, 2), (1, 1))),
+  'covering': conv.Geometry((2, 1), (5, 5), 1, ((2, 2), (2, 2))),
+  'cut': conv.Geometry((6, 6), (2, 3), 1, ((-1, 0), (2, -2))),
+}
+
+
+@pytest.fixture
+def images(key):
+  """Of float64: x, w and y for a geometry."""
+
+  def make(geometry, batch=3, inner=4, outer=2):
+    shapes = (
+      (batch, *geometry.size, inner),
+      (*geometry.kernel, inner, outer),
+      (batch, *geometry.output, outer),
+    )
+    keys = jax.random.split(key, 3)
+    return [
+      jax.random.normal(k, shape, jnp.float64)
+      for k, shape in zip(keys, shapes, strict=True)
+    ]
+
+  with jax.enable_x64(True):
+    yield make
+
+
+def plain(x, w, geometry):
+  return jax.lax.conv_general_dilated(
+    x, w, (1, 1), geometry.pads, dimension_numbers=conv.DIMENSIONS
+  )
+
+
+@pytest.mark.parametrize('name', GEOMETRIES)
+def test_products_of_transforms_are_the_convolution(name, images):
+  geometry = GEOMETRIES[name]
+  x, w, y = images(geometry)
+  expected, adjoint = jax.vjp(lambda x, w: plain(x, w, geometry), x, w)
+  found = (
+    fourier.forward(x, w, geometry),
+    fourier.transposed(y, w, geometry),
+    fourier.kernel(x, y, geometry),
+  )
+  for ours, theirs in zip(found, (expected, *adjoint(y)), strict=True):
+    np.testing.assert_allclose(ours, theirs, atol=1e-11)
+
+
+def test_rounding_is_no_coarser_than_that_of_the_convolution(images):
+  geometry = GEOMETRIES['tutorial']
+  x, w, _ = images(geometry, batch=8, inner=64, outer=32)
+  exact = plain(x, w, geometry)
+  x, w = x.astype(jnp.float32), w.astype(jnp.float32)
+  ours = np.abs(fourier.forward(x, w, geometry) - exact)
+  theirs = np.abs(plain(x, w, geometry) - exact)
+  assert ours.dtype == jnp.float64  # Of float32 less the exact values.
+  assert ours.mean() < 2 * theirs.mean()
+
+
+def test_it_is_worth_it_for_large_kernels_and_many_channels():
+  tutorial = GEOMETRIES['tutorial']
+  wide = {'batch': 64, 'inner': 256, 'outer': 128, 'dtype': jnp.float32}
+  large = tutorial._replace(size=(64, 64))
+  small = tutorial._replace(kernel=(2, 2), pads=((0, 1), (0, 1)))
+  assert fourier.is_worth(tutorial, **wide)
+  assert not fourier.is_worth(large, **wide)
+  assert not fourier.is_worth(small, **wide)
+  assert not fourier.is_worth(tutorial._replace(stride=2), **wide)
+  for changed in ({'inner': 1}, {'outer': 1}, {'batch': 1}):
+    assert not fourier.is_worth(tutorial, **wide | changed)
+  assert not fourier.is_worth(tutorial, **wide | {'dtype': jnp.bfloat16})
