@@ -182,7 +182,7 @@ def _forward(x, w, geometry: Geometry):
   """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
   *_, inner, outer = w.shape
   plain = functools.partial(_plain, geometry=geometry)
-  if fourier.is_worth(geometry, len(x), inner, outer, x.dtype):
+  if fourier.is_worth(geometry, x.shape[0], inner, outer, x.dtype):
     ours = functools.partial(fourier.forward, geometry=geometry)
   elif inner == 1 or _is_covering(geometry):
     ours = functools.partial(_of_patches, geometry=geometry)
@@ -199,7 +199,7 @@ def _transposed(y, w, geometry: Geometry):
   *_, inner, outer = w.shape
   plain = functools.partial(_plain_transposed, geometry=geometry)
   is_narrow = geometry.stride == 1 and inner <= FEW < outer
-  if fourier.is_worth(geometry, len(y), inner, outer, y.dtype):
+  if fourier.is_worth(geometry, y.shape[0], inner, outer, y.dtype):
     ours = functools.partial(fourier.transposed, geometry=geometry)
   elif inner == 1 or is_narrow or _is_covering(geometry):
     ours = functools.partial(_to_patches, geometry=geometry)
@@ -213,7 +213,8 @@ def _transposed(y, w, geometry: Geometry):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _kernel(x, y, geometry: Geometry):
   """W: [B, H, W, I] and [B, H', W', O] to [h, w, I, O]."""
-  batch, inner, outer = len(x), x.shape[-1], y.shape[-1]
+  batch, *_, inner = x.shape
+  outer = y.shape[-1]
   is_worth = fourier.is_worth(geometry, batch, inner, outer, x.dtype)
   ours = fourier.kernel if is_worth else _as_convolution
   return lax.platform_dependent(

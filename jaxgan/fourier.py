@@ -30,12 +30,13 @@ def is_worth(geometry, batch: int, inner: int, outer: int, dtype) -> bool:
 
   Args:
     geometry: `conv.Geometry` of the convolution.
-    batch: images.
+    batch: images; an export may leave it open, and then nothing is known.
     inner: channels of x.
     outer: channels of y.
     dtype: with 16 bits the tables would be too coarse.
   """
-  if geometry.stride > 1 or jnp.finfo(dtype).bits < 32:
+  is_coarse = jnp.finfo(dtype).bits < 32
+  if geometry.stride > 1 or is_coarse or not isinstance(batch, int):
     return False
   places, taps, results = (
     math.prod(shape)
