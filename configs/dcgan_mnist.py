@@ -10,7 +10,7 @@ had as much other work (6,000 rounds; 28 a second when alone): about three
 quarters of the samples can be read, strokes are clean. With 1,700 rounds on
 MNIST's 60,000 digits it had a Frechet distance of 9.8 (5,000 samples, features
 of our classifier); with a rate of 2e-4, weight 1 of R1 and batches of 64, 25.4
-after 888 rounds, in about the same time. `tutorial` runs at 2.3 rounds/s alone;
+after 888 rounds, in about the same time. `tutorial` runs at 9.6 rounds/s alone;
 its losses beside the printed ones are in the README. `resize` after 2,386
 rounds, in 8 minutes beside other work: smooth strokes, a good half of the
 samples can be read (12 rounds a second when alone; a round takes half the time

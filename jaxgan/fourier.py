@@ -6,10 +6,11 @@ A convolution is bilinear, so that constant tables A, B, C can give it as
 
 where the product is elementwise, or over channels one matrix product for each
 row of the tables (Lavin and Gray 2016, https://arxiv.org/abs/1509.09308,
-equation 9). Here A and B are Fourier transforms over places (Mathieu et al.
-2014, https://arxiv.org/abs/1312.5851), for which images must be small: 7 x 7
-pixels and kernels of 5 x 5 meet in a cycle of 9 x 9 without overlap, where 121
-real products do the work of 1,225. Errors of rounding are no larger.
+section 4). Here A and B are Fourier transforms over places (Mathieu et al.
+2014, https://arxiv.org/abs/1312.5851), written out, for which images must be
+small: 7 x 7 pixels and kernels of 5 x 5 meet in a cycle of 9 x 9 without
+overlap, where 121 real products do the work of 1,225. Errors of rounding are no
+larger.
 """
 
 import functools

@@ -12,7 +12,6 @@ writes.
 """
 
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import itertools
@@ -27,7 +26,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jaxgan import deadline, errors
+from jaxgan import deadline, errors, heap
 from jaxgan.data import sampling
 
 _logger = logging.getLogger(__name__)
@@ -36,9 +35,6 @@ AXIS = 'data'
 # Forced CPU devices outnumber the cores, and their collectives deadlock when
 # too many calls are in flight.
 CPU_CALLS_IN_FLIGHT = 4
-# Of mallopt(3), and bytes: what a heap keeps at its end, and takes from there.
-M_TOP_PAD, M_MMAP_THRESHOLD = -2, -3
-HEAP_SPARE = 32 * 2**20
 CONNECT_SECONDS = 300
 
 
@@ -382,24 +378,10 @@ def _compiled_first(program: Callable) -> Callable:
     nonlocal compiled
     if compiled is None:
       compiled = program.lower(*inputs).compile()
-      _settle_memory()
+      heap.settle()
     return compiled(*inputs)
 
   return call
-
-
-def _settle_memory():
-  """Readies the C library's heaps for rounds, where it is that of GNU.
-
-  Up to 100 MB that compiling left go back to the system. What rounds take and
-  free again stays: the U-Net of the CCGAN tutorial, which had 10,000 pages
-  cleared anew in every round, is 7 % faster on two CPU cores.
-  """
-  with contextlib.suppress(AttributeError, OSError, TypeError):
-    library = ctypes.CDLL(None)
-    library.malloc_trim(0)
-    library.mallopt(M_TOP_PAD, HEAP_SPARE)
-    library.mallopt(M_MMAP_THRESHOLD, HEAP_SPARE)
 
 
 def lower_rounds(
