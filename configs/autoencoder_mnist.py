@@ -103,7 +103,7 @@ def get_config(variant: str = ''):
   config.corruption = 0.0  # deviation of the noise on pixels in [0, 1]
   config.ema_halflife = 0.0  # images; 0 is no average
   config.ema_rampup = 0.05  # of the images seen
-  config.steps_per_call = 10
+  config.steps_per_call = 50
 
   config_lib.vary(config, VARIANTS, variant)
   return config
