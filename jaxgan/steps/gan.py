@@ -11,7 +11,6 @@ https://arxiv.org/abs/1406.2661, algorithm 1).
 """
 
 import dataclasses
-import functools
 
 import flax.linen as nn
 import jax
@@ -179,21 +178,26 @@ def train_step(method: GAN, state: TrainState, batch, key):
     The state after the round and a dict of scalar metrics; those of the
     discriminator are means over its updates.
   """
+  count = method.discriminator_steps
   key = jax.random.fold_in(key, state.step)
-  generator_key, *keys = jax.random.split(key, method.discriminator_steps + 1)
-  parts = jax.tree.map(lambda x: jnp.split(x, draws(method)), batch)
-  # Traced once for all K.
-  update = jax.jit(functools.partial(discriminator_step, method))
-  found = []
-  for place, part_key in enumerate(keys):
-    place = min(place, draws(method) - 1)
-    part = {name: split[place] for name, split in parts.items()}
-    z = _latents(method, part_key, len(part['image']))
-    state, metrics = update(state, part, z, part_key)
-    found.append(metrics)
-  metrics = jax.tree.map(lambda *values: sum(values) / len(values), *found)
-  if not method.latent_reuse:
-    z = _latents(method, generator_key, len(part['image']))
+  generator_key, *keys = jax.random.split(key, count + 1)
+
+  def split(x):
+    x = x.reshape(draws(method), -1, *x.shape[1:])
+    return jnp.broadcast_to(x, (count, *x.shape[1:]))  # All may see the same.
+
+  def update(state, inputs):
+    part, key = inputs
+    z = _latents(method, key, len(part['image']))
+    return discriminator_step(method, state, part, z, key)
+
+  parts = jax.tree.map(split, batch)
+  state, found = jax.lax.scan(update, state, (parts, jnp.stack(keys)))
+  metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), found)
+  # Its fakes have the labels of the last reals.
+  part = jax.tree.map(lambda x: x[-1], parts)
+  z_key = keys[-1] if method.latent_reuse else generator_key
+  z = _latents(method, z_key, len(part['image']))
   state, generator_metrics = generator_step(
     method, state, part, z, generator_key
   )
