@@ -44,7 +44,7 @@ def replay(workdir, until: int | None = None) -> None:
   run = train.reopen(config, workdir, last)
   print(f'from step {run.step}')
   while run.step < last:
-    rounds = train.rounds_until_due(run.step, config)
+    rounds = train.rounds_per_call(run.step, config)
     before = jax.tree.map(jnp.copy, run.state)
     data = run.feed(rounds)
     run.state, metrics = run.call(rounds)(run.state, data, run.seed)

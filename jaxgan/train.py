@@ -9,6 +9,7 @@ checkpoint can be dropped on a restart and is written again the same.
 
 import contextlib
 import logging
+import math
 import pathlib
 import time
 
@@ -39,29 +40,21 @@ def due(step: int, every: int) -> bool:
   return every > 0 and step > 0 and step % every == 0
 
 
-def rounds_until_due(step: int, config) -> int:
-  """Rounds for the next call: all of `steps_per_call`, or one.
+def rounds_per_call(step: int, config) -> int:
+  """Rounds for the next call: at most `steps_per_call`.
 
-  Calls begin at multiples of `steps_per_call` wherever the run was started or
-  stopped, so that a resumed run makes the same calls.
+  As many as divide every interval, so that calls end where something is due;
+  and they begin at multiples of that wherever the run was started or stopped,
+  so that a resumed run makes the same calls. What is left over goes one by one.
   """
-  many = config.steps_per_call
-  if step % many:
-    return 1
-  stop = min(
-    [config.num_steps]
-    + [
-      (step // every + 1) * every
-      for every in (
-        config.log_every,
-        config.sample_every,
-        config.checkpoint_every,
-        config.eval_every,
-      )
-      if every
-    ]
+  many = math.gcd(
+    config.steps_per_call,
+    config.log_every,
+    config.sample_every,
+    config.checkpoint_every,
+    config.eval_every,
   )
-  return many if step + many <= stop else 1
+  return 1 if step % many or step + many > config.num_steps else many
 
 
 def begin(config, workdir: pathlib.Path) -> Training:
@@ -213,7 +206,7 @@ def _loop(run: Training, interrupts, checkpoints, writer, alive, trace) -> None:
         interrupts.number,
         f'saved step {step} in {run.workdir}; start again to go on',
       )
-    rounds = rounds_until_due(step, config)
+    rounds = rounds_per_call(step, config)
     with trace.call(step, run.state):
       run.state, metrics = run.call(rounds)(
         run.state, run.feed(rounds), run.seed

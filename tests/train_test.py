@@ -297,18 +297,18 @@ def test_samples_need_the_workdir_alone(unbroken):
 
 
 @pytest.mark.parametrize(
-  ('step', 'rounds'), [(0, 4), (4, 4), (5, 1), (8, 1), (12, 4), (16, 1)]
+  ('step', 'rounds'), [(0, 2), (5, 1), (6, 2), (8, 2), (16, 2), (18, 1)]
 )
 def test_calls_begin_at_the_same_rounds_wherever_a_run_began(step, rounds):
-  """Calls of four; something is due at 10 and at 18."""
+  """Something is due at 10, and the last round is the nineteenth."""
   config = small(
     steps_per_call=4,
-    num_steps=18,
+    num_steps=19,
     log_every=10,
     sample_every=0,
     checkpoint_every=0,
   )
-  assert train.rounds_until_due(step, config) == rounds
+  assert train.rounds_per_call(step, config) == rounds
 
 
 # Signals, in a process of its own.
