@@ -362,12 +362,13 @@ def compile_rounds(engine: Engine, train_step: Callable, **fields) -> Callable:
     swept fields [members] by name), and metrics are [rounds, members].
   """
   program, *first = _program(engine, train_step, **fields)
-
-  call = functools.partial(_compiled_first(program), *first)
-  if engine.name == 'pmap' and num_processes() > 1:
-    # What `pmap` returns has forgotten that others have it too.
-    return _bounded(engine, lambda *inputs: engine.everywhere(call(*inputs)))
-  return _bounded(engine, call)
+  if engine.name != 'pmap' or num_processes() == 1:
+    call = functools.partial(_compiled_first(program), *first)
+    return _bounded(engine, call)
+  # Compiled ahead it asks for what all processes have. And what `pmap` returns
+  # has forgotten that others have it too.
+  call = functools.partial(program, *first)
+  return _bounded(engine, lambda *inputs: engine.everywhere(call(*inputs)))
 
 
 def _compiled_first(program: Callable) -> Callable:
