@@ -87,7 +87,6 @@ def test_following_ends_with_the_run(workdir, cache):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_every_member_of_a_population_is_a_line(cache, tmp_path):
   train.train(config(seeds=2, seed=3), tmp_path)
   request = evaluate.Request(num=30, scores=('classes',))
