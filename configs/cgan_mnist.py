@@ -43,6 +43,6 @@ def get_config(variant: str = ''):
   config.conditional = True
   for player in ('generator', 'discriminator'):
     config[player].conditioning = 'multiply'  # or concat
-  config.steps_per_call = 50
+  config.steps_per_call = 10
   config_lib.vary(config, VARIANTS, variant)
   return config

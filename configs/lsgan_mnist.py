@@ -42,6 +42,6 @@ def get_config(variant: str = ''):
   config.update(presets.game())
   config.update(presets.mlp())  # 128-256-512 units in each
   config.loss = 'least_squares'
-  config.steps_per_call = 50
+  config.steps_per_call = 10
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -47,6 +47,6 @@ def get_config(variant: str = ''):
   )
   for player in ('generator', 'discriminator'):
     config[player].optimizer.learning_rate = 3e-4
-  config.steps_per_call = 50
+  config.steps_per_call = 10
   config_lib.vary(config, VARIANTS, variant)
   return config
