@@ -170,8 +170,8 @@ def report(run) -> str:
   The bound is what the operations take at the speed of a large product, or the
   bytes at that of a large copy, whichever is more. Bytes are those of all
   instructions, also where a cache keeps them. Loops of the step are written
-  out, so that of several updates of one player in a round compiling takes longer
-  here, and memory is more, than in training.
+  out: with several updates of one player in a round, compiling takes longer and
+  memory is more than in training.
 
   Args:
     run: a built run of `jaxgan.train`.
