@@ -105,9 +105,7 @@ def main(argv) -> None:
   counts = [int(k) for k in _K.value]
   config = _config(1)
   test = data.load(config.data, 'test')
-  count = min(_IMAGES.value, test.size)
-  places = np.arange(count) * test.size // count  # Later digits are harder.
-  images = np.stack([test.read(int(place))['image'] for place in places])
+  images = test.evenly(_IMAGES.value)['image']  # Later digits are harder.
   samples = -(-_SAMPLES.value // CHUNK) * CHUNK
   print(
     f'{_ROUNDS.value:,} rounds of {_BATCH_SIZE.value}, data: '

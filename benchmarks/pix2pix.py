@@ -51,10 +51,8 @@ SHOWN = 10
 
 def pairs(config, num: int) -> dict[str, np.ndarray]:
   """'image' and 'source' [num, H, W, C], uint8: held-out ones, evenly."""
-  test = experiment.read(config.data, 'test').columns
-  count = min(num, len(test['image']))
-  places = np.arange(count) * len(test['image']) // count
-  return {name: test[name][places] for name in ('image', 'source')}
+  test = experiment.read(config.data, 'test').evenly(num)
+  return {name: test[name] for name in ('image', 'source')}
 
 
 def errors_of(true: np.ndarray, made: np.ndarray) -> dict[str, float]:

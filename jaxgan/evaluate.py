@@ -69,8 +69,11 @@ class Judge:
     self.names = request.scores or tuple(scores.SCORES)
     self.features = features_lib.find(request.features, settings)
     self.key = jax.random.key(request.seed)
-    self._train = _some(data.load(settings, 'train'), request.num)
-    self.real = self.see(_some(data.load(settings, 'test'), request.num))
+    train, test = (
+      data.load(settings, split).evenly(request.num)['image']
+      for split in ('train', 'test')
+    )
+    self._train, self.real = train, self.see(test)
     self.protocol = (
       f'{self.features.name}/{len(self.real.pixels)}-test/{request.num}'
     )
@@ -115,15 +118,6 @@ class Judge:
   def neighbours(self, fake: Images) -> np.ndarray:
     """Samples above their nearest training images, [rows, columns, ...]."""
     return scores.beside_nearest(fake, self.see(self._train), SHOWN, NEIGHBOURS)
-
-
-def _some(dataset, most: int) -> np.ndarray:
-  """At most so many images, evenly over the set, uint8."""
-  count = min(most, dataset.size)
-  places = np.arange(count) * dataset.size // count
-  if dataset.columns is not None:
-    return dataset.columns['image'][places]
-  return np.stack([dataset.read(int(place))['image'] for place in places])
 
 
 def evaluate(workdir, request: Request) -> dict[str, float]:

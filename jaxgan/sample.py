@@ -24,7 +24,7 @@ from jaxgan.trained import Run
 from jaxgan.visual import animation, grid, palette
 
 BATCH = 512  # images that are decoded together
-PALETTE_IMAGES = 1_000  # evenly over the training images
+PALETTE_IMAGES = 1_000
 FRAME_SIDE = 280  # small frames are enlarged to about this
 
 
@@ -81,10 +81,7 @@ def _colour(request: Request, run: Run) -> Callable:
   """What limits an image [H, W, C] in [-1, 1] to the palette asked for."""
   if not request.palette:
     return lambda image: image
-  found = data.load(run.config.data)
-  count = min(PALETTE_IMAGES, found.size)
-  places = np.arange(count) * found.size // count
-  pixels = np.stack([found.read(int(place))['image'] for place in places])
+  pixels = data.load(run.config.data).evenly(PALETTE_IMAGES)['image']
   colours = palette.find(pixels, request.palette)
   return lambda image: sampling.to_float(
     palette.nearest(sampling.to_uint8(image), colours)

@@ -34,16 +34,6 @@ PREVIEW_STREAM = 2**31 - 1
 HELD_OUT_IMAGES = 1_000
 
 
-def _spread(dataset, most: int) -> dict[str, np.ndarray]:
-  """At most so many examples, evenly over the whole set, whatever its order."""
-  count = min(most, dataset.size)
-  places = np.arange(count) * dataset.size // count
-  if dataset.columns is not None:
-    return {k: v[places] for k, v in dataset.columns.items()}
-  rows = dataset.read_many([int(place) for place in places])
-  return {k: np.stack([row[k] for row in rows]) for k in rows[0]}
-
-
 def preview_key(seed):
   """The key of the latents of a run's grids."""
   return jax.random.fold_in(jax.random.key(seed), PREVIEW_STREAM)
@@ -102,9 +92,9 @@ class Training:
           raise
         test = self.dataset  # A folder may hold nothing back.
       if config.eval_every:
-        self.held_out = _spread(test, HELD_OUT_IMAGES)
+        self.held_out = test.evenly(HELD_OUT_IMAGES)
       if num_shown:
-        self.shown = _spread(test, num_shown)
+        self.shown = test.evenly(num_shown)
     self.judge = None
     if config.eval_every and config.eval_images:
       if parallel.num_processes() > 1:

@@ -398,8 +398,9 @@ def test_costs_of_a_round_are_beside_the_base():
   rows = table(done.stdout)
   assert rows['base'][2] == '1.00 (1.00 to 1.00)'
   assert {'batch_size', 'seeds, in turn', 'seeds, together'} <= rows.keys()
-  for _, milliseconds, *_ in (rows['base'], rows['batch_size']):
+  for _, milliseconds, *_, share in (rows['base'], rows['batch_size']):
     assert float(milliseconds.split()[0]) > 0
+    assert 0 < int(share.removesuffix('%')) <= 150
 
 
 @pytest.mark.slow

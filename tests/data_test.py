@@ -541,6 +541,21 @@ def test_a_limit_takes_the_first_of_the_training_examples():
   assert data.load(settings(source='embedded', limit=30), 'test').size == 500
 
 
+def test_some_examples_are_taken_evenly(folder):
+  memory = data.load(settings(source='embedded', limit=10))
+  disk = data.load(settings(source='folder', path=str(folder), image_size=8))
+  assert disk.columns is None
+  for found in (memory, disk):
+    whole = found.arrays()
+    for most in (1, 3, 10_000):
+      few = found.evenly(most)
+      count = min(most, found.size)
+      rows = [place * found.size // count for place in range(count)]
+      assert few.keys() == whole.keys()
+      for name, column in few.items():
+        np.testing.assert_array_equal(column, whole[name][rows])
+
+
 def test_every_example_has_a_labelled_one_beside_it():
   fields = settings(source='embedded')
   fields.labelled = 20

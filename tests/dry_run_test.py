@@ -35,14 +35,19 @@ def test_a_dry_run_prints_costs_and_writes_nothing(
 
 
 @functools.cache
-def compiled(engine, updates):
+def built(engine, updates):
   """Without batch norm, which needs sums of its own on the way."""
   fields = {'generator.norm': 'none', 'discriminator_steps': updates}
   run = training.Training(
     small(engine=engine, **fields), pathlib.Path('nowhere')
   )
   run.build()
-  return dry_run.lower(run).compile()
+  return run
+
+
+@functools.cache
+def compiled(engine, updates):
+  return dry_run.lower(built(engine, updates)).compile()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +69,57 @@ def test_one_all_reduce_a_network_update(engine, updates):
 def test_both_engines_divide_the_work():
   jit, pmap = (compiled(name, 1).cost_analysis() for name in ('jit', 'pmap'))
   assert jit['flops'] == pytest.approx(pmap['flops'], rel=0.1)
+
+
+@pytest.mark.parametrize(
+  ('engine', 'updates'), [('pmap', 1), ('pmap', 2), ('jit', 1)]
+)
+def test_operations_are_about_those_of_the_compiled_program(engine, updates):
+  found = dry_run.operations(built(engine, updates))
+  # Each device updates all parameters, and has a part of the rest.
+  assert found == pytest.approx(
+    compiled(engine, updates).cost_analysis()['flops'], rel=0.1
+  )
+
+
+def test_operations_of_other_platforms_are_counted_here():
+  run = built('jit', 1)
+  found = {k: dry_run.operations(run, k) for k in ('cpu', 'cuda', 'tpu')}
+  assert found == pytest.approx(dict.fromkeys(found, found['cpu']), rel=0.01)
+
+
+def test_without_a_cpu_what_libraries_do_is_not_guessed(monkeypatch):
+  def none(backend):
+    raise RuntimeError(f'Unknown backend {backend}')
+
+  run = built('jit', 1)
+  monkeypatch.setattr(jax, 'local_devices', none)
+  with pytest.raises(errors.UserError, match=r"JAX_PLATFORMS='.*',cpu'"):
+    dry_run.operations(run)
+
+
+def test_what_libraries_read_and_write_is_counted():
+  text = """
+  %x.1 = f32[64,512]{1,0} parameter(0)
+  %w = bf16[512,784]{1,0} convert(%p)
+  %gemm.2 = (f32[64,784]{1,0}, s8[33554432]{0}) custom-call(%x.1, %w), \
+custom_call_target="__cublas$gemm"
+  ROOT %conv = f32[10]{0} custom-call(%x.1), \
+custom_call_target="__cudnn$convForward"
+  %topk = (f32[8]{0}) custom-call(%x.1), custom_call_target="TopK"
+  """
+  x, w = 4 * 64 * 512, 2 * 512 * 784
+  found = dry_run.library_calls(text)
+  assert found == [4 * 64 * 784 + x + w, 40 + x]
+
+
+def test_calls_of_libraries_do_not_count_as_one_less(monkeypatch):
+  run = built('jit', 1)
+  plain = dry_run.costs(run)
+  monkeypatch.setattr(dry_run, 'library_calls', lambda text: [1_000, 24])
+  found = dry_run.costs(run)
+  assert found.flops == dry_run.operations(run)
+  assert found.num_bytes == plain.num_bytes + 1_024
 
 
 def test_traffic_of_a_program():

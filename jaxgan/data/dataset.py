@@ -89,6 +89,11 @@ class Dataset:
         columns[name][place] = value
     return columns
 
+  def evenly(self, most: int) -> dict[str, np.ndarray]:
+    """`arrays` of at most so many, spread over the set, whatever its order."""
+    count = min(most, self.size)
+    return subset(self, np.arange(count) * self.size // count).arrays()
+
   def examples(self) -> Iterator[Mapping[str, Any]]:
     """All of them, one after another."""
     for first in range(0, self.size, TOGETHER):
