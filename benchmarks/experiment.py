@@ -33,20 +33,20 @@ PARTS = ('limit', 'labelled', 'labelled_seed')
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 
 
-def load(name: str, variant: str = ''):
-  """The config of `configs/NAME.py`; a name may be NAME:VARIANT.
+def load(name: str):
+  """The config of `configs/NAME.py`, or a variant of it, as NAME:VARIANT.
 
   Raises:
     UserError: if there is no such file or variant.
   """
-  name, _, named = name.partition(':')
+  name, _, variant = name.partition(':')
   if not (CONFIGS / f'{name}.py').is_file():
     known = sorted(path.stem for path in CONFIGS.glob('*.py'))
     raise errors.unknown('config', name, known)
   spec = importlib.util.spec_from_file_location(name, CONFIGS / f'{name}.py')
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  return module.get_config(variant or named)
+  return module.get_config(variant)
 
 
 def changed(config, fields):

@@ -54,7 +54,7 @@ PUBLISHED = {
 
 
 def _config(k: int):
-  config = experiment.load('vae_mnist', 'iwae' if k > 1 else '')
+  config = experiment.load('vae_mnist:iwae' if k > 1 else 'vae_mnist')
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
   config.data.source = data.resolve(config.data)
   config.update(

@@ -44,7 +44,7 @@ def rows() -> dict[str, object]:
     {'penalties.r1': 0.0, 'penalties.gradient_penalty': 10.0},
   )
   for name in ('gan', 'lsgan'):
-    found[f'{name} tutorial'] = experiment.load(f'{name}_mnist', 'tutorial')
+    found[f'{name} tutorial'] = experiment.load(f'{name}_mnist:tutorial')
   settings = {'source': _SOURCE.value, 'data_dir': _DATA_DIR.value}
   settings['source'] = data.resolve(experiment.changed(default.data, settings))
   for config in found.values():

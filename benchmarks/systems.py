@@ -18,16 +18,16 @@ from jaxgan import config as config_lib
 from jaxgan import dry_run, errors, parallel, steps, summary
 
 BATCH_SIZE = 64
-# name -> (config, variant).
+# name -> config, or config:variant.
 SYSTEMS = {
-  'gan': ('gan_mnist', ''),
-  'dcgan_tutorial': ('dcgan_mnist', 'tutorial'),
-  'dcgan': ('dcgan_mnist', ''),
-  'cgan': ('cgan_mnist', ''),
-  'ccgan': ('ccgan_mnist', 'tutorial'),
-  'wgan_gp': ('wgan_mnist', 'gp'),
-  'autoencoder': ('autoencoder_mnist', 'convolutional'),
-  'vae': ('vae_mnist', 'tutorial'),
+  'gan': 'gan_mnist',
+  'dcgan_tutorial': 'dcgan_mnist:tutorial',
+  'dcgan': 'dcgan_mnist',
+  'cgan': 'cgan_mnist',
+  'ccgan': 'ccgan_mnist:tutorial',
+  'wgan_gp': 'wgan_mnist:gp',
+  'autoencoder': 'autoencoder_mnist:convolutional',
+  'vae': 'vae_mnist:tutorial',
 }
 # What both sides do, where recipes differ in it.
 CHANGED = {
@@ -49,7 +49,7 @@ def load(name: str, recipe: str = 'default'):
   """The config of a row of `SYSTEMS`, by a row of `RECIPES`."""
   if name not in SYSTEMS:
     raise errors.unknown('--systems', name, SYSTEMS)
-  config = experiment.load(*SYSTEMS[name])
+  config = experiment.load(SYSTEMS[name])
   changed = CHANGED | RECIPES[recipe]
   if config.get('loss') == 'wasserstein':
     changed['label_smoothing.real'] = 0.0

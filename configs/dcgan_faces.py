@@ -16,8 +16,8 @@ samples are faces with eyes, nose and mouth, some smiling; a third are torn or
 smeared. 2,478 rounds of `28`, in 8 minutes beside other work: faces that look
 this way and that, with glasses, moustaches and smiles; one in ten is torn.
 300 rounds of `128`, at one every two seconds beside other work: eyes, nose and
-mouth where they belong, as if behind frosted glass. 100 rounds of `paper`, in 11
-minutes beside other work: the shadows of eyes and mouths, no more.
+mouth where they belong, as if behind frosted glass. 100 rounds of `paper`, in
+12 minutes beside other work: the shadows of eyes and mouths, no more.
 """
 
 from jaxgan import config as config_lib
