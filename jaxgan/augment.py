@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, noise
+from jaxgan import errors, losses, noise
 
 SHIFT = 1 / 8  # largest translation, of the side
 HOLE = 1 / 2  # side of the hole, of the image's side
@@ -92,9 +92,10 @@ def instance_noise(x, key, deviation, axis_name=None):
 
 def fading(start: float, images: int, seen) -> jax.Array:
   """`start` falling linearly to 0 after `images` images; 0 images: constant."""
-  if not images:
+  if not losses.is_on(images):
     return jnp.float32(start)
-  return start * jnp.maximum(1.0 - seen / images, 0.0)
+  left = jnp.maximum(1.0 - seen / jnp.maximum(images, 1), 0.0)
+  return start * jnp.where(jnp.asarray(images) > 0, left, 1.0)
 
 
 def pack(x: jax.Array, size: int) -> jax.Array:

@@ -145,7 +145,9 @@ class Checkpoints:
           for name, make in HANDLERS.items()
         },
         options=ocp.CheckpointManagerOptions(
-          max_to_keep=self._keep,
+          # Of one that reads, what orbax would set, with a warning.
+          save_interval_steps=0 if self._read_only else 1,
+          max_to_keep=None if self._read_only else self._keep,
           keep_period=self._keep_period or None,
           read_only=self._read_only,
           create=False,

@@ -240,7 +240,7 @@ def _problems(config) -> Iterator[str]:
   window = fields['profile_steps']
   if window and not (
     len(window) == 2
-    and all(isinstance(step, int) for step in window)
+    and all(type(step) is int for step in window)
     and 0 <= window[0] < window[1]
   ):
     yield (

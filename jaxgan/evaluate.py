@@ -65,6 +65,7 @@ class Judge:
   def __init__(self, settings, request: Request):
     if request.num < 2:
       raise errors.UserError(f'--num={request.num} must be at least 2')
+    scores.check(request.scores)
     self.request = request
     self.names = request.scores or tuple(scores.SCORES)
     self.features = features_lib.find(request.features, settings)

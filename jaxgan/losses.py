@@ -113,9 +113,14 @@ PAIRS = {
 }
 
 
+def is_known(number) -> bool:
+  """Whether a number can be checked; those that a sweep traces were before."""
+  return not isinstance(number, jax.core.Tracer)
+
+
 def is_on(weight) -> bool:
   """Whether a term is computed; one whose weight a sweep traces always is."""
-  return isinstance(weight, jax.core.Tracer) or bool(weight)
+  return not is_known(weight) or bool(weight)
 
 
 def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:

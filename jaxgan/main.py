@@ -172,6 +172,9 @@ def _flag_problem(argv, error: Exception) -> errors.UserError:
     reason = reason.splitlines()[-1].strip()
   reason = reason.removeprefix(f'{errors.__name__}.UserError: ')
   if isinstance(error, flags.Error):
+    match = re.fullmatch(r"flag (--.*?=.*?): \('Non-boolean .*", reason)
+    if match:
+      reason = f'{match[1]} must be True or False'
     return errors.UserError(reason)
   return errors.UserError(f'--config: {type(error).__name__}: {reason}')
 
@@ -235,14 +238,16 @@ def _connect() -> None:
 
 def _refuse_others(mode: str) -> None:
   """Raises for flags that another mode reads."""
-  own = {flag.name for flag in _OF_MODE[mode]}
-  for other, known in _OF_MODE.items():
+  readers = {}
+  for reader, known in _OF_MODE.items():
     for flag in known:
-      if flag.name not in own and flags.FLAGS[flag.name].present:
-        raise errors.UserError(
-          f'--{flag.name} is for --mode={other}; fields of the config are set '
-          f'by --config.{flag.name}'
-        )
+      readers.setdefault(flag.name, []).append(reader)
+  for name, modes in readers.items():
+    if mode not in modes and flags.FLAGS[name].present:
+      raise errors.UserError(
+        f'--{name} is for --mode={" or ".join(modes)}; fields of the config '
+        f'are set by --config.FIELD'
+      )
 
 
 def main(argv) -> None:

@@ -98,7 +98,7 @@ class Members(Training):
     sharding = self.engine.by_member
     return jax.tree.map(
       lambda x: x.update(sharding=sharding),
-      population.stacked(self.population, super().like()),
+      population.like(self.population, self.algorithm, self.dataset.spec),
     )
 
   def restored(self, state):
@@ -161,6 +161,9 @@ class Members(Training):
     ]
     return {name: _rows([own[name] for own in shown]) for name in shown[0]}
 
+  def is_averaged(self) -> bool:
+    return all(m.get('ema_halflife') for m in self.population.members)
+
   def saved_state(self):
     return jax.tree.map(
       lambda *parts: np.concatenate(parts), *jax.device_get(self.state)
@@ -200,7 +203,13 @@ def _in_turn(call):
 
 
 def _rows(pictures) -> np.ndarray:
-  """The first images of each member: [members, ROW, ...]; or its cloud."""
+  """The first images of each member, [members, ROW, ...]; or its cloud.
+
+  Where the pictures of one are rows already, [rows, N, ...], all of them:
+  [members * rows, N, ...].
+  """
   if pictures[0].ndim == 2:
     return sampling.to_float(np.stack([grid.cloud(x) for x in pictures]))
-  return np.stack([x.reshape(-1, *x.shape[-3:])[:ROW] for x in pictures])
+  if pictures[0].ndim == 5:
+    return np.concatenate(pictures)
+  return np.stack([x[:ROW] for x in pictures])

@@ -140,6 +140,8 @@ def learning_rate(
       f'optimizer.schedule_images={schedule_images} must be positive: the '
       f'number of images after which the {schedule} schedule reaches zero'
     )
+  # As floats, for integers of 32 bits would allow of no more than 2e9 images.
+  schedule_images, warmup_images = 1.0 * schedule_images, 1.0 * warmup_images
   after = SCHEDULES[schedule](peak, schedule_images)
   if not warmup_images:
     return after
@@ -173,7 +175,7 @@ def build(
       raise errors.unknown('optimizer', field, known)
   rate = learning_rate(peak, **settings)
   optimizer = OPTIMIZERS[name](
-    lambda updates: rate(updates * images_per_update), b1, b2, eps
+    lambda updates: rate(updates * float(images_per_update)), b1, b2, eps
   )
   if clip:
     optimizer = optax.chain(optimizer, penalties.clip_weights(clip))

@@ -309,7 +309,7 @@ def make_for_members(members: int, at_once: int = 0, devices=None) -> Engine:
   if each % at_once:
     raise errors.UserError(
       f'members_at_once={at_once} does not divide the {each} members of a '
-      'device; choose a number that does, or 0'
+      f'device; choose one of {[k for k in range(1, each + 1) if not each % k]}'
     )
   mesh = jax.make_mesh(
     (count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count]

@@ -15,6 +15,7 @@ not be traced so, as it changes shapes or the program, can not be swept.
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable
 from types import ModuleType
 
@@ -73,11 +74,25 @@ class Population:
     }
 
   @property
+  def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+    """Those of one member's `values`."""
+    return {
+      name: jax.ShapeDtypeStruct((), values.dtype)
+      for name, values in self.values.items()
+    }
+
+  @property
   def column(self) -> dict[str, list]:
     """The seed and each swept field of all members, as they were written."""
     flat = [config_lib.flatten(member) for member in self.members]
     names = dict.fromkeys(['seed', *self.fields])
     return {name: [fields[name] for fields in flat] for name in names}
+
+
+def is_one(config) -> bool:
+  """Whether a config is of more than one run; also one of `config.json`."""
+  # Configs that were recorded before there were populations lack these.
+  return config.get('seeds', 1) > 1 or bool(config.get('sweep', '').strip(' ;'))
 
 
 def of(config) -> Population | None:
@@ -89,8 +104,7 @@ def of(config) -> Population | None:
   Raises:
     UserError: if `sweep` can not be read, or a member's config is out of range.
   """
-  # Configs that were recorded before there were populations lack these.
-  if config.get('seeds', 1) == 1 and not config.get('sweep', ''):
+  if not is_one(config):
     return None
   swept = _read(config)
   if config.sweep_as == 'pairs':
@@ -130,9 +144,16 @@ def _read(config) -> dict[str, list]:
         "values with commas between, as 'penalties.r1=0.1,1'; fields are "
         'parted by ;'
       )
-    if name not in flat or name in found:
-      what = 'is there twice' if name in found else 'is no field of the config'
-      raise errors.UserError(f'sweep={config.sweep!r}: {name!r} {what}')
+    if name in found:
+      raise errors.UserError(f'sweep={config.sweep!r}: {name!r} is there twice')
+    if name not in flat:
+      group = name.rpartition('.')[0]
+      numbers = [
+        k
+        for k, v in flat.items()
+        if type(v) in (int, float) and k not in own and k.startswith(group)
+      ]
+      raise errors.unknown('sweep', name, ['seed', *numbers])
     kind = type(flat[name])
     is_own = name in own or name.startswith('data.')
     if kind not in (int, float) or (is_own and name != 'seed'):
@@ -148,6 +169,17 @@ def _read(config) -> dict[str, list]:
         f'sweep: {name}={texts} must be values of type {kind.__name__} with '
         'commas between'
       ) from None
+    most = (
+      int(np.iinfo(np.int32).max)
+      if kind is int
+      else float(np.finfo(np.float32).max)
+    )
+    for value in found[name]:
+      if name != 'seed' and math.isfinite(value) and abs(value) > most:
+        raise errors.UserError(
+          f'sweep: {name}={value} must be at most {most}, as values of members '
+          'are numbers of 32 bits'
+        )
   return found
 
 
@@ -185,7 +217,7 @@ def bind(algorithm: ModuleType, name: str, config, spec) -> Callable:
 
 
 def refuse(population: Population, algorithm, dataset: data.Dataset) -> None:
-  """Raises a UserError that names the field if one can not be swept."""
+  """Raises a UserError that names the fields which can not be swept."""
   config, spec = population.config, dataset.spec
   methods = [algorithm.from_config(m, spec) for m in population.members]
   draws = algorithm.draws(methods[0])
@@ -198,27 +230,43 @@ def refuse(population: Population, algorithm, dataset: data.Dataset) -> None:
       for name, x in dataset.arrays().items()
     },
   )
-  for name, values in population.values.items():
 
-    def run(value, batch, key, name=name):
-      call = functools.partial(bind, algorithm, config=config, spec=spec)
-      values = {name: value}
-      state = call('init')(values, key)
-      return state, call('train_step')(values, state, batch, key)[0]
+  def run(values, batch, key):
+    call = functools.partial(bind, algorithm, config=config, spec=spec)
+    state = call('init')(values, key)
+    return state, call('train_step')(values, state, batch, key)[0]
 
-    value = jax.ShapeDtypeStruct((), values.dtype)
+  def without_effect(names) -> list[str] | None:
+    """Which of these fields the program does not read; None: there is none."""
+    values = {k: population.shapes[k] for k in names}
     try:
-      before, after = jax.eval_shape(run, value, example, jax.random.key(0))
-      same = jax.tree.all(
-        jax.tree.map(lambda a, b: a.dtype == b.dtype, before, after)
+      program, (before, after) = jax.make_jaxpr(run, return_shape=True)(
+        values, example, jax.random.key(0)
       )
     except (TypeError, ValueError):
-      same = False
-    if not same:
-      raise errors.UserError(
-        f'sweep: the field {name} changes shapes or the program itself, and '
-        f'members of one program have these in common; {_ALONE}'
-      )
+      return None
+    if jax.tree.map(lambda x: x.dtype, before) != jax.tree.map(
+      lambda x: x.dtype, after
+    ):
+      return None
+    read = {id(x) for step in program.jaxpr.eqns for x in step.invars}
+    inputs = zip(sorted(names), program.jaxpr.invars, strict=False)
+    return [name for name, x in inputs if id(x) not in read]
+
+  names = list(population.shapes)
+  unread = without_effect(names) if names else []
+  if unread is None:
+    bad = [name for name in names if without_effect([name]) is None]
+    which = f'field {bad[0]} changes' if bad else f'fields {names} change'
+    raise errors.UserError(
+      f'sweep: the {which} shapes or the program itself, or must be known '
+      f'while it is compiled, and members have one program; {_ALONE}'
+    )
+  if unread:
+    raise errors.UserError(
+      f'sweep: the field {unread[0]} changes nothing here, as what it belongs '
+      'to is off; leave it out, or switch that on'
+    )
 
 
 def by_member(metrics: list) -> dict[str, np.ndarray]:
@@ -231,10 +279,12 @@ def by_member(metrics: list) -> dict[str, np.ndarray]:
   return found
 
 
-def stacked(population: Population, like):
-  """Shapes [members, ...] of shapes of one state."""
+def like(population: Population, algorithm, spec):
+  """Shapes [members, ...] of the states of all, as `bind` makes them."""
+  init = bind(algorithm, 'init', population.config, spec)
+  one = jax.eval_shape(init, population.shapes, jax.random.key(0))
   return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct((len(population), *x.shape), x.dtype), like
+    lambda x: jax.ShapeDtypeStruct((len(population), *x.shape), x.dtype), one
   )
 
 

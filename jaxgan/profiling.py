@@ -1,10 +1,13 @@
 """A trace of some rounds: what ran when, on the device and on the host."""
 
 import contextlib
+import logging
 import pathlib
 from collections.abc import Sequence
 
 import jax
+
+_logger = logging.getLogger(__name__)
 
 
 class Trace:
@@ -24,18 +27,21 @@ class Trace:
     self._first, self._last = window or (0, 0)
     self._folder = folder
     self._is_on = False
+    self._is_written = not window
 
-  def call(self, step: int, state) -> contextlib.AbstractContextManager:
-    """Goes around the call that begins at `step` from `state`.
+  def call(
+    self, step: int, rounds: int, state
+  ) -> contextlib.AbstractContextManager:
+    """Goes around the call of `rounds` that begins at `step` from `state`.
 
-    A call of several rounds is recorded as a whole, if it begins in the window.
+    It is recorded as a whole, if any of its rounds is in the window.
     """
-    is_in = self._first <= step < self._last
+    is_in = step < self._last and self._first < step + rounds
     if is_in != self._is_on:
       jax.block_until_ready(state)  # Calls under way belong to one side.
       if is_in:
         jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
-        self._is_on = True
+        self._is_on = self._is_written = True
       else:
         self.close()
     if not self._is_on:
@@ -47,3 +53,9 @@ class Trace:
     if self._is_on:
       self._is_on = False
       jax.profiler.stop_trace()
+    if not self._is_written:
+      _logger.warning(
+        'profile_steps=%d,%d: no trace, as none of these rounds was trained',
+        self._first,
+        self._last,
+      )

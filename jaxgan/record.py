@@ -11,7 +11,7 @@ from typing import Any
 
 import jaxgan
 from jaxgan import config as config_lib
-from jaxgan import data, errors, writers
+from jaxgan import data, errors, population, writers
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -97,11 +97,15 @@ def refuse_changes(workdir, record, config, dataset=None) -> None:
       {'data': record['data']}, {'data': of_data(dataset)}
     )
   if changed:
+    way_out = '. Set these back, or choose another --workdir'
+    if not population.is_one(record['config']):
+      way_out += (
+        f', which takes the weights along with --config.init_from={workdir}'
+      )
     raise errors.UserError(
       f'workdir {str(workdir)!r} belongs to another config: '
       + '; '.join(changed)
-      + '. Set these back, choose another --workdir, or take its weights '
-      f'into a new one with --config.init_from={workdir}'
+      + way_out
     )
 
 

@@ -113,6 +113,13 @@ SCORES = {
 }
 
 
+def check(names: Sequence[str]) -> None:
+  """Raises a UserError that names the first unknown one."""
+  for name in names:
+    if name not in SCORES:
+      raise errors.unknown('--scores', name, SCORES)
+
+
 def compute(
   real: Images, fake: Images, key, names: Sequence[str] = tuple(SCORES)
 ) -> dict[str, float]:
@@ -121,9 +128,7 @@ def compute(
   Raises:
     UserError: for unknown names, and for what `jaxgan.metrics` refuses.
   """
-  for name in names:
-    if name not in SCORES:
-      raise errors.unknown('--scores', name, SCORES)
+  check(names)
   found = {}
   for place, name in enumerate(SCORES):
     if name in names:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from jaxgan import losses
+
 
 @struct.dataclass
 class Network:
@@ -211,13 +213,13 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
   Returns:
     The average after this round.
   """
-  # A traced half-life of 0 gives a decay of 0.
-  if not isinstance(halflife, jax.core.Tracer) and halflife <= 0:
+  if not losses.is_on(halflife):  # A traced one of 0 gives a decay of 0.
     return params
   horizon = jnp.float32(halflife)
-  if rampup > 0:
+  if losses.is_on(rampup):
     images = (step + 1).astype(jnp.float32) * batch_size
-    horizon = jnp.minimum(horizon, rampup * images)
+    early = jnp.minimum(horizon, rampup * images)
+    horizon = jnp.where(jnp.asarray(rampup) > 0, early, horizon)
   decay = 0.5 ** (batch_size / horizon)
   return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
 

@@ -207,7 +207,7 @@ def _loop(run: Training, interrupts, checkpoints, writer, alive, trace) -> None:
         f'saved step {step} in {run.workdir}; start again to go on',
       )
     rounds = rounds_per_call(step, config)
-    with trace.call(step, run.state):
+    with trace.call(step, rounds, run.state):
       run.state, metrics = run.call(rounds)(
         run.state, run.feed(rounds), run.seed
       )

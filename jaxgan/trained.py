@@ -110,11 +110,11 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
   except (AttributeError, KeyError) as error:
     _refuse_old(workdir, record, error)
     raise
-  like = jax.eval_shape(
-    functools.partial(algorithm.init, method), jax.random.key(0)
-  )
   if together:
-    like = population.stacked(together, like)
+    like = population.like(together, algorithm, spec)
+  else:
+    init = functools.partial(algorithm.init, method)
+    like = jax.eval_shape(init, jax.random.key(0))
   state, _ = checkpoint.load(workdir, like, step)
   if together:
     state = jax.tree.map(lambda x: x[member], state)

@@ -17,6 +17,7 @@ from jaxgan import (
   data,
   errors,
   parallel,
+  population,
   steps,
   summary,
   trained,
@@ -170,6 +171,12 @@ class Training:
     """A fresh state, with the weights of `init_from` if there is one."""
     if not self.config.init_from:
       return state
+    other = record_lib.read(pathlib.Path(self.config.init_from))
+    if other is not None and population.is_one(other['config']):
+      raise errors.UserError(
+        f'init_from={self.config.init_from!r} holds a population, and weights '
+        'of one run are wanted; give the workdir of a run by itself'
+      )
     return self.engine.replicate(checkpoint.adopt(self.config.init_from, state))
 
   def _compare_processes(self) -> None:
@@ -304,6 +311,10 @@ class Training:
         values |= self.judge.scores_of(run)
     return values
 
+  def is_averaged(self) -> bool:
+    """Whether what is shown comes from averaged weights."""
+    return bool(self.config.get('ema_halflife'))
+
   def pictures(self) -> dict[str, np.ndarray]:
     """The grids of this step; also written as files."""
     shown = self.previewed()
@@ -311,7 +322,7 @@ class Training:
       return {}
     images = self.step * self.config.batch_size
     caption = f'step {self.step:,}  {images:,} images'
-    average = ', averaged weights' if self.config.get('ema_halflife') else ''
+    average = ', averaged weights' if self.is_averaged() else ''
     found = {}
     for place, (name, values) in enumerate(shown.items()):
       found[name] = grid.draw(values, f'{caption}  {name}{average}')

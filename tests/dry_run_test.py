@@ -143,17 +143,44 @@ def test_a_trace_is_written(tmp_path):
   double = jax.jit(lambda x: 2.0 * x)
   trace, x = profiling.Trace((2, 4), tmp_path), jnp.ones(3)
   for step in range(2):
-    with trace.call(step, x):
+    with trace.call(step, 1, x):
       x = double(x)
   assert not list(tmp_path.iterdir())
   for step in range(2, 6):
-    with trace.call(step, x):
+    with trace.call(step, 1, x):
       x = double(x)
   assert len(list(tmp_path.rglob('*.xplane.pb'))) == 1
   (perfetto,) = tmp_path.rglob('perfetto_trace.json.gz')
   names = gzip.decompress(perfetto.read_bytes()).decode()
   assert names.count('"round"') == 2
   trace.close()
+
+
+@pytest.mark.parametrize(
+  ('window', 'calls'),
+  [
+    ((3, 4), [2]),
+    ((2, 4), [2]),
+    ((1, 3), [0, 2]),
+    ((5, 50), [4, 6]),
+    ((8, 9), []),
+    ((), []),
+  ],
+)
+def test_calls_of_several_rounds_are_recorded_whole(
+  window, calls, monkeypatch, tmp_path, caplog
+):
+  """Eight rounds, two a call; a window that none is in is no silent one."""
+  monkeypatch.setattr(jax.profiler, 'start_trace', lambda *_, **__: None)
+  monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: None)
+  trace, found = profiling.Trace(window, tmp_path), []
+  for step in range(0, 8, 2):
+    with trace.call(step, 2, jnp.ones(3)) as annotation:
+      if isinstance(annotation, jax.profiler.StepTraceAnnotation):
+        found.append(step)
+  trace.close()
+  assert found == calls
+  assert ('profile_steps=8,9: no trace' in caplog.text) == (window == (8, 9))
 
 
 @pytest.mark.slow
@@ -169,6 +196,6 @@ def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
 
 
 def test_a_wrong_window_is_refused(tmp_path):
-  for window in ((5, 5), (1,), (-1, 3), (0.5, 3)):
+  for window in ((5, 5), (1,), (-1, 3), (0.5, 3), (True, 3)):
     with pytest.raises(errors.UserError, match='profile_steps'):
       train.train(small(profile_steps=window), tmp_path)

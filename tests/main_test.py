@@ -61,7 +61,12 @@ BAD = {
   'export of nothing': (['--mode=export', '--workdir=none'], 'holds no run', 2),
   'export with a flag of samples': (
     ['--mode=export', '--workdir=none', '--num=3'],
-    '--num is for --mode=sample',
+    '--num is for --mode=sample or evaluate',
+    2,
+  ),
+  'neither true nor false': (
+    [CONFIG, '--config.dry_run=nonsense'],
+    '--config.dry_run=nonsense must be True or False',
     2,
   ),
 }

@@ -29,3 +29,22 @@ def test_adam_is_the_library_s(b1, b2, eps):
     expected, other = theirs.update(grads, states[1])
     chex.assert_trees_all_close(updates, expected, rtol=2e-5, atol=1e-9)
     states = state, other
+
+
+@pytest.mark.parametrize('schedule', ['linear', 'late_linear', 'cosine'])
+def test_schedules_may_be_of_more_images_than_32_bits_count(schedule):
+  images = 2**33
+  rate = optim.learning_rate(1.0, schedule, images, images)
+  half = images // 2
+  assert rate(jnp.float32(half)) == pytest.approx(0.5)
+  assert rate(jnp.float32(2 * images)) == pytest.approx(0.0, abs=1e-6)
+  settings = {'name': 'sgd', 'learning_rate': 1.0, 'b1': 0.0, 'b2': 0, 'eps': 0}
+  settings |= {'schedule': schedule, 'schedule_images': images}
+  optimizer = optim.build(settings, images_per_update=half)
+  params = jnp.ones(1)
+  state, found = optimizer.init(params), []
+  for _ in range(3):
+    update, state = optimizer.update(params, state)
+    found.append(float(-update[0]))
+  middle = 1.0 if schedule == 'late_linear' else 0.5
+  assert found == pytest.approx([1.0, middle, 0.0], abs=1e-6)

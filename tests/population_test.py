@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import Cut, digests, lines, pictures, small
+from runs import ROOT, Cut, digests, lines, module, pictures, small
 
 from jaxgan import config as config_lib
 from jaxgan import (
   data,
   errors,
+  members,
   parallel,
   population,
   postmortem,
@@ -189,7 +190,9 @@ def test_a_grid_has_all_combinations_the_last_field_fastest():
     ('loss=hinge', 'loss is no number'),
     ('batch_size=16,32', 'batch_size is of the loop'),
     ('data.limit=16,32', 'data.limit is of the loop or the data'),
-    ('penalties.r3=1', 'no field'),
+    ('penalties.r3=1', r"'penalties.r3' is unknown.*penalties.r1,"),
+    ('generator.optimizer.schedule_images=3_000_000_000', '32 bits'),
+    ('penalties.r1=0,1e300', '32 bits'),
     ('penalties.r1', "'penalties.r1' must be a field"),
     ('penalties.r1=1,x', 'penalties.r1=1,x must be values'),
     ('penalties.r1=1;penalties.r1=2', 'twice'),
@@ -215,16 +218,92 @@ def test_what_changes_the_program_is_refused(sweep):
     )
 
 
-def test_weights_that_are_off_for_some_members_can_be_swept():
-  config = small(
-    sweep='instance_noise=0,0.1;label_smoothing.real=0,0.1;ema_halflife=0,9;'
+@pytest.mark.parametrize(
+  'sweep', ['top_k_images=10,50', 'penalties.r1=0,1;replay_share=0.1,0.2']
+)
+def test_what_changes_nothing_is_refused(sweep):
+  config = small(sweep=sweep, sweep_as='pairs')
+  name = sweep.rpartition(';')[2].partition('=')[0]
+  with pytest.raises(errors.UserError, match=f'{name} changes nothing'):
+    population.refuse(
+      population.of(config), steps.find('gan'), data.load(config.data)
+    )
+
+
+@pytest.mark.parametrize(
+  'sweep',
+  [
+    'instance_noise=0,0.1;label_smoothing.real=0,0.1;ema_halflife=0,9;'
     'feature_matching=0,1;discriminator.optimizer.b1=0,0.5;'
     'label_flip=0,0.1;generator.optimizer.historical_averaging=0,1',
-    sweep_as='pairs',
-  )
+    'instance_noise=0,0.1;instance_noise_images=0,50',
+    'ema_halflife=10,20;ema_rampup=0,0.1',
+  ],
+)
+def test_weights_that_are_off_for_some_members_can_be_swept(sweep):
+  config = small(sweep=sweep, sweep_as='pairs')
   population.refuse(
     population.of(config), steps.find('gan'), data.load(config.data)
   )
+
+
+@pytest.mark.parametrize(
+  ('name', 'sweep'),
+  [
+    ('vae_mnist', 'beta=1,2'),
+    ('classifier_mnist', 'label_smoothing=0,0.1'),
+    ('autoencoder_mnist', 'encoder.optimizer.learning_rate=1e-3,1e-4'),
+  ],
+)
+def test_numbers_of_other_algorithms_can_be_swept(name, sweep):
+  config = module(ROOT / 'configs' / f'{name}.py').get_config()
+  config.update(sweep=sweep)
+  config.data.update(source='embedded', limit=64)
+  population.refuse(
+    population.of(config), steps.find(config.method), data.load(config.data)
+  )
+
+
+@pytest.mark.parametrize('member', [0, 1])
+def test_a_part_of_the_state_that_some_members_lack_is_no_obstacle(
+  member, tmp_path
+):
+  values = '0,1' if member else '1,0'
+  config = small(
+    sweep=f'generator.optimizer.historical_averaging={values}',
+    num_steps=2,
+    sample_every=0,
+  )
+  train.train(config, tmp_path)
+  run = trained.restore(tmp_path, member=member)
+  assert np.isfinite(sum(map(np.sum, jax.tree.leaves(run.state.networks))))
+  config.num_steps = 4
+  train.train(config, tmp_path)
+  assert lines(tmp_path)[-1]['step'] == 4
+
+
+def test_spaces_are_no_sweep():
+  assert population.of(small(sweep=' ; ;')) is None
+
+
+def test_weights_of_a_population_are_no_first_weights(unbroken, tmp_path):
+  config = small(init_from=str(unbroken))
+  with pytest.raises(errors.UserError, match=r'init_from=.*a population'):
+    train.train(config, tmp_path / 'run')
+
+
+def test_every_member_shows_what_it_made():
+  lone = np.arange(3 * 12 * 4, dtype=np.float32).reshape(3, 12, 2, 2, 1)
+  assert members._rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
+  np.testing.assert_array_equal(members._rows([lone, -lone])[5], -lone[2])
+  samples = lone[0]
+  assert members._rows([samples, samples]).shape == (2, 10, 2, 2, 1)
+
+
+@pytest.mark.parametrize(('values', 'is_averaged'), [('0,9', 0), ('5,9', 1)])
+def test_a_caption_is_true_of_all_members(values, is_averaged, tmp_path):
+  config = small(sweep=f'ema_halflife={values}')
+  assert members.Members(config, tmp_path).is_averaged() == is_averaged
 
 
 def test_runs_from_before_there_were_populations_go_on():

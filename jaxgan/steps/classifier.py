@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import augment, discriminate, errors, models, noise
+from jaxgan import augment, discriminate, errors, losses, models, noise
 from jaxgan import state as state_lib
 from jaxgan.adversary import Player
 from jaxgan.data.dataset import Spec
@@ -63,10 +63,9 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
       f"method='classifier' needs labels and data.source="
       f'{config.data.source!r} has none; give a folder of class folders'
     )
-  if not 0.0 <= config.label_smoothing < 1.0:
-    raise errors.UserError(
-      f'label_smoothing={config.label_smoothing} must be in [0, 1)'
-    )
+  smoothing = config.label_smoothing
+  if losses.is_known(smoothing) and not 0.0 <= smoothing < 1.0:
+    raise errors.UserError(f'label_smoothing={smoothing} must be in [0, 1)')
   network, optimizer = models.trained(
     config,
     'network',

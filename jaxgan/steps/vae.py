@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import encoder_decoder, errors, noise
+from jaxgan import encoder_decoder, errors, losses, noise
 from jaxgan import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.encoder_decoder import (
@@ -131,9 +131,10 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
       f'decoder_deviation={config.decoder_deviation} must be positive'
     )
   for name in ('beta', 'importance_samples', 'held_out_samples'):
-    if config[name] < 0:
+    if losses.is_known(config[name]) and config[name] < 0:
       raise errors.UserError(f'{name}={config[name]} must not be negative')
-  if config.importance_samples and config.beta != 1.0:
+  is_weighed = not losses.is_known(config.beta) or config.beta != 1.0
+  if config.importance_samples and is_weighed:
     raise errors.UserError(
       f'beta={config.beta} weighs a divergence that the importance-weighted '
       'bound does not have; set beta=1.0 or importance_samples=0'
