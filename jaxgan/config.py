@@ -6,6 +6,7 @@ and are executed: run only those you trust.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -155,6 +156,20 @@ def from_json(fields) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(thaw(fields))
 
 
+# Of networks and optimizers: what these must be below.
+_NOT_NEGATIVE = {
+  'dropout': 1,
+  'minibatch_kernels': 2**31,
+  'b1': 1,
+  'b2': 1,
+  'eps': math.inf,
+  'clip_weights': math.inf,
+  'historical_averaging': math.inf,
+  'schedule_images': math.inf,
+  'warmup_images': math.inf,
+}
+
+
 def _are_widths(value) -> bool:
   return isinstance(value, list) and all(
     isinstance(width, int) and 0 < width < 2**31 for width in value
@@ -221,6 +236,13 @@ def _problems(config) -> Iterator[str]:
   for name, least in at_least.items():
     if name in fields and fields[name] < least:
       yield f'{name}={fields[name]} must be at least {least}'
+  for name, value in fields.items():
+    group, _, last = name.rpartition('.')
+    below = _NOT_NEGATIVE.get(last)
+    if group and below and not 0 <= value < below:
+      yield f'{name}={value} must be in [0, {below:g})'
+  if fields['batch_size'] >= 2**31:
+    yield f'batch_size={fields["batch_size"]} must be below 2**31'
   for name in ('label_noise', 'label_flip', 'top_k', 'replay_share'):
     if fields.get(name, 0.0) > 1.0:
       yield f'{name}={fields[name]} must be at most 1'
@@ -258,6 +280,14 @@ def _problems(config) -> Iterator[str]:
   for name, known in one_of.items():
     if fields[name] not in known:
       yield f'{name}={fields[name]!r} must be one of {list(known)}'
+
+
+def missing(config, error: Exception) -> str:
+  """The field whose lack raised an error of a config; '' of other errors."""
+  # All that ml_collections says is the field, in quotes that are escaped.
+  found = re.fullmatch(r'[\'"\\]*(\w+)[\'"\\]*(nDid you mean.*)?', str(error))
+  known = '.'.join(flatten(config)).split('.')
+  return found[1] if found and found[1] not in known else ''
 
 
 def validate(config) -> None:

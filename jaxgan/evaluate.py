@@ -26,6 +26,7 @@ from jaxgan.scores import Images
 from jaxgan.visual import grid
 
 POLL_SECONDS = 5.0
+MOST = 10**7  # fakes: what memory holds ends long before
 CHUNK = 1_000  # held-out images that an algorithm scores at a time
 SHOWN, NEIGHBOURS = 10, 5  # of the picture of nearest training images
 FILE = 'eval.jsonl'
@@ -63,8 +64,10 @@ class Judge:
   """
 
   def __init__(self, settings, request: Request):
-    if request.num < 2:
-      raise errors.UserError(f'--num={request.num} must be at least 2')
+    if not 2 <= request.num <= MOST:
+      raise errors.UserError(f'--num={request.num} must be in 2..{MOST}')
+    if not 0 <= request.seed < 2**32:
+      raise errors.UserError(f'--seed={request.seed} must be in 0..2**32 - 1')
     scores.check(request.scores)
     self.request = request
     self.names = request.scores or tuple(scores.SCORES)

@@ -42,8 +42,21 @@ def trainer(
     numpy [rounds] for each metric. The state that goes in is given away.
 
   Raises:
-    UserError: by the call, if the rounds are no whole number of calls.
+    UserError: for arrays of unequal lengths or numbers out of range; by the
+      call, if the rounds are no whole number of calls.
   """
+  sizes = {name: len(array) for name, array in arrays.items()}
+  if not sizes.get('image') or len(set(sizes.values())) > 1:
+    raise errors.UserError(
+      f"arrays have lengths {sizes}; give 'image' [N, ...], others likewise"
+    )
+  for name, value, least, below in (
+    ('batch_size', batch_size, 1, 2**31),
+    ('rounds_per_call', rounds_per_call, 1, 2**31),
+    ('seed', seed, 0, 2**32),
+  ):
+    if not least <= value < below:
+      raise errors.UserError(f'{name}={value} must be in [{least}, {below})')
   engine = parallel.make_alone(batch_size)
   call = parallel.compile_rounds(
     engine,
@@ -57,9 +70,10 @@ def trainer(
   place = engine.replicate(np.uint32(seed))
 
   def advance(state, rounds: int):
-    if rounds < 1 or rounds % rounds_per_call:
+    is_whole = isinstance(rounds, int | np.integer)
+    if not is_whole or rounds < 1 or rounds % rounds_per_call:
       raise errors.UserError(
-        f'rounds={rounds} must be a positive multiple of '
+        f'rounds={rounds!r} must be a positive multiple of '
         f'rounds_per_call={rounds_per_call}'
       )
     state = engine.replicate(state)

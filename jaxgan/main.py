@@ -257,6 +257,10 @@ def main(argv) -> None:
   _refuse_others(mode)
   if mode != 'train' and not _WORKDIR.value:
     raise errors.UserError(f'--mode={mode} needs --workdir')
+  if mode != 'train' and flags.FLAGS['config'].present:
+    raise errors.UserError(
+      f'--config is for --mode=train; --mode={mode} takes that of --workdir'
+    )
   if mode == 'sample':
     from jaxgan import sample
 

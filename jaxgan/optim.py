@@ -124,6 +124,7 @@ def learning_rate(
   schedule: str = 'constant',
   schedule_images: int = 0,
   warmup_images: int = 0,
+  field: str = 'optimizer',
 ) -> optax.Schedule:
   """Images seen -> learning rate.
 
@@ -132,12 +133,13 @@ def learning_rate(
     schedule: a key of `SCHEDULES`: what follows the warm-up.
     schedule_images: images after which a decaying schedule reaches zero.
     warmup_images: images of a linear rise from zero, before the schedule.
+    field: of the config, for errors.
   """
   if schedule not in SCHEDULES:
-    raise errors.unknown('optimizer.schedule', schedule, SCHEDULES)
+    raise errors.unknown(f'{field}.schedule', schedule, SCHEDULES)
   if schedule != 'constant' and schedule_images <= 0:
     raise errors.UserError(
-      f'optimizer.schedule_images={schedule_images} must be positive: the '
+      f'{field}.schedule_images={schedule_images} must be positive: the '
       f'number of images after which the {schedule} schedule reaches zero'
     )
   # As floats, for integers of 32 bits would allow of no more than 2e9 images.
@@ -150,7 +152,9 @@ def learning_rate(
 
 
 def build(
-  settings: Mapping[str, Any], images_per_update: int
+  settings: Mapping[str, Any],
+  images_per_update: float,
+  field: str = 'optimizer',
 ) -> optax.GradientTransformation:
   """The optimizer that `settings` describe.
 
@@ -159,21 +163,22 @@ def build(
       'eps', optionally 'schedule', 'schedule_images', 'warmup_images' (see
       `learning_rate`), 'clip_weights' and 'historical_averaging' (0 is off).
     images_per_update: images seen between two updates.
+    field: of the config, for errors.
   """
   settings = dict(settings)
   name, peak, b1, b2, eps = (
-    settings.pop(field)
-    for field in ('name', 'learning_rate', 'b1', 'b2', 'eps')
+    settings.pop(setting)
+    for setting in ('name', 'learning_rate', 'b1', 'b2', 'eps')
   )
   clip = settings.pop('clip_weights', 0.0)
   history = settings.pop('historical_averaging', 0.0)
   if name not in OPTIMIZERS:
-    raise errors.unknown('optimizer.name', name, OPTIMIZERS)
+    raise errors.unknown(f'{field}.name', name, OPTIMIZERS)
   known = ('schedule', 'schedule_images', 'warmup_images')
-  for field in settings:
-    if field not in known:
-      raise errors.unknown('optimizer', field, known)
-  rate = learning_rate(peak, **settings)
+  for setting in settings:
+    if setting not in known:
+      raise errors.unknown(field, setting, known)
+  rate = learning_rate(peak, **settings, field=field)
   optimizer = OPTIMIZERS[name](
     lambda updates: rate(updates * float(images_per_update)), b1, b2, eps
   )

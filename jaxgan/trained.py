@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import pathlib
-import re
 from types import ModuleType
 from typing import Any
 
@@ -108,8 +107,14 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
   try:
     method = algorithm.from_config(config, spec)
   except (AttributeError, KeyError) as error:
-    _refuse_old(workdir, record, error)
-    raise
+    field = config_lib.missing(config, error)
+    if not field:
+      raise
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} was begun by other code, whose configs have '
+      f'no field {field!r}; sample it with that (git {record.get("git")}), or '
+      'train again'
+    ) from None
   if together:
     like = population.like(together, algorithm, spec)
   else:
@@ -119,16 +124,3 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
   if together:
     state = jax.tree.map(lambda x: x[member], state)
   return Run(algorithm, method, state, spec, config, member)
-
-
-def _refuse_old(workdir, record, error: Exception) -> None:
-  """Raises a UserError if the error is of a field that the config lacks."""
-  # All that ml_collections says is the field, in quotes that are escaped.
-  found = re.fullmatch(r'[\'"\\]*(\w+)[\'"\\]*(nDid you mean.*)?', str(error))
-  known = '.'.join(config_lib.flatten(record['config'])).split('.')
-  if found and found[1] not in known:
-    raise errors.UserError(
-      f'workdir {str(workdir)!r} was begun by other code, whose configs have '
-      f'no field {found[1]!r}; sample it with that (git {record.get("git")}), '
-      'or train again'
-    ) from None

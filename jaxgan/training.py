@@ -23,6 +23,7 @@ from jaxgan import (
   trained,
   writers,
 )
+from jaxgan import config as config_lib
 from jaxgan import record as record_lib
 from jaxgan.data import sampling, stream
 from jaxgan.visual import animation, curves, grid
@@ -60,6 +61,8 @@ class Training:
     parallel.check_precision(config.precision)
     self.algorithm = steps.find(config.method)
     record = record_lib.read(self.workdir)
+    if config.init_from and record is None:
+      self._check_first_weights()
     if record is not None:
       recorded = record['config']['data']['source']
       if config.data.source == 'auto':
@@ -78,7 +81,16 @@ class Training:
       record_lib.refuse_changes(self.workdir, record, config, self.dataset)
     spec = self.dataset.spec
     # Outside of the mapped step there is no axis to take means over.
-    self.method = self.algorithm.from_config(self.own, spec)
+    try:
+      self.method = self.algorithm.from_config(self.own, spec)
+    except (AttributeError, KeyError) as error:
+      field = config_lib.missing(config, error)
+      if not field:
+        raise
+      raise errors.UserError(
+        f'method={config.method!r} needs a field {field!r} and the config has '
+        'none; begin with a config of that method'
+      ) from None
     self.mapped_method = self.algorithm.from_config(
       self.own, spec, self.engine.axis_name
     )
@@ -107,6 +119,19 @@ class Training:
       from jaxgan import evaluate  # Its classifier is trained by this loop.
 
       self.judge = evaluate.Judge.of_config(config, self.algorithm)
+
+  def _check_first_weights(self) -> None:
+    """Raises for an `init_from` that can have none, before anything is read."""
+    other = record_lib.read(pathlib.Path(self.config.init_from))
+    what = 'holds no run'
+    if other is not None:
+      if not population.is_one(other['config']):
+        return
+      what = 'holds a population, and weights of one run are wanted'
+    raise errors.UserError(
+      f'init_from={self.config.init_from!r} {what}; give the workdir of a run '
+      'by itself'
+    )
 
   def make_engine(self) -> parallel.Engine:
     return parallel.make(self.config.engine, self.config.batch_size)
@@ -171,12 +196,6 @@ class Training:
     """A fresh state, with the weights of `init_from` if there is one."""
     if not self.config.init_from:
       return state
-    other = record_lib.read(pathlib.Path(self.config.init_from))
-    if other is not None and population.is_one(other['config']):
-      raise errors.UserError(
-        f'init_from={self.config.init_from!r} holds a population, and weights '
-        'of one run are wanted; give the workdir of a run by itself'
-      )
     return self.engine.replicate(checkpoint.adopt(self.config.init_from, state))
 
   def _compare_processes(self) -> None:

@@ -61,3 +61,21 @@ def test_rounds_in_two_calls_are_the_rounds_of_one(key):
     np.testing.assert_array_equal(one, other)
   with pytest.raises(errors.UserError, match='rounds_per_call=2'):
     advance(gan.init(METHOD, key), 3)
+  with pytest.raises(errors.UserError, match='rounds=4.0'):
+    advance(gan.init(METHOD, key), 4.0)
+
+
+@pytest.mark.parametrize(
+  ('changed', 'said'),
+  [
+    ({'arrays': {}}, 'image'),
+    ({'arrays': images() | {'label': np.zeros(3, int)}}, "'label': 3"),
+    ({'batch_size': 0}, 'batch_size=0'),
+    ({'rounds_per_call': 0}, 'rounds_per_call=0'),
+    ({'seed': -1}, 'seed=-1'),
+  ],
+)
+def test_a_trainer_of_nonsense_is_refused(changed, said):
+  fields = {'arrays': images(), 'batch_size': 8} | changed
+  with pytest.raises(errors.UserError, match=said):
+    jaxgan.trainer(gan, METHOD, fields.pop('arrays'), **fields)

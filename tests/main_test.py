@@ -64,6 +64,51 @@ BAD = {
     '--num is for --mode=sample or evaluate',
     2,
   ),
+  'labelled images of one that has no head for them': (
+    [CONFIG, '--config.labelled=1'],
+    "labelled=1.0 needs discriminator.conditioning='classes'",
+    2,
+  ),
+  'another method': (
+    [CONFIG, '--config.method=vae'],
+    "method='vae' needs a field 'likelihood'",
+    2,
+  ),
+  'dropout of all': (
+    [CONFIG, '--config.discriminator.dropout=1.0'],
+    'discriminator.dropout=1.0 must be in [0, 1)',
+    2,
+  ),
+  'weights within less than nothing': (
+    [CONFIG, '--config.generator.optimizer.clip_weights=-1'],
+    'generator.optimizer.clip_weights=-1.0 must be in [0, inf)',
+    2,
+  ),
+  'another optimizer': (
+    [CONFIG, '--config.generator.optimizer.name=foo'],
+    "generator.optimizer.name='foo' is unknown",
+    2,
+  ),
+  'a huge batch': (
+    [CONFIG, '--config.batch_size=10_000_000_000'],
+    'batch_size=10000000000 must be below 2**31',
+    2,
+  ),
+  'a path that auto does not read': (
+    [CONFIG, '--config.data.path=/tmp'],
+    "data.path='/tmp' is for data.source=folder",
+    2,
+  ),
+  'first weights of nothing': (
+    [CONFIG, '--config.init_from=/none'],
+    "init_from='/none' holds no run",
+    2,
+  ),
+  'sample with a config': (
+    ['--mode=sample', '--workdir=none', CONFIG],
+    '--config is for --mode=train; --mode=sample takes that of --workdir',
+    2,
+  ),
   'neither true nor false': (
     [CONFIG, '--config.dry_run=nonsense'],
     '--config.dry_run=nonsense must be True or False',

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan import errors
 from jaxgan.visual import animation, curves, grid
 
 
@@ -34,6 +35,42 @@ def test_grids_are_saved_as_they_are_drawn(shape, tmp_path):
     found = np.asarray(saved).reshape(picture.shape)
   np.testing.assert_array_equal(found, picture)
   assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+
+
+def test_a_long_caption_goes_on_in_the_next_line():
+  images = np.zeros((4, 28, 28, 1))
+  plain = grid.draw(images, 'step 1')
+  longer = grid.draw(images, ' '.join(['class'] * 40))
+  added = len(longer) - len(plain)
+  assert added > 0
+  assert added % grid.CAPTION == 0
+  for top in range(0, added + grid.CAPTION, grid.CAPTION):
+    line = longer[top : top + grid.CAPTION]
+    assert (line != grid.DARK).any()
+    assert (line[:, -2:] == grid.DARK).all()
+  np.testing.assert_array_equal(
+    longer[added + grid.CAPTION :], plain[grid.CAPTION :]
+  )
+
+
+@pytest.mark.parametrize('count', [1, 3, 10])
+def test_a_single_row_is_enlarged_no_further_than_a_screen(count):
+  picture = grid.draw(np.zeros((count, 8, 8, 1)), '', columns=10)
+  assert max(picture.shape[:2]) <= 1.1 * grid.LONGEST_SIDE
+
+
+@pytest.mark.parametrize(
+  ('shape', 'columns'),
+  [
+    ((3, 8, 8), None),
+    ((0, 8, 8, 1), None),
+    ((3, 8, 8, 2), None),
+    ((3, 8, 8, 1), -1),
+  ],
+)
+def test_what_is_no_image_is_not_shown(shape, columns):
+  with pytest.raises(errors.UserError, match='must be'):
+    grid.show(np.zeros(shape), columns=columns)
 
 
 def test_points_are_where_they_should_be():

@@ -36,6 +36,11 @@ def resolve(settings) -> str:
     return settings.source
   if settings.source != 'auto':
     raise errors.unknown('data.source', settings.source, ['auto', *SOURCES])
+  if settings.path:
+    raise errors.DataError(
+      f'data.path={settings.path!r} is for data.source=folder, and '
+      "data.source='auto' reads no folder; set one or leave the other out"
+    )
   from jaxgan.data import tfds
 
   found = tfds.find(settings)

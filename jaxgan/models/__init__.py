@@ -95,7 +95,9 @@ def trained(
     UserError: as `build`, and for a network without 'dtype' that needs one.
   """
   settings = dict(config[player])
-  optimizer = optim.build(settings.pop('optimizer'), images_per_update)
+  optimizer = optim.build(
+    settings.pop('optimizer'), images_per_update, f'{player}.optimizer'
+  )
   spectral = settings.pop('spectral_norm', False)
   reference = settings.pop('virtual_batch', 0)
   if reference:

@@ -96,6 +96,14 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
   fields |= {name: config[name] for name in _COPIED}
   method = GAN(num_classes=num_classes, **fields)
   head = getattr(method.discriminator, 'conditioning', '')
+  if losses.is_on(method.labelled) and not (
+    head == 'classes' and 'labelled' in config.data
+  ):
+    raise errors.UserError(
+      f'labelled={method.labelled} needs '
+      "discriminator.conditioning='classes' and a field data.labelled; start "
+      'from configs/semi_supervised_mnist.py'
+    )
   if losses.is_on(method.auxiliary) and not (
     num_classes and head == 'auxiliary'
   ):

@@ -1,15 +1,19 @@
 """Many images, or a cloud of points, in one labelled picture."""
 
 import math
+import re
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxgan import errors
 from jaxgan.data import sampling
 
 GAP = 2  # pixels between images
-CAPTION = 22  # pixels above them
-SHORTEST_SIDE = 560  # small grids are enlarged to at least this
+CAPTION = 22  # pixels of a line above them
+MARGIN = 4  # pixels left and right of it
+SHORTEST_SIDE = 560  # small grids are enlarged to about this
+LONGEST_SIDE = 1_600  # and flat ones no further than to this
 CLOUD_SIDE = 560
 # Points are drawn in [-CLOUD_RANGE, CLOUD_RANGE] on both axes.
 CLOUD_RANGE = 1.3
@@ -49,16 +53,37 @@ def cloud(points: np.ndarray) -> np.ndarray:
   return picture
 
 
+def _lines(caption: str, font, width: int) -> list[str]:
+  """The words of a caption in lines that are no wider, where words are not."""
+  lines = ['']
+  for word in re.split(r'(?<= )(?=[^ ])', caption):
+    if lines[-1] and font.getlength(lines[-1] + word.rstrip()) > width:
+      lines.append('')
+    lines[-1] += word
+  return lines
+
+
 def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
-  """A picture uint8 [height, width, 1 or 3] with a line of text above.
+  """A picture uint8 [height, width, 1 or 3] with text above.
 
   Args:
     images: [N, H, W, C] in [-1, 1]; or [rows, columns, H, W, C], laid out; or
       points [N, 2].
-    caption: the line.
+    caption: the text; too long for a line it goes on in the next.
     columns: images in a row.
+
+  Raises:
+    UserError: for arrays of other shapes, and for none.
   """
   images = np.asarray(images)
+  is_right = images.ndim in (4, 5) and images.shape[-1] in (1, 3)
+  if not images.size or not (is_right or images.shape[1:] == (2,)):
+    raise errors.UserError(
+      f'images of shape {images.shape} can not be shown; they must be '
+      '[N, H, W, 1 or 3], [rows, columns, H, W, 1 or 3], or points [N, 2]'
+    )
+  if columns is not None and columns < 1:
+    raise errors.UserError(f'columns={columns} must be at least 1')
   if images.ndim == 5:
     columns = images.shape[1]
     images = images.reshape(-1, *images.shape[2:])
@@ -66,12 +91,19 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
     picture = cloud(images)
   else:
     picture = tile(sampling.to_uint8(images), columns)
-    scale = max(1, round(SHORTEST_SIDE / min(picture.shape[:2])))
+    height, width, _ = picture.shape
+    scale = min(
+      SHORTEST_SIDE / min(height, width), LONGEST_SIDE / max(height, width)
+    )
+    scale = max(1, round(scale))
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
   _, width, channels = picture.shape
-  bar = Image.new('L', (width, CAPTION), DARK)
   font = ImageFont.load_default(size=14)
-  ImageDraw.Draw(bar).text((4, 2), caption, fill=LIGHT, font=font)
+  lines = _lines(caption, font, width - 2 * MARGIN)
+  bar = Image.new('L', (width, CAPTION * len(lines)), DARK)
+  for place, line in enumerate(lines):
+    at = (MARGIN, 2 + CAPTION * place)
+    ImageDraw.Draw(bar).text(at, line, fill=LIGHT, font=font)
   bar = np.asarray(bar)[..., None].repeat(channels, axis=-1)
   return np.concatenate([bar, picture])
 
