@@ -61,7 +61,7 @@ def test_rounds_in_two_calls_are_the_rounds_of_one(key):
     np.testing.assert_array_equal(one, other)
   with pytest.raises(errors.UserError, match='rounds_per_call=2'):
     advance(gan.init(METHOD, key), 3)
-  with pytest.raises(errors.UserError, match='rounds=4.0'):
+  with pytest.raises(errors.UserError, match=r'rounds=4\.0'):
     advance(gan.init(METHOD, key), 4.0)
 
 

@@ -267,7 +267,7 @@ def load(path) -> dict:
   """
 
   def refuse(reason):
-    return errors.UserError(f'--features=inception:{path}: {reason}; {WANTED}')
+    return errors.UserError(f'inception={str(path)!r}: {reason}; {WANTED}')
 
   path = pathlib.Path(path)
   try:
