@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan import conv, errors, noise
 
+PARAM = jnp.float32  # of all parameters, as of those of Flax
 NORMS = ('none', 'batch', 'layer', 'instance', 'virtual')
 
 # Of kernels; biases begin at zero.
@@ -107,7 +108,7 @@ class Conv(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-    w = self.param('kernel', initializer(self.initializer), shape)
+    w = self.param('kernel', initializer(self.initializer), shape, PARAM)
     x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
     if self.enlarged is None:
       x = conv.conv(x, w, self.stride, self.padding)
@@ -120,7 +121,7 @@ class Conv(nn.Module):
 
 def _bias(module: nn.Module, dtype) -> jax.Array:
   """A bias for every channel [1, 1, 1, features]."""
-  bias = module.param('bias', nn.initializers.zeros, (module.features,))
+  bias = module.param('bias', nn.initializers.zeros, (module.features,), PARAM)
   return bias.astype(dtype).reshape(1, 1, 1, -1)
 
 
@@ -156,7 +157,7 @@ class ConvTranspose(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-    w = self.param('kernel', initializer(self.initializer), shape)
+    w = self.param('kernel', initializer(self.initializer), shape, PARAM)
     x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
     x = conv.conv_transpose(x, w, self.stride, self.size)
     return x + _bias(self, x.dtype) if self.use_bias else x
@@ -229,8 +230,8 @@ class VirtualBatchNorm(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     size, axes = self.reference_size, tuple(range(1, x.ndim - 1))
-    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
-    bias = self.param('bias', nn.initializers.zeros, x.shape[-1:])
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:], PARAM)
+    bias = self.param('bias', nn.initializers.zeros, x.shape[-1:], PARAM)
     x = x.astype(jnp.float32)
     mean = jnp.mean(x, axis=axes, keepdims=True)  # [R + B, 1, ..., C]
     square = jnp.mean(x**2, axis=axes, keepdims=True)

@@ -5,6 +5,8 @@ in the batch over all devices. So one device and many draw the same numbers,
 whatever part of the batch each of them holds.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
@@ -72,20 +74,25 @@ def once(draw, key):
   return jax.lax.platform_dependent(key, cpu=apart, default=draw)
 
 
+# Of 32 bits, as networks are, also where JAX has 64 for others.
+_normal = functools.partial(jax.random.normal, dtype=jnp.float32)
+_uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
+
+
 def _signed_uniform(key, shape):
-  return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+  return _uniform(key, shape, minval=-1.0, maxval=1.0)
 
 
 def _sphere(key, shape):
   """A point on the sphere of radius sqrt(d), where Gaussian mass sits."""
-  x = jax.random.normal(key, shape)
+  x = _normal(key, shape)
   square = jnp.mean(x**2) + UNIT_SPHERE_EPSILON
   return x * jax.lax.rsqrt(square)
 
 
 # Each is (key, count, shape, axis_name) -> [count, *shape].
-normal = _rows(jax.random.normal)
-uniform = _rows(jax.random.uniform)  # in [0, 1)
+normal = _rows(_normal)
+uniform = _rows(_uniform)  # in [0, 1)
 
 # What latents can be drawn from: name -> a sampler as above.
 LATENTS = {

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 
+import chex
 import jax
 import numpy as np
 import pytest
 
 import jaxgan
 from jaxgan import errors, gan
-from jaxgan.models import mlp
+from jaxgan.models import dcgan, mlp
 
 
 def test_every_name_is_there_and_documented():
@@ -79,3 +80,25 @@ def test_a_trainer_of_nonsense_is_refused(changed, said):
   fields = {'arrays': images(), 'batch_size': 8} | changed
   with pytest.raises(errors.UserError, match=said):
     jaxgan.trainer(gan, METHOD, fields.pop('arrays'), **fields)
+
+
+def test_numbers_of_64_bits_elsewhere_change_nothing(key):
+  """For those who need them for what is beside the training."""
+  arrays = images() | {'label': np.arange(32) % 3}
+  method = gan.GAN(
+    dcgan.Generator((4, 4, 1), widths=(4, 4), strides=(2, 2), num_classes=3),
+    dcgan.Discriminator(widths=(4,), num_classes=3, conditioning='projection'),
+    latent_size=8,
+    num_classes=3,
+  )
+
+  def final():
+    advance = jaxgan.trainer(gan, method, arrays, batch_size=8)
+    state, _ = advance(gan.init(method, key), 2)
+    return state.networks
+
+  expected = final()
+  with jax.enable_x64(True):
+    found = final()
+  chex.assert_trees_all_equal_dtypes(found, expected)
+  chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-5)

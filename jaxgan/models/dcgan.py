@@ -18,7 +18,8 @@ CONDITIONINGS = ('concat', 'projection', 'auxiliary')
 
 def _one_hot(x, label, num_classes):
   """[B, D] and labels [B] to [B, D + num_classes]."""
-  return jnp.concatenate([x, jax.nn.one_hot(label, num_classes)], axis=-1)
+  told = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
+  return jnp.concatenate([x, told], axis=-1)
 
 
 class Generator(nn.Module):

@@ -25,7 +25,8 @@ def _with_label(x, label, num_classes, conditioning):
       label
     )
   if conditioning == 'concat':
-    return jnp.concatenate([x, jax.nn.one_hot(label, num_classes)], axis=-1)
+    told = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
+    return jnp.concatenate([x, told], axis=-1)
   raise errors.unknown('conditioning', conditioning, CONDITIONINGS)
 
 
