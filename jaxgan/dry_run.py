@@ -18,7 +18,7 @@ import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import errors, models, parallel, summary
+from jaxgan import models, parallel, summary
 from jaxgan.data import sampling
 
 COLLECTIVES = (
@@ -208,18 +208,11 @@ def operations(run, platform: str = '') -> float:
     UserError: if the process has no CPU as a device, where programs of any
       platform can be counted.
   """
-  try:
-    host, *_ = jax.local_devices(backend='cpu')
-  except RuntimeError:
-    raise errors.UserError(
-      f'JAX_PLATFORMS={jax.config.jax_platforms!r} has no CPU, and a dry run '
-      "counts there what a GPU's libraries do; append ',cpu'"
-    ) from None
   algorithm, config = run.algorithm, run.config
   count = config.batch_size // run.engine.num_devices
   count *= algorithm.draws(run.method)
   step = written_out(functools.partial(algorithm.train_step, run.method))
-  place = jax.sharding.SingleDeviceSharding(host)
+  place = jax.sharding.SingleDeviceSharding(parallel.host())
 
   def one(state, batch, seed):
     batch = {name: sampling.to_float(x) for name, x in batch.items()}

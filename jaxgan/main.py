@@ -246,7 +246,7 @@ def _refuse_others(mode: str) -> None:
     if mode not in modes and flags.FLAGS[name].present:
       raise errors.UserError(
         f'--{name} is for --mode={" or ".join(modes)}; fields of the config '
-        f'are set by --config.FIELD'
+        'are set by --config.FIELD'
       )
 
 

@@ -277,6 +277,21 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
   return Engine(name, mesh)
 
 
+def host() -> jax.Device:
+  """A CPU, beside whatever else there is, where any program can be counted.
+
+  Raises:
+    UserError: if JAX was told to leave it out.
+  """
+  try:
+    return jax.local_devices(backend='cpu')[0]
+  except RuntimeError:
+    raise errors.UserError(
+      f'JAX_PLATFORMS={jax.config.jax_platforms!r} has no CPU, and a dry run '
+      "counts there what a GPU's libraries do; append ',cpu'"
+    ) from None
+
+
 def make_alone(batch_size: int) -> Engine:
   """The engine 'jit' on the first device."""
   return make('jit', batch_size, jax.devices()[:1])

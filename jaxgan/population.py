@@ -169,11 +169,7 @@ def _read(config) -> dict[str, list]:
         f'sweep: {name}={texts} must be values of type {kind.__name__} with '
         'commas between'
       ) from None
-    most = (
-      int(np.iinfo(np.int32).max)
-      if kind is int
-      else float(np.finfo(np.float32).max)
-    )
+    most = 2**31 - 1 if kind is int else float(np.finfo(np.float32).max)
     for value in found[name]:
       if name != 'seed' and math.isfinite(value) and abs(value) > most:
         raise errors.UserError(
