@@ -19,8 +19,10 @@ from absl import app, flags
 
 import jaxgan
 from benchmarks import experiment
-from jaxgan import data, features, parallel
+from jaxgan import data
 from jaxgan.metrics import frechet
+from jaxgan.modes import features
+from jaxgan.training import devices as devices_lib
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Of a run of cyclegan.')
 _NUM = flags.DEFINE_integer('num', 500, 'Held-out images of each, at most.')
@@ -29,8 +31,8 @@ flags.mark_flag_as_required('workdir')
 
 def main(argv) -> None:
   del argv
-  parallel.use_compilation_cache()
-  parallel.use_float32()
+  devices_lib.use_compilation_cache()
+  devices_lib.use_float32()
   run = jaxgan.restore(_WORKDIR.value)
   settings = run.config.data
   if settings.get('unpaired') != 'classes':

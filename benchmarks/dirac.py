@@ -38,7 +38,7 @@ import numpy as np
 import optax
 from absl import app
 
-from jaxgan import losses, penalties
+from jaxgan.adversarial import losses, penalties
 from jaxgan.steps import gan
 
 RATE, ROUNDS = 0.2, 500

@@ -14,19 +14,16 @@ import jax
 import numpy as np
 
 from jaxgan import config as config_lib
-from jaxgan import (
-  data,
-  errors,
-  evaluate,
-  parallel,
-  steps,
-  summary,
-  trained,
-  translator,
-)
-from jaxgan.data import sampling
+from jaxgan import data, errors, steps
+from jaxgan.adversarial import image_to_image
+from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches
+from jaxgan.modes import evaluate
 from jaxgan.steps import gan
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
+from jaxgan.training import run as run_lib
+from jaxgan.training import summary
 
 # Fields that say which of the data are used, not what is read.
 PARTS = ('limit', 'labelled', 'labelled_seed')
@@ -78,7 +75,7 @@ def train(
   seed: int = 0,
   dataset: data.Dataset | None = None,
   seconds: float = 0.0,
-) -> tuple[trained.Run, float]:
+) -> tuple[run_lib.Run, float]:
   """Trains on one device, without files.
 
   Args:
@@ -96,15 +93,15 @@ def train(
   dataset = dataset or read(config.data)
   algorithm = steps.find(config.method)
   method = algorithm.from_config(config, dataset.spec)
-  engine = parallel.make_alone(config.batch_size)
+  engine = devices_lib.make_alone(config.batch_size)
   if seconds:
     jax.clear_caches()
   began = time.perf_counter()
-  state = parallel.jit_once(
+  state = compile_lib.jit_once(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
   )(jax.random.key(seed))
   rounds = math.gcd(config.num_steps, config.steps_per_call)
-  call = parallel.compile_rounds(
+  call = compile_lib.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),
     rounds=rounds,
@@ -124,7 +121,7 @@ def train(
     for _ in range(config.num_steps // rounds):
       state, _ = call(state, arrays, place)
   jax.block_until_ready(state)
-  run = trained.Run(algorithm, method, state, dataset.spec, config)
+  run = run_lib.Run(algorithm, method, state, dataset.spec, config)
   return run, time.perf_counter() - began
 
 
@@ -166,28 +163,28 @@ def judge_of(settings, num: int) -> evaluate.Judge:
   return evaluate.Judge(settings, evaluate.Request(num, scores=scores))
 
 
-def score(judge: evaluate.Judge, run: trained.Run) -> dict[str, float]:
+def score(judge: evaluate.Judge, run: run_lib.Run) -> dict[str, float]:
   """Scores of a run's samples by short name, as --mode=evaluate has them."""
   return judge.score(judge.see(evaluate.fakes(run, judge.request)))
 
 
-def translated(run: trained.Run, name: str, images: np.ndarray) -> np.ndarray:
+def translated(run: run_lib.Run, name: str, images: np.ndarray) -> np.ndarray:
   """What the averaged network `name` of a run makes of images, both uint8."""
   call = batches.in_batches(
     jax.jit(
       lambda image: {
-        'made': translator.translate(
+        'made': image_to_image.translate(
           run.method,
           run.state,
           name,
-          sampling.to_float(image),
+          pixels_lib.to_float(image),
           jax.random.key(0),
         )
       }
     ),
-    translator.CHUNK,
+    image_to_image.CHUNK,
   )
-  return sampling.to_uint8(call(images)['made'])
+  return pixels_lib.to_uint8(call(images)['made'])
 
 
 def conditions(settings, judge: evaluate.Judge) -> str:

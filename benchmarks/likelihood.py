@@ -27,10 +27,10 @@ from absl import app, flags
 
 from benchmarks import experiment
 from jaxgan import data
-from jaxgan.data import sampling
-from jaxgan.encoder_decoder import averaged
-from jaxgan.metrics import likelihood
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.metrics import likelihood as likelihood_lib
 from jaxgan.steps import vae
+from jaxgan.steps._encoder_decoder import averaged
 
 _K = flags.DEFINE_list('k', ['1', '5', '50'], 'Samples of the trained bounds.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Of each run.')
@@ -82,7 +82,7 @@ def nats(run, images: np.ndarray) -> np.ndarray:
   @jax.jit
   def score(images, key):
     pixel_key, key = jax.random.split(key)
-    pixels = vae.observe(method, sampling.to_float(images), pixel_key)
+    pixels = vae.observe(method, pixels_lib.to_float(images), pixel_key)
     code = averaged(method, state, 'encoder', pixels)
 
     def log_weights(key):
@@ -91,7 +91,7 @@ def nats(run, images: np.ndarray) -> np.ndarray:
       decode = lambda z: averaged(method, state, 'decoder', z)
       return vae.terms(method, code, decode, pixels, draw)[-1]
 
-    return likelihood.estimate(log_weights, key, chunks)
+    return likelihood_lib.estimate(log_weights, key, chunks)
 
   found = [
     score(images[first : first + BLOCK], jax.random.key(first))

@@ -15,7 +15,8 @@ import sys
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import data, losses
+from jaxgan import data
+from jaxgan.adversarial import losses
 
 _LOSSES = flags.DEFINE_list('losses', [], 'Names of rows; none is all.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run, of 64 images.')

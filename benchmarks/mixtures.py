@@ -39,7 +39,8 @@ import optax
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import losses, noise, penalties
+from jaxgan.adversarial import losses, penalties
+from jaxgan.core import noise
 from jaxgan.data import toy
 from jaxgan.metrics import modes
 from jaxgan.models import mlp

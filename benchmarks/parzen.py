@@ -24,8 +24,10 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment, kmeans
-from jaxgan import data, sample, trained
+from jaxgan import data
 from jaxgan.metrics import parzen
+from jaxgan.modes import restore as restore_lib
+from jaxgan.modes import sample
 
 _WORKDIR = flags.DEFINE_string('workdir', '', 'Of a run to score.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Without --workdir.')
@@ -49,7 +51,7 @@ PUBLISHED = {
 def _trained(train_size: int, settings):
   """A run, its name, and what it took."""
   if _WORKDIR.value:
-    run = trained.restore(_WORKDIR.value)
+    run = restore_lib.restore(_WORKDIR.value)
     if not run.has_latents:
       sys.exit(
         f'error: --workdir: method={run.name!r} makes no images from latents'
@@ -67,7 +69,7 @@ def main(argv) -> None:
   del argv
   settings = experiment.load('gan_mnist').data
   if _WORKDIR.value:
-    settings = trained.restore(_WORKDIR.value).config.data
+    settings = restore_lib.restore(_WORKDIR.value).config.data
   else:
     settings.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
     settings.source = data.resolve(settings)

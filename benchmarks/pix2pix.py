@@ -20,8 +20,8 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import translator
-from jaxgan.data import sampling
+from jaxgan.adversarial import image_to_image
+from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import similarity
 from jaxgan.visual import grid
 
@@ -57,7 +57,7 @@ def pairs(config, num: int) -> dict[str, np.ndarray]:
 
 def errors_of(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
   """Means over images uint8 [N, H, W, C]; the error is of [-1, 1]."""
-  apart = sampling.to_float(true) - sampling.to_float(made)
+  apart = pixels_lib.to_float(true) - pixels_lib.to_float(made)
   return {
     'l1': float(np.abs(apart).mean()),
     'psnr': float(similarity.psnr(true, made).mean()),
@@ -98,9 +98,9 @@ def main(argv) -> None:
     experiment.row(name, rounds, found, SCORES, f'{fmean(seconds):.0f}')
     shown.append(made[:SHOWN])
   if _OUT.value:
-    shown = translator.rows(*shown, true[:SHOWN])
+    shown = image_to_image.rows(*shown, true[:SHOWN])
     caption = ' | '.join(('source', *ROWS, 'target'))
-    picture = grid.draw(sampling.to_float(np.asarray(shown)), caption)
+    picture = grid.draw(pixels_lib.to_float(np.asarray(shown)), caption)
     grid.save(pathlib.Path(_OUT.value), picture)
 
 

@@ -30,8 +30,9 @@ from absl import app, flags
 
 from benchmarks import experiment, timing, variations
 from jaxgan import config as config_lib
-from jaxgan import dry_run, errors
-from jaxgan.members import Members
+from jaxgan import errors
+from jaxgan.training import dry_run
+from jaxgan.training.population import Members
 
 _CONFIG = flags.DEFINE_string(
   'config', 'gan_mnist', 'NAME or NAME:VARIANT of configs/.'

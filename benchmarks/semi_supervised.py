@@ -17,7 +17,7 @@ from absl import app, flags
 
 from benchmarks import experiment
 from jaxgan import data
-from jaxgan.data import sampling
+from jaxgan.core import pixels as pixels_lib
 
 _LABELS = flags.DEFINE_integer('labels', 100, 'That are known.')
 _ROUNDS = flags.DEFINE_integer('rounds', 180_000, 'Of each run.')
@@ -36,7 +36,7 @@ def error(run, test) -> float:
   wrong = 0.0
   for first in range(0, len(test['image']), CHUNK):
     batch = {name: x[first : first + CHUNK] for name, x in test.items()}
-    batch['image'] = sampling.to_float(batch['image'])
+    batch['image'] = pixels_lib.to_float(batch['image'])
     scores = judge(run.method, run.state, batch)
     share = len(batch['image']) / len(test['image'])
     wrong += share * float(scores['discriminator/held_out_error'])

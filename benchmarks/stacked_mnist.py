@@ -52,10 +52,13 @@ from absl import app, flags
 import jaxgan
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan import data, evaluate, presets
-from jaxgan import features as features_lib
+from jaxgan import data
+from jaxgan.config import presets
 from jaxgan.data import dataset
-from jaxgan.metrics import modes, score
+from jaxgan.metrics import classes as classes_lib
+from jaxgan.metrics import modes
+from jaxgan.modes import evaluate
+from jaxgan.modes import features as features_lib
 
 _SETTING = flags.DEFINE_string('setting', 'unrolled_half', 'Key of SETTINGS.')
 _METHODS = flags.DEFINE_list('methods', [], 'Keys of METHODS; none is all.')
@@ -221,7 +224,7 @@ def scores(images: np.ndarray, features: features_lib.Features) -> list[float]:
   """Modes and KL of images [N, H, W, 3]."""
   digits = np.moveaxis(images, -1, 1).reshape(-1, *images.shape[1:3], 1)
   labels = features.call(digits)['logits'].argmax(-1).reshape(-1, CHANNELS)
-  counts = score.histogram(modes.stacked(labels, DIGITS), MODES)
+  counts = classes_lib.histogram(modes.stacked(labels, DIGITS), MODES)
   return [float(modes.found(counts)), float(modes.divergence(counts))]
 
 

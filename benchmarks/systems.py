@@ -15,7 +15,9 @@ import jax
 from benchmarks import experiment, timing
 from benchmarks.peers import serving
 from jaxgan import config as config_lib
-from jaxgan import dry_run, errors, parallel, steps, summary
+from jaxgan import errors, steps
+from jaxgan.training import devices as devices_lib
+from jaxgan.training import dry_run, summary
 
 BATCH_SIZE = 64
 # name -> config, or config:variant.
@@ -119,8 +121,8 @@ def bound(built) -> tuple[float, str]:
 
 def serve(name: str, recipe: str) -> None:
   """Is the process of jaxgan."""
-  parallel.use_compilation_cache()
-  parallel.use_float32()
+  devices_lib.use_compilation_cache()
+  devices_lib.use_float32()
   trainer = timing.Trainer(load(name, recipe))
   built, device = trainer.built, jax.devices()[0]
   said = {

@@ -15,7 +15,7 @@ import jax
 
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan import train
+from jaxgan.training import loop
 
 
 class Side(Protocol):
@@ -44,7 +44,7 @@ class Trainer:
     config = experiment.changed(config, never)
     config_lib.validate(config)
     with tempfile.TemporaryDirectory() as folder:
-      self.built = train.begin(config, pathlib.Path(folder))
+      self.built = loop.begin(config, pathlib.Path(folder))
       self.built.build()
     self.built.state, self.built.step = self.built.first(), 0
     self.built.compile()

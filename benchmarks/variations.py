@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan import errors, parallel
+from jaxgan import errors
+from jaxgan.training import devices as devices_lib
 
 
 def wider(config, factor: float) -> dict:
@@ -56,7 +57,7 @@ def _fields(config, name: str, value) -> dict[str, dict]:
   if name == 'image_size':
     return {name: {'data.image_size': value}}
   if name == 'seeds':
-    each = value // parallel.make_for_members(value).num_devices
+    each = value // devices_lib.make_for_members(value).num_devices
     return {
       f'seeds, {kind}': {'seeds': value, 'members_at_once': at_once}
       for kind, at_once in {'in turn': 1, 'together': each}.items()

@@ -20,12 +20,12 @@ What people use from Python, imported when it is first asked for:
 
 import importlib
 
-__version__ = '0.1.0'
+from jaxgan.core.version import __version__ as __version__
 
 # name -> the module that it is, or 'module:attribute'.
 _PUBLIC = {
-  'trainer': 'jaxgan.in_memory:trainer',
-  'restore': 'jaxgan.trained:restore',
+  'trainer': 'jaxgan.training.on_arrays:trainer',
+  'restore': 'jaxgan.modes.restore:restore',
   'show': 'jaxgan.visual.grid:show',
   **{
     name: f'jaxgan.steps.{name}'
@@ -34,12 +34,12 @@ _PUBLIC = {
       *('autoencoder', 'vae', 'classifier'),
     )
   },
+  'losses': 'jaxgan.adversarial.losses',
+  'penalties': 'jaxgan.adversarial.penalties',
+  'presets': 'jaxgan.config.presets',
+  'train': 'jaxgan.modes.train',
   **{
-    name: f'jaxgan.{name}'
-    for name in (
-      *('config', 'data', 'losses', 'metrics'),
-      *('models', 'penalties', 'presets', 'train'),
-    )
+    name: f'jaxgan.{name}' for name in ('config', 'data', 'metrics', 'models')
   },
 }
 __all__ = sorted(_PUBLIC)

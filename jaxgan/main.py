@@ -10,7 +10,6 @@ can't be written or read; 5 processes that do not answer; 130 after Ctrl-C and
 143 after SIGTERM, with the state saved.
 """
 
-import hashlib
 import importlib.util
 import json
 import logging
@@ -124,33 +123,6 @@ _OF_MODE = {
 
 _MODE = flags.DEFINE_enum('mode', 'train', list(_OF_MODE), 'What to do.')
 
-LONGEST_NAME = 80
-
-
-def derived_workdir(path: str, overrides: dict) -> pathlib.Path:
-  """`runs/<config>-<variant>-<field>=<value>...`, the same for the same run.
-
-  Args:
-    path: value of --config.
-    overrides: dotted fields that were set by flags; those that a run may change
-      when it goes on are left out.
-  """
-  from jaxgan import config as config_lib
-
-  file, _, variant = path.partition(':')
-  parts = [pathlib.Path(file).stem, variant]
-  parts += [
-    f'{name}={value}'
-    for name, value in sorted(overrides.items())
-    if name not in config_lib.HARMLESS
-  ]
-  name = '-'.join(part for part in parts if part)
-  safe = re.sub(r'[^A-Za-z0-9._=,-]+', '_', name)
-  if safe != name or len(safe) > LONGEST_NAME:
-    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    safe = f'{safe[:LONGEST_NAME]}-{digest}'
-  return pathlib.Path('runs') / safe
-
 
 def _parse_flags(argv):
   """Absl's parser, with one line for a wrong flag instead of a traceback."""
@@ -228,10 +200,10 @@ def _is_connected() -> bool:
 
 def _connect() -> None:
   """Joins the other processes, of which one speaks."""
-  from jaxgan import parallel
+  from jaxgan.training import processes
 
-  parallel.connect()
-  if not parallel.is_first():
+  processes.connect()
+  if not processes.is_first():
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     logging.getLogger('jaxgan').setLevel(logging.WARNING)
 
@@ -262,13 +234,13 @@ def main(argv) -> None:
       f'--config is for --mode=train; --mode={mode} takes that of --workdir'
     )
   if mode == 'sample':
-    from jaxgan import sample
+    from jaxgan.modes import sample
 
     request = {flag.name: flag.value for flag in _SAMPLE}
     print(sample.sample(_WORKDIR.value, **request))
     return
   if mode == 'evaluate':
-    from jaxgan import evaluate
+    from jaxgan.modes import evaluate
 
     given = {
       flag.name: flag.value
@@ -278,22 +250,22 @@ def main(argv) -> None:
     evaluate.evaluate(_WORKDIR.value, evaluate.Request(**given))
     return
   if mode == 'export':
-    from jaxgan import export
+    from jaxgan.modes import export
 
     print(export.export(_WORKDIR.value, _MEMBER.value))
     return
   if mode == 'replay':
-    from jaxgan import postmortem
+    from jaxgan.modes import replay
 
-    postmortem.replay(_WORKDIR.value, flags.FLAGS['round'].value)
+    replay.replay(_WORKDIR.value, flags.FLAGS['round'].value)
     return
   if mode in ('complete', 'invert'):
-    from jaxgan import completion, incomplete
+    from jaxgan.modes import complete, held_out
 
     given = {
       flag.name: flag.value for flag in _OF_MODE[mode] if flag.value is not None
     }
-    found = completion.complete(_WORKDIR.value, incomplete.Request(**given))
+    found = complete.complete(_WORKDIR.value, held_out.Request(**given))
     print(json.dumps(found))
     return
   flag = flags.FLAGS['config']
@@ -304,10 +276,14 @@ def main(argv) -> None:
     raise errors.UserError(f'--config={path}: there is no such file')
   workdir = _WORKDIR.value
   if not workdir:
-    workdir = derived_workdir(path, config_flags.get_override_values(flag))
+    from jaxgan.training import workdir as workdir_lib
+
+    workdir = workdir_lib.derived_workdir(
+      path, config_flags.get_override_values(flag)
+    )
     print(f'workdir: {workdir}')
   _connect()
-  from jaxgan import train
+  from jaxgan.modes import train
 
   train.train(_CONFIG.value, workdir)
 

@@ -112,12 +112,12 @@ def command(to: str, config: str, workdir: pathlib.Path, setting, others):
 
 def main(argv) -> int:
   flags, others = _parse(argv)
-  from jaxgan import main as main_lib
+  from jaxgan.training import workdir as workdir_lib
 
   commands = []
   workdirs = collections.Counter()
   for setting, num_steps in read(flags.config, flags.sweep):
-    name = main_lib.derived_workdir(flags.config, setting).name
+    name = workdir_lib.derived_workdir(flags.config, setting).name
     workdir = pathlib.Path(flags.root) / name
     workdirs[workdir] += 1
     if workdirs[workdir] > 1:

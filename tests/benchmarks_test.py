@@ -23,9 +23,11 @@ from benchmarks import (
   variations,
 )
 from jaxgan import config as config_lib
-from jaxgan import errors, evaluate, features, steps, summary, train
+from jaxgan import errors, steps
 from jaxgan.data import Spec
+from jaxgan.modes import evaluate, features
 from jaxgan.steps import gan
+from jaxgan.training import loop, summary
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -209,7 +211,7 @@ def test_translations_are_between_the_images_of_both_domains(tmp_path):
       'eval_every': 0,
     },
   )
-  train.train(config, tmp_path / 'run')
+  loop.train(config, tmp_path / 'run')
   rows = briefly('cyclegan', tmp_path, f'--workdir={tmp_path / "run"}')
   for name, column in ('a', 1), ('b', 2):
     assert abs(float(rows[name][column])) < 1e-6  # Frechet to itself

@@ -10,9 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import checkpoint, errors
+from jaxgan import errors
 from jaxgan.models import mlp
 from jaxgan.steps import gan
+from jaxgan.training import checkpoint
 
 META = {'config': {}, 'data': {}, 'pending': {}}
 

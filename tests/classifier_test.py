@@ -9,7 +9,8 @@ import optax
 import pytest
 
 from jaxgan import config as config_lib
-from jaxgan import errors, presets
+from jaxgan import errors
+from jaxgan.config import presets
 from jaxgan.data.dataset import Spec
 from jaxgan.models import classifier as networks
 from jaxgan.steps import classifier

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 from sample_test import begun, read
 
-from jaxgan import completion, data, errors, main, trained
-from jaxgan.data import sampling
-from jaxgan.incomplete import Request
+from jaxgan import data, errors, main
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.modes import complete
+from jaxgan.modes import restore as restore_lib
+from jaxgan.modes.held_out import Request
 
 SIDE = 7
 FEW = dict(num=3, restarts=1, iterations=3)
@@ -27,7 +29,7 @@ def workdir(tmp_path_factory):
 
 def completed(workdir, **fields):
   """What is said, and the bytes of all files by name."""
-  said = completion.complete(workdir, Request(**FEW | fields))
+  said = complete.complete(workdir, Request(**FEW | fields))
   folder = workdir / said['path']
   return said, {p.name: p.read_bytes() for p in folder.iterdir()}
 
@@ -38,7 +40,7 @@ def results(said, num=3):
 
 
 def originals(workdir, num, seed=0):
-  held_out = data.load(trained.restore(workdir).config.data, 'test')
+  held_out = data.load(restore_lib.restore(workdir).config.data, 'test')
   rows = np.random.default_rng(seed).permutation(held_out.size)[:num]
   return held_out.arrays()['image'][rows]
 
@@ -64,11 +66,11 @@ def test_inversion_writes_what_its_latents_make(workdir):
   said, files = completed(workdir, labels='se')
   assert {'grid.png', '0002.png', 'latents.npy', 'errors.jsonl'} <= set(files)
   assert said['psnr'] > 0.0
-  run = trained.restore(workdir)
+  run = restore_lib.restore(workdir)
   z = np.load(pathlib.Path(said['path']) / 'latents.npy')
   state = run.algorithm.settle(run.method, run.state)
   made = run.algorithm.decode(run.method, state, z, np.full(3, 3))
-  apart = sampling.to_uint8(made).astype(int) - results(said)
+  apart = pixels_lib.to_uint8(made).astype(int) - results(said)
   assert np.abs(apart).max() <= 1
 
 
@@ -98,7 +100,7 @@ def test_a_mask_and_images_of_ones_own(workdir, tmp_path):
 def test_batches_make_up_the_whole(workdir, monkeypatch):
   fields = dict(mask='random', labels='0,1,2')
   whole, _ = completed(workdir, **fields)
-  monkeypatch.setattr(completion, 'BATCH', 2)
+  monkeypatch.setattr(complete, 'BATCH', 2)
   parts, _ = completed(workdir, **fields)
   assert whole['loss'] == pytest.approx(parts['loss'], rel=1e-4)
 
@@ -131,7 +133,7 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
   fields, message = REFUSED[case]
   request = Request(**FEW | {'mask': 'centre'} | fields)
   with pytest.raises(errors.UserError, match=message) as found:
-    completion.complete(workdir, request)
+    complete.complete(workdir, request)
   assert found.value.exit_code == 2
   assert '\n' not in str(found.value)
 
@@ -140,7 +142,7 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
 def test_points_are_refused(tmp_path):
   workdir = begun(tmp_path / 'run', **{'data.name': 'ring'})
   with pytest.raises(errors.UserError, match='no images from latents'):
-    completion.complete(workdir, Request(mask='half'))
+    complete.complete(workdir, Request(mask='half'))
 
 
 def test_flags_are_fields():

@@ -9,7 +9,10 @@ import pytest
 from runs import ROOT, module
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors, optim, parallel, steps
+from jaxgan import data, errors, steps
+from jaxgan.core import optim
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
 
 FILES = sorted((ROOT / 'configs').glob('*.py'))
 CASES = [(p, v) for p in FILES for v in module(p).VARIANTS]
@@ -89,8 +92,8 @@ def test_every_default_trains(path):
   shrink(config)
   dataset, algorithm, method = small(config, path)
   init = functools.partial(algorithm.init, method)
-  engine = parallel.make_alone(config.batch_size)
-  call = parallel.compile_rounds(
+  engine = devices_lib.make_alone(config.batch_size)
+  call = compile_lib.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),
     rounds=1,
@@ -261,7 +264,7 @@ def test_configs_survive_json(config):
 
 
 def test_every_harmless_field_exists(config):
-  assert set(config_lib.HARMLESS) <= config_lib.flatten(config).keys()
+  assert set(config_lib.RESUMABLE_FIELDS) <= config_lib.flatten(config).keys()
 
 
 def test_schedules_count_images():

@@ -21,10 +21,10 @@ jax.config.update('jax_disable_most_optimizations', True)
 
 def pytest_configure(config):
   del config
-  from jaxgan import parallel
+  from jaxgan.training import devices as devices_lib
 
   # Programs that were compiled by an earlier session are not compiled again.
-  parallel.use_compilation_cache()
+  devices_lib.use_compilation_cache()
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def unbroken(tmp_path_factory):
   """Workdir of a finished run of `runs.small`; not to be changed."""
   import runs
 
-  from jaxgan import train
+  from jaxgan.training import loop
 
   workdir = tmp_path_factory.mktemp('unbroken') / 'run'
-  train.train(runs.small(), workdir)
+  loop.train(runs.small(), workdir)
   return workdir
 
 

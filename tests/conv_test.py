@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxgan import conv, fourier
+from jaxgan.models.layers import conv, conv_forms, fourier_conv
 
 # Minutes of compilation: `./launch/test.sh -m slow` runs these.
 pytestmark = pytest.mark.slow
@@ -27,13 +27,13 @@ CASES = [
 
 def plain(x, w, stride, padding='SAME'):
   return lax.conv_general_dilated(
-    x, w, (stride,) * 2, padding, dimension_numbers=conv.DIMENSIONS
+    x, w, (stride,) * 2, padding, dimension_numbers=conv_forms.DIMENSIONS
   )
 
 
 def plain_transposed(x, w, stride):
   return lax.conv_transpose(
-    x, w, (stride,) * 2, 'SAME', dimension_numbers=conv.DIMENSIONS
+    x, w, (stride,) * 2, 'SAME', dimension_numbers=conv_forms.DIMENSIONS
   )
 
 
@@ -86,7 +86,7 @@ def test_transposed_convolution(size, kernel, stride, outer, key):
 )
 @pytest.mark.parametrize('kernel', [4, 5])
 def test_where_transforms_are_worth_it(ours, theirs, kernel, key, monkeypatch):
-  monkeypatch.setattr(fourier, 'WORTH', 99.0)
+  monkeypatch.setattr(fourier_conv, 'WORTH', 99.0)
   x, w = data(key, (5, 6), kernel, 4, 3)
   lowered = jax.jit(ours).lower(x, w).as_text()
   found = derivatives(lambda x, w: ours(x, w, 1), x, w)

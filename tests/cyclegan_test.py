@@ -13,10 +13,14 @@ import pytest
 from runs import ROOT, module
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors, noise, optim, parallel, replay
-from jaxgan import state as state_lib
+from jaxgan import data, errors
+from jaxgan.adversarial import image_pool
+from jaxgan.core import noise, optim
+from jaxgan.core import state as state_lib
 from jaxgan.models import mlp, translate
 from jaxgan.steps import cyclegan
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
 
 slow = pytest.mark.slow
 
@@ -152,7 +156,7 @@ def test_eight_devices_equal_one(norm):
 
   def train(engine):
     method = make(axis_name=engine.axis_name, **fields)
-    call = parallel.compile_rounds(
+    call = compile_lib.compile_rounds(
       engine,
       functools.partial(cyclegan.train_step, method),
       rounds=1,
@@ -166,8 +170,8 @@ def test_eight_devices_equal_one(norm):
       state, metrics = call(state, arrays, engine.replicate(np.uint32(3)))
     return jax.device_get((state, metrics))
 
-  one = train(parallel.make_alone(16))
-  many = train(parallel.make('pmap', 16))
+  one = train(devices_lib.make_alone(16))
+  many = train(devices_lib.make('pmap', 16))
   chex.assert_tree_all_finite(many)
   chex.assert_trees_all_close(many[0], one[0], atol=1e-4, rtol=1e-3)
   # Among the metrics are norms of gradients, which rounding reaches first.
@@ -195,8 +199,8 @@ def pool_of_the_authors(size, images, draws, share=0.5):
 
 def test_the_pool_is_the_authors(key):
   size, batch = 5, 4
-  swap = jax.jit(replay.swap, static_argnums=3)
-  pool, shown, draws = replay.create(size, (1,)), [], []
+  swap = jax.jit(image_pool.swap, static_argnums=3)
+  pool, shown, draws = image_pool.create(size, (1,)), [], []
   images = jnp.arange(1.0, 61.0)[:, None]
   for k in range(15):
     step_key = jax.random.fold_in(key, k)
@@ -214,9 +218,9 @@ def test_the_pool_is_the_authors(key):
 def test_a_pool_is_the_same_on_every_device(key):
   fake = jnp.arange(16.0)[:, None]
   pool = {'images': -jnp.ones((6, 1)), 'count': jnp.int32(4)}
-  one = replay.swap(pool, fake, key, 0.5)
+  one = image_pool.swap(pool, fake, key, 0.5)
   call = jax.pmap(
-    lambda pool, x: replay.swap(pool, x, key, 0.5, 'data'),
+    lambda pool, x: image_pool.swap(pool, x, key, 0.5, 'data'),
     axis_name='data',
     in_axes=(None, 0),
     out_axes=(0, None),

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import config, data, errors
-from jaxgan.data import images, sampling, stream, toy
+from jaxgan import config as config_lib
+from jaxgan import data, errors
+from jaxgan.data import batches as batches_lib
+from jaxgan.data import images, stream, toy
 
 SHARED = pathlib.Path(
   os.environ.get('JAXGAN_TEST_DATA')
@@ -22,7 +24,7 @@ needs_mnist = pytest.mark.skipif(
 
 
 def settings(**fields):
-  found = config.defaults().data
+  found = config_lib.defaults().data
   found.update(fields)
   return found
 
@@ -284,7 +286,7 @@ def test_streamed_folders_give_the_batches_of_the_sampler(folder):
   assert len(rounds) == 3
   for k, batch in enumerate(rounds):
     rows = np.concatenate(
-      [sampling.host_examples(5, 2 * (3 + k) + j, 4, 6) for j in range(2)]
+      [batches_lib.host_examples(5, 2 * (3 + k) + j, 4, 6) for j in range(2)]
     )
     for name in ('image', 'label'):
       np.testing.assert_array_equal(batch[name], everything[name][rows])

@@ -8,9 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import adversary, discriminate, losses, penalties
-from jaxgan import state as state_lib
-from jaxgan.state import TrainState
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import losses, penalties, tricks
+from jaxgan.core import state as state_lib
+from jaxgan.core.state import TrainState
 
 REAL, FAKE, CONDITION = (
   jax.random.normal(key, (8, 6, 4, 2))
@@ -32,7 +33,7 @@ class Conditional(nn.Module):
 def start(key, *names):
   """Discriminators of these names, in no method's fields."""
   players = [
-    adversary.Player(name, Conditional(), optax.sgd(0.1)) for name in names
+    state_lib.Player(name, Conditional(), optax.sgd(0.1)) for name in names
   ]
   networks = {
     p.name: state_lib.create(p.module, p.optimizer, key, *SHOWN['real'])
@@ -56,10 +57,10 @@ FIELDS = {
 @pytest.mark.parametrize('name', FIELDS)
 def test_several_inputs_and_maps_of_logits_train(name, key):
   """Ten updates part what is told apart by the first input alone."""
-  method = adversary.Adversary(**FIELDS[name])
+  method = tricks.Adversary(**FIELDS[name])
   (player,), state = start(key, 'critic')
   update = jax.jit(
-    lambda state: discriminate.update(method, state, player, SHOWN, key)
+    lambda state: discriminator_lib.update(method, state, player, SHOWN, key)
   )
   first = None
   for _ in range(10):
@@ -72,13 +73,13 @@ def test_several_inputs_and_maps_of_logits_train(name, key):
 
 def test_two_discriminators_move_alone(key):
   (one, _), state = start(key, 'one', 'two')
-  method = adversary.Adversary()
-  after, metrics = discriminate.update(method, state, one, SHOWN, key)
+  method = tricks.Adversary()
+  after, metrics = discriminator_lib.update(method, state, one, SHOWN, key)
   chex.assert_trees_all_equal(after.networks['two'], state.networks['two'])
   with pytest.raises(AssertionError):
     chex.assert_trees_all_equal(after.networks['one'], state.networks['one'])
   assert all(name.startswith('one/') for name in metrics)
-  assert set(adversary.expected(method.loss, 'one', 'maker')) == {
+  assert set(tricks.expected(method.loss, 'one', 'maker')) == {
     *('one/loss', 'one/real', 'one/fake', 'maker/loss')
   }
 
@@ -95,8 +96,8 @@ def test_terms_add_up_by_their_weight(batches, key):
       further = jnp.mean(look(SHOWN['real'])['logits'])
       return {'level': (value + further, weight)}
 
-    method = adversary.Adversary(discriminator_batches=batches)
-    state, metrics = discriminate.update(
+    method = tricks.Adversary(discriminator_batches=batches)
+    state, metrics = discriminator_lib.update(
       method, state, player, SHOWN, key, terms
     )
     return state.networks['critic'].params, metrics
@@ -114,7 +115,7 @@ def test_terms_add_up_by_their_weight(batches, key):
 @pytest.mark.parametrize('name', losses.PAIRS)
 def test_a_map_of_one_logit_counts_as_the_logit(name):
   real, fake = jnp.array([2.0, -1.0]), jnp.array([0.5, 3.0])
-  method = adversary.Adversary(loss=losses.PAIRS[name], top_k=0.5)
+  method = tricks.Adversary(loss=losses.PAIRS[name], top_k=0.5)
   found = []
   for shape in ((2,), (2, 4, 3)):
     said = [
@@ -125,17 +126,17 @@ def test_a_map_of_one_logit_counts_as_the_logit(name):
       }
       for x in (real, fake)
     ]
-    found.append(discriminate.generator_loss(method, None, *said))
+    found.append(discriminator_lib.generator_loss(method, None, *said))
   np.testing.assert_allclose(*found, rtol=1e-6)
 
 
 def test_a_pool_has_the_name_that_it_is_asked_by(key):
-  method = adversary.Adversary(replay_size=8, replay_share=1.0)
-  pools = adversary.create_pool(method, (6, 4, 2), 'a')
-  pools |= adversary.create_pool(method, (6, 4, 2), 'b')
+  method = tricks.Adversary(replay_size=8, replay_share=1.0)
+  pools = tricks.create_pool(method, (6, 4, 2), 'a')
+  pools |= tricks.create_pool(method, (6, 4, 2), 'b')
   _, state = start(key, 'critic')
   state = state.replace(extra=pools)
-  shown, after = discriminate.recall(method, state, FAKE, key, 'a')
+  shown, after = discriminator_lib.recall(method, state, FAKE, key, 'a')
   np.testing.assert_array_equal(shown, FAKE)
   np.testing.assert_array_equal(after.extra['a']['images'], FAKE)
   assert int(after.extra['b']['count']) == 0

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import pytest
 from runs import small
 
-from jaxgan import dry_run, errors, profiling, train, training
+from jaxgan import errors
+from jaxgan.training import dry_run, loop, operations, profiling
+from jaxgan.training import run as run_lib
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def test_a_dry_run_prints_costs_and_writes_nothing(
   tmp_path, capsys, quick, resident_bytes
 ):
   config = small(**{'dry_run': True, 'data.resident_bytes': resident_bytes})
-  train.train(config, tmp_path / 'run')
+  loop.train(config, tmp_path / 'run')
   assert not list(tmp_path.iterdir())
   table = capsys.readouterr().out.split('one round, each device')[1]
   rows = [line.split('  ', 1) for line in table.splitlines()[2:]]
@@ -38,7 +40,7 @@ def test_a_dry_run_prints_costs_and_writes_nothing(
 def built(engine, updates):
   """Without batch norm, which needs sums of its own on the way."""
   fields = {'generator.norm': 'none', 'discriminator_steps': updates}
-  run = training.Training(
+  run = run_lib.Training(
     small(engine=engine, **fields), pathlib.Path('nowhere')
   )
   run.build()
@@ -47,14 +49,14 @@ def built(engine, updates):
 
 @functools.cache
 def compiled(engine, updates):
-  return dry_run.lower(built(engine, updates)).compile()
+  return operations.lower(built(engine, updates)).compile()
 
 
 @pytest.mark.parametrize(
   ('engine', 'updates'), [('pmap', 1), ('pmap', 2), ('jit', 1)]
 )
 def test_one_all_reduce_a_network_update(engine, updates):
-  moves = dry_run.traffic(compiled(engine, updates).as_text())
+  moves = operations.traffic(compiled(engine, updates).as_text())
   assert [kind for kind, _ in moves] == ['all-reduce'] * (updates + 1)
   # Gradients of 16 units on 8 x 8 pixels and 8 latents, and the metrics.
   generator = 4 * (8 * 16 + 16 + 16 * 64 + 64)
@@ -75,7 +77,7 @@ def test_both_engines_divide_the_work():
   ('engine', 'updates'), [('pmap', 1), ('pmap', 2), ('jit', 1)]
 )
 def test_operations_are_about_those_of_the_compiled_program(engine, updates):
-  found = dry_run.operations(built(engine, updates))
+  found = operations.count(built(engine, updates))
   # Each device updates all parameters, and has a part of the rest.
   assert found == pytest.approx(
     compiled(engine, updates).cost_analysis()['flops'], rel=0.1
@@ -84,7 +86,7 @@ def test_operations_are_about_those_of_the_compiled_program(engine, updates):
 
 def test_operations_of_other_platforms_are_counted_here():
   run = built('jit', 1)
-  found = {k: dry_run.operations(run, k) for k in ('cpu', 'cuda', 'tpu')}
+  found = {k: operations.count(run, k) for k in ('cpu', 'cuda', 'tpu')}
   assert found == pytest.approx(dict.fromkeys(found, found['cpu']), rel=0.01)
 
 
@@ -95,7 +97,7 @@ def test_without_a_cpu_what_libraries_do_is_not_guessed(monkeypatch):
   run = built('jit', 1)
   monkeypatch.setattr(jax, 'local_devices', none)
   with pytest.raises(errors.UserError, match=r"JAX_PLATFORMS='.*',cpu'"):
-    dry_run.operations(run)
+    operations.count(run)
 
 
 def test_what_libraries_read_and_write_is_counted():
@@ -109,16 +111,16 @@ custom_call_target="__cudnn$convForward"
   %topk = (f32[8]{0}) custom-call(%x.1), custom_call_target="TopK"
   """
   x, w = 4 * 64 * 512, 2 * 512 * 784
-  found = dry_run.library_calls(text)
+  found = operations.library_calls(text)
   assert found == [4 * 64 * 784 + x + w, 40 + x]
 
 
 def test_calls_of_libraries_do_not_count_as_one_less(monkeypatch):
   run = built('jit', 1)
   plain = dry_run.costs(run)
-  monkeypatch.setattr(dry_run, 'library_calls', lambda text: [1_000, 24])
+  monkeypatch.setattr(operations, 'library_calls', lambda text: [1_000, 24])
   found = dry_run.costs(run)
-  assert found.flops == dry_run.operations(run)
+  assert found.flops == operations.count(run)
   assert found.num_bytes == plain.num_bytes + 1_024
 
 
@@ -131,7 +133,7 @@ def test_traffic_of_a_program():
   %e = () custom-call(%x), custom_call_target="xla_ffi_python_cpu_callback"
   %f = (f32[5]{0}, token[]) infeed(%t)
   """
-  assert dry_run.traffic(text) == [
+  assert operations.traffic(text) == [
     ('all-reduce', 24),
     ('all-gather', 20),
     ('callback', 0),
@@ -191,11 +193,11 @@ def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
   )
   monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: calls.append('stop'))
   fields = {'profile_steps': (1, 9), 'sample_every': 0, 'num_steps': 2}
-  train.train(small(steps_per_call=1, **fields), tmp_path)
+  loop.train(small(steps_per_call=1, **fields), tmp_path)
   assert calls == [tmp_path / 'profile', 'stop']
 
 
 def test_a_wrong_window_is_refused(tmp_path):
   for window in ((5, 5), (1,), (-1, 3), (0.5, 3), (True, 3)):
     with pytest.raises(errors.UserError, match='profile_steps'):
-      train.train(small(profile_steps=window), tmp_path)
+      loop.train(small(profile_steps=window), tmp_path)

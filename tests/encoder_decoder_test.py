@@ -10,7 +10,11 @@ import optax
 import pytest
 from runs import ROOT, module
 
-from jaxgan import data, encoder_decoder, errors, parallel, steps
+from jaxgan import data, errors, steps
+from jaxgan.metrics import likelihood as likelihood_lib
+from jaxgan.steps import _encoder_decoder
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
 
 METHODS = ('autoencoder', 'vae')
 
@@ -28,12 +32,12 @@ def test_points_are_refused(method):
 
 def test_codes_are_drawn_square_by_square():
   code = jnp.arange(6.0)[None]  # [1, 6]: two rows of three
-  picture = encoder_decoder.code_pictures(code, (4, 6, 3))
+  picture = _encoder_decoder.code_pictures(code, (4, 6, 3))
   assert picture.shape == (1, 4, 6, 3)
   want = np.linspace(-1.0, 1.0, 6).reshape(2, 3).repeat(2, 0).repeat(2, 1)
   np.testing.assert_allclose(picture[0, ..., 1], want, atol=1e-6)
   maps = jnp.arange(8.0).reshape(1, 2, 2, 2)  # two channels side by side
-  picture = encoder_decoder.code_pictures(maps, (2, 4, 1))[0, ..., 0]
+  picture = _encoder_decoder.code_pictures(maps, (2, 4, 1))[0, ..., 0]
   want = np.array([[0, 2, 1, 3], [4, 6, 5, 7]]) / 3.5 - 1.0
   np.testing.assert_allclose(picture, want, atol=1e-6)
 
@@ -68,14 +72,14 @@ def test_eight_devices_equal_one(method, name):
   dataset = data.load(config.data)
   found = []
   for engine in (
-    parallel.make_alone(16),
-    parallel.make(name, 16),
+    devices_lib.make_alone(16),
+    devices_lib.make(name, 16),
   ):
     parts = algorithm.from_config(config, dataset.spec)
     init = jax.jit(functools.partial(algorithm.init, parts))
     state = engine.replicate(init(jax.random.key(0)))
     mapped = algorithm.from_config(config, dataset.spec, engine.axis_name)
-    call = parallel.compile_rounds(
+    call = compile_lib.compile_rounds(
       engine,
       functools.partial(algorithm.train_step, mapped),
       rounds=1,
@@ -98,7 +102,7 @@ def test_cross_entropy(logit, pixel):
   found = [
     jax.value_and_grad(lambda *args, loss=loss: loss(*args).sum())(*args)
     for loss in (
-      encoder_decoder.cross_entropy,
+      likelihood_lib.cross_entropy,
       optax.sigmoid_binary_cross_entropy,
     )
   ]

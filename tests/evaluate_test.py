@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from jaxgan import config as config_lib
-from jaxgan import errors, evaluate, features, presets, scores, train, trained
+from jaxgan import errors
+from jaxgan.config import presets
+from jaxgan.metrics import scores
+from jaxgan.modes import evaluate, features
+from jaxgan.modes import restore as restore_lib
+from jaxgan.training import loop
 
 NAMES = ('frechet', 'kernel', 'neighbours', 'classes')
 
@@ -48,7 +53,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('run')
-  train.train(config(), folder)
+  loop.train(config(), folder)
   return folder
 
 
@@ -88,7 +93,7 @@ def test_following_ends_with_the_run(workdir, cache):
 
 @pytest.mark.slow
 def test_every_member_of_a_population_is_a_line(cache, tmp_path):
-  train.train(config(seeds=2, seed=3), tmp_path)
+  loop.train(config(seeds=2, seed=3), tmp_path)
   request = evaluate.Request(num=30, scores=('classes',))
   evaluate.evaluate(tmp_path, request)
   rows = [json.loads(x) for x in (tmp_path / 'eval.jsonl').open()]
@@ -99,7 +104,7 @@ def test_every_member_of_a_population_is_a_line(cache, tmp_path):
 
 def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
-  train.train(config(**fields), tmp_path)
+  loop.train(config(**fields), tmp_path)
   text = (tmp_path / 'metrics.jsonl').read_text()
   logged = json.loads(text.splitlines()[-1])
   request = evaluate.Request(num=100, scores=('kernel',))
@@ -168,7 +173,7 @@ def test_a_copy_is_its_own_nearest_neighbour():
 
 
 def test_any_checkpoint_can_be_restored(workdir):
-  assert trained.steps_of(workdir) == [4, 2]
-  assert int(trained.restore(workdir, 2).state.step) == 2
+  assert restore_lib.steps_of(workdir) == [4, 2]
+  assert int(restore_lib.restore(workdir, 2).state.step) == 2
   with pytest.raises(errors.UserError, match='no checkpoint 3'):
-    trained.restore(workdir, 3)
+    restore_lib.restore(workdir, 3)

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from sample_test import begun
 
-from jaxgan import errors, export, trained
+from jaxgan import errors
 from jaxgan.models import autoencoder as coders
 from jaxgan.models import dcgan, mlp, translate
 from jaxgan.models import inpaint as completers
+from jaxgan.modes import export
+from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import (
   autoencoder,
   classifier,
@@ -66,7 +68,7 @@ def test_the_readers_of_the_readme(digits):
   folder = workdir.parents[1]
   code = [reader + save.format(n) for n, reader in enumerate(readers)]
   alone(''.join(code), folder)
-  run = trained.restore(workdir)
+  run = restore_lib.restore(workdir)
   state = jax.jit(gan.settle, static_argnums=0)(run.method, run.state)
   for n in range(2):
     with np.load(folder / f'found{n}.npz') as found:
@@ -115,9 +117,9 @@ def test_a_run_without_checkpoints(digits, tmp_path):
 
 
 def test_a_classifier_has_nothing_to_export(digits, monkeypatch):
-  run = trained.restore(digits[0])
+  run = restore_lib.restore(digits[0])
   run = dataclasses.replace(run, algorithm=classifier)
-  monkeypatch.setattr(trained, 'restore', lambda workdir, member: run)
+  monkeypatch.setattr(restore_lib, 'restore', lambda workdir, member: run)
   with pytest.raises(errors.UserError, match="'classifier' makes no images"):
     export.export(digits[0])
 

@@ -17,7 +17,7 @@ import time
 import pytest
 from runs import ROOT, assert_same_run, digests, finish, launch, wait_for
 
-from jaxgan import checkpoint, deadline
+from jaxgan.training import checkpoint, watchdog
 
 KILLS = 30
 SMALL = [
@@ -268,7 +268,7 @@ def test_27_one_of_two_processes_is_stuck(tmp_path):
     wait_for(lambda: saved(tmp_path), processes[0], 400)
     processes[1].send_signal(signal.SIGSTOP)
     output, _ = processes[0].communicate(timeout=240)
-  assert processes[0].returncode == deadline.EXIT_CODE, output
+  assert processes[0].returncode == watchdog.EXIT_CODE, output
   assert 'error: nothing moved for 60 s' in output
   assert 'in _loop' in output
 
@@ -320,7 +320,7 @@ def test_27_processes_that_do_not_meet(case, tmp_path):
       JAXGAN_CONNECT_SECONDS='3',
     )
     code, output = finish(process)
-  assert code == deadline.EXIT_CODE, output
+  assert code == watchdog.EXIT_CODE, output
   last = output.splitlines()[-1]
   assert last.startswith(f'error: the processes did not meet at {address} in 3')
 

@@ -21,20 +21,16 @@ import pytest
 from PIL import Image
 from runs import assert_same_run, digests, lines, small
 
-from jaxgan import (
-  checkpoint,
-  data,
-  deadline,
-  discriminate,
-  errors,
-  parallel,
-  postmortem,
-  train,
-  training,
-  writers,
-)
-from jaxgan import state as state_lib
-from jaxgan.data import dataset, sampling, toy
+from jaxgan import data, errors
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.core import state as state_lib
+from jaxgan.data import batches as batches_lib
+from jaxgan.data import dataset, toy
+from jaxgan.modes import replay
+from jaxgan.training import checkpoint, loop, watchdog, writers
+from jaxgan.training import devices as devices_lib
+from jaxgan.training import run as run_lib
 
 
 def contents(folder):
@@ -86,19 +82,19 @@ def test_08_any_file_of_the_newest_checkpoint(harm, unbroken, tmp_path):
 
 def test_13_a_workdir_that_can_not_be_written_to():
   with pytest.raises(errors.UserError, match=r'/proc/run.*choose another'):
-    train.train(small(), '/proc/run')
+    loop.train(small(), '/proc/run')
 
 
 def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):
   """Begun on four, gone on with one: the run of eight, up to rounding."""
-  make = parallel.make
+  make = devices_lib.make
   for count, num_steps in ((4, 6), (1, 12)):
     monkeypatch.setattr(
-      parallel,
+      devices_lib,
       'make',
       lambda name, size, count=count: make(name, size, jax.devices()[:count]),
     )
-    train.train(small(num_steps=num_steps, sample_every=0), tmp_path)
+    loop.train(small(num_steps=num_steps, sample_every=0), tmp_path)
   ours = {row['step']: row for row in lines(tmp_path)}
   for theirs in lines(unbroken)[1:]:
     for name, value in ours[theirs['step']].items():
@@ -112,13 +108,13 @@ def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):
   record = json.loads(path.read_text())
   record['versions']['jax'] = '0.1.0'
   path.write_text(json.dumps(record))
-  train.train(small(), tmp_path / 'run')
+  loop.train(small(), tmp_path / 'run')
   assert digests(tmp_path / 'run') == digests(unbroken)
   path = tmp_path / 'run' / 'checkpoints' / '12' / 'meta' / 'metadata'
   meta = json.loads(path.read_text())
   path.write_text(json.dumps(meta | {'schema': 99}))
   with pytest.raises(errors.UserError, match='has format 99 and this version'):
-    train.train(small(), tmp_path / 'run')
+    loop.train(small(), tmp_path / 'run')
   assert checkpoint.Checkpoints(tmp_path / 'run').steps() == [12, 10, 5]
 
 
@@ -146,9 +142,9 @@ def spoil_data(patch):
 
   def load(settings, split):
     found = toy.load(settings, split)
-    images = sampling.to_float(jnp.asarray(found.columns['image']))
+    images = pixels_lib.to_float(jnp.asarray(found.columns['image']))
     images = np.array(images)
-    place = sampling.host_examples(0, 6, 16, found.size)[0]
+    place = batches_lib.host_examples(0, 6, 16, found.size)[0]
     images[place] = np.nan
     return dataset.from_arrays(
       'toy',
@@ -174,12 +170,12 @@ def spoil_gradients(patch):
 
 
 def spoil_loss(patch):
-  loss = discriminate.generator_loss
+  loss = discriminator_lib.generator_loss
 
   def spoiled(method, state, *outputs):
     return loss(method, state, *outputs) / (state.step != 6)
 
-  patch.setattr(discriminate, 'generator_loss', spoiled)
+  patch.setattr(discriminator_lib, 'generator_loss', spoiled)
 
 
 SPOILT = {
@@ -206,7 +202,7 @@ def test_30_a_value_that_is_not_finite_is_replayed(
   spoil, named, shown = SPOILT[where]
   spoil(monkeypatch)
   with pytest.raises(errors.NotFinite, match='--mode=replay') as caught:
-    train.train(small(sample_every=0), tmp_path)
+    loop.train(small(sample_every=0), tmp_path)
   assert str(caught.value).startswith('round 7: ')
   assert named in str(caught.value)
   assert 'last good checkpoint: step 5.' in str(caught.value)
@@ -214,7 +210,7 @@ def test_30_a_value_that_is_not_finite_is_replayed(
   before = contents(tmp_path)
   capsys.readouterr()
   with pytest.raises(errors.NotFinite, match='round 7: ') as caught:
-    postmortem.replay(tmp_path)
+    replay.replay(tmp_path)
   assert named in str(caught.value)
   assert contents(tmp_path) == before
   output = capsys.readouterr().out
@@ -225,12 +221,12 @@ def test_30_a_value_that_is_not_finite_is_replayed(
 
 def test_30_any_round_can_be_looked_at(unbroken, capsys):
   """As the run had it; that of a streamed run too."""
-  postmortem.replay(unbroken, 6)
+  replay.replay(unbroken, 6)
   output = capsys.readouterr().out
   assert 'round 6\n' in output
   assert 'rounds up to 6 are finite' in output
   with pytest.raises(errors.UserError, match=r'--round=13 must be in 1\.\.12'):
-    postmortem.replay(unbroken, 13)
+    replay.replay(unbroken, 13)
 
 
 def test_31_a_state_that_is_not_finite_is_never_saved(tmp_path):
@@ -255,9 +251,9 @@ def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
     Image.fromarray(pixels).save(images / f'{k}.png')
   fields = {'data.source': 'folder', 'data.path': str(images)}
   fields |= {'data.resident_bytes': 0, 'num_steps': 40, 'sample_every': 0}
-  train.train(small(**fields), tmp_path / 'unbroken')
+  loop.train(small(**fields), tmp_path / 'unbroken')
   good = (images / '7.png').read_bytes()
-  feed = training.Training.feed
+  feed = run_lib.Training.feed
 
   def breaking(run, rounds):
     if run.step == 10:
@@ -265,13 +261,13 @@ def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
     return feed(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(training.Training, 'feed', breaking)
+    patch.setattr(run_lib.Training, 'feed', breaking)
     with pytest.raises(errors.DataError, match=r'7\.png: unreadable'):
-      train.train(small(**fields), tmp_path / 'run')
+      loop.train(small(**fields), tmp_path / 'run')
   kept = checkpoint.Checkpoints(tmp_path / 'run').steps()
   assert kept[0] >= 10
   (images / '7.png').write_bytes(good)
-  train.train(small(**fields), tmp_path / 'run')
+  loop.train(small(**fields), tmp_path / 'run')
   assert lines(tmp_path / 'run') == lines(tmp_path / 'unbroken')
   assert digests(tmp_path / 'run') == digests(tmp_path / 'unbroken')
 
@@ -294,13 +290,13 @@ def test_34_nowhere_to_keep_compiled_programs(tmp_path, monkeypatch, caplog):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
   with caplog.at_level(logging.WARNING, 'jaxgan'):
-    parallel.use_compilation_cache()
+    devices_lib.use_compilation_cache()
   assert 'no compilation cache' in caplog.text
 
 
 def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):
   """A year ahead, and two back: the run is the same."""
-  real, offset, feed = time.time, [0.0], training.Training.feed
+  real, offset, feed = time.time, [0.0], run_lib.Training.feed
 
   def jumping(run, rounds):
     if run.step == 6:
@@ -313,15 +309,15 @@ def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):
     return feed(run, rounds)
 
   monkeypatch.setattr(time, 'time', lambda: real() + offset[0])
-  monkeypatch.setattr(training.Training, 'feed', jumping)
-  train.train(small(), tmp_path)
+  monkeypatch.setattr(run_lib.Training, 'feed', jumping)
+  loop.train(small(), tmp_path)
   assert_same_run(tmp_path, unbroken)
 
 
 @pytest.mark.slow
 def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):
   """The event files' folder is gone: what is trained is not."""
-  feed = training.Training.feed
+  feed = run_lib.Training.feed
 
   def deleting(run, rounds):
     if run.step == 6:
@@ -329,8 +325,8 @@ def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):
       (run.workdir / 'metrics.jsonl').unlink()
     return feed(run, rounds)
 
-  monkeypatch.setattr(training.Training, 'feed', deleting)
-  train.train(small(), tmp_path)
+  monkeypatch.setattr(run_lib.Training, 'feed', deleting)
+  loop.train(small(), tmp_path)
   assert digests(tmp_path) == digests(unbroken)
 
 
@@ -362,7 +358,7 @@ def test_what_does_not_move_is_ended():
     text=True,
     timeout=60,
   )
-  assert found.returncode == deadline.EXIT_CODE
+  assert found.returncode == watchdog.EXIT_CODE
   assert found.stdout == 'moved\n'
   assert 'most recent call first' in found.stderr
   assert found.stderr.splitlines()[-1] == 'error: stuck here'
@@ -372,7 +368,7 @@ def test_what_does_not_move_is_ended():
 def test_seconds_are_whole_numbers(value, monkeypatch):
   monkeypatch.setenv('JAXGAN_STALL_SECONDS', value)
   with pytest.raises(errors.UserError, match='must be a whole number'):
-    deadline.seconds('JAXGAN_STALL_SECONDS', 3)
+    watchdog.seconds('JAXGAN_STALL_SECONDS', 3)
 
 
 def test_lines_after_one_that_was_cut_off_are_kept(tmp_path):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import conv, fourier
+from jaxgan.models.layers import conv, conv_forms, fourier_conv
 
 GEOMETRIES = {
   'tutorial': conv.Geometry((7, 7), (5, 5), 1, ((2, 2), (2, 2))),
@@ -40,7 +40,7 @@ def images(key):
 
 def plain(x, w, geometry):
   return jax.lax.conv_general_dilated(
-    x, w, (1, 1), geometry.pads, dimension_numbers=conv.DIMENSIONS
+    x, w, (1, 1), geometry.pads, dimension_numbers=conv_forms.DIMENSIONS
   )
 
 
@@ -50,9 +50,9 @@ def test_products_of_transforms_are_the_convolution(name, images):
   x, w, y = images(geometry)
   expected, adjoint = jax.vjp(lambda x, w: plain(x, w, geometry), x, w)
   found = (
-    fourier.forward(x, w, geometry),
-    fourier.transposed(y, w, geometry),
-    fourier.kernel(x, y, geometry),
+    fourier_conv.forward(x, w, geometry),
+    fourier_conv.transposed(y, w, geometry),
+    fourier_conv.kernel(x, y, geometry),
   )
   for ours, theirs in zip(found, (expected, *adjoint(y)), strict=True):
     np.testing.assert_allclose(ours, theirs, atol=1e-11)
@@ -63,7 +63,7 @@ def test_rounding_is_no_coarser_than_that_of_the_convolution(images):
   x, w, _ = images(geometry, batch=8, inner=64, outer=32)
   exact = plain(x, w, geometry)
   x, w = x.astype(jnp.float32), w.astype(jnp.float32)
-  found = fourier.forward(x, w, geometry)
+  found = fourier_conv.forward(x, w, geometry)
   ours = np.abs(found - exact)
   theirs = np.abs(plain(x, w, geometry) - exact)
   assert found.dtype == jnp.float32
@@ -75,10 +75,10 @@ def test_it_is_worth_it_for_large_kernels_and_many_channels():
   wide = {'batch': 64, 'inner': 256, 'outer': 128, 'dtype': jnp.float32}
   large = tutorial._replace(size=(64, 64))
   small = tutorial._replace(kernel=(2, 2), pads=((0, 1), (0, 1)))
-  assert fourier.is_worth(tutorial, **wide)
-  assert not fourier.is_worth(large, **wide)
-  assert not fourier.is_worth(small, **wide)
-  assert not fourier.is_worth(tutorial._replace(stride=2), **wide)
+  assert fourier_conv.is_worth(tutorial, **wide)
+  assert not fourier_conv.is_worth(large, **wide)
+  assert not fourier_conv.is_worth(small, **wide)
+  assert not fourier_conv.is_worth(tutorial._replace(stride=2), **wide)
   for changed in ({'inner': 1}, {'outer': 1}, {'batch': 1}):
-    assert not fourier.is_worth(tutorial, **wide | changed)
-  assert not fourier.is_worth(tutorial, **wide | {'dtype': jnp.bfloat16})
+    assert not fourier_conv.is_worth(tutorial, **wide | changed)
+  assert not fourier_conv.is_worth(tutorial, **wide | {'dtype': jnp.bfloat16})

@@ -10,8 +10,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import data, errors, losses, penalties, presets
-from jaxgan import state as state_lib
+from jaxgan import data, errors
+from jaxgan.adversarial import losses, penalties
+from jaxgan.config import presets
+from jaxgan.core import ema as ema_lib
+from jaxgan.core import state as state_lib
 from jaxgan.models import mlp
 from jaxgan.steps import gan
 
@@ -184,13 +187,13 @@ def test_average_has_the_half_life_that_it_says(key):
   del key
   old, new = {'w': jnp.zeros(2)}, {'w': jnp.ones(2)}
   for step in range(10):
-    old = state_lib.average(old, new, jnp.int32(step), 8, 80.0, 0.0)
+    old = ema_lib.average(old, new, jnp.int32(step), 8, 80.0, 0.0)
   np.testing.assert_allclose(old['w'], 0.5, rtol=1e-5)
 
 
 def test_average_forgets_the_start_while_it_ramps_up():
   old, new = {'w': jnp.zeros(2)}, {'w': jnp.ones(2)}
-  found = state_lib.average(old, new, jnp.int32(0), 8, 1e9, 0.05)
+  found = ema_lib.average(old, new, jnp.int32(0), 8, 1e9, 0.05)
   assert found['w'].min() > 0.999
 
 
@@ -221,7 +224,7 @@ def test_standing_statistics_are_those_of_the_batches(key):
   module = mlp.Generator(SHAPE, (8,), momentum=0.9)
   z = 3.0 + jax.random.normal(key, (4, 32, 4))
   network = state_lib.create(module, optax.sgd(1.0), key, z[0])
-  found = state_lib.standing_stats(module, network.params, network.stats, (z,))[
+  found = ema_lib.standing_stats(module, network.params, network.stats, (z,))[
     'batch_stats'
   ]['BatchNorm_0']
   dense = network.params['Dense_0']

@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 
 from jaxgan import errors
-from jaxgan.metrics import batches, inception, pth
+from jaxgan.metrics import batches, inception, inception_network, pth
 
 PEER = pathlib.Path(__file__).parent.parent / 'benchmarks' / 'peers'
 SIZES = [(28, 28, 1), (32, 32, 3), (64, 48, 3), (299, 299, 3), (320, 410, 3)]
@@ -165,7 +165,9 @@ def test_damaged_files(tmp_path):
 def variables():
   """Shapes of the network's variables."""
   images = jax.ShapeDtypeStruct((2, 299, 299, 3), jnp.float32)
-  return jax.eval_shape(inception.InceptionV3().init, jax.random.key(0), images)
+  return jax.eval_shape(
+    inception_network.InceptionV3().init, jax.random.key(0), images
+  )
 
 
 def test_network_has_the_known_size(variables):
@@ -176,7 +178,9 @@ def test_network_has_the_known_size(variables):
   # As torchvision counts without the auxiliary classifier, 1008 classes.
   assert count == {'params': 23_850_960, 'batch_stats': 34_432}
   images = jax.ShapeDtypeStruct((2, 299, 299, 3), jnp.float32)
-  found = jax.eval_shape(inception.InceptionV3().apply, variables, images)
+  found = jax.eval_shape(
+    inception_network.InceptionV3().apply, variables, images
+  )
   assert {name: value.shape for name, value in found.items()} == {
     'pool': (2, 2048),
     'logits': (2, 1008),

@@ -12,21 +12,16 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import (
-  augment,
-  data,
-  errors,
-  losses,
-  masks,
-  parallel,
-  penalties,
-  steps,
-  summary,
-)
-from jaxgan import state as state_lib
+from jaxgan import data, errors, steps
+from jaxgan.adversarial import augment, losses, penalties
+from jaxgan.core import masks
+from jaxgan.core import state as state_lib
 from jaxgan.data import toy
 from jaxgan.models import inpaint as networks
 from jaxgan.steps import inpaint
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
+from jaxgan.training import summary
 
 # Minutes of compilation: `./launch/test.sh -m slow` runs these.
 pytestmark = pytest.mark.slow
@@ -297,7 +292,7 @@ def test_eight_devices_equal_one(output):
 
   def train(engine):
     method = make(output, axis_name=engine.axis_name, **fields)
-    call = parallel.compile_rounds(
+    call = compile_lib.compile_rounds(
       engine,
       functools.partial(inpaint.train_step, method),
       rounds=1,
@@ -311,8 +306,8 @@ def test_eight_devices_equal_one(output):
       state, metrics = call(state, arrays, engine.replicate(np.uint32(3)))
     return jax.device_get((state, metrics))
 
-  one = train(parallel.make_alone(16))
-  many = train(parallel.make('pmap', 16))
+  one = train(devices_lib.make_alone(16))
+  many = train(devices_lib.make('pmap', 16))
   chex.assert_trees_all_close(many, one, atol=1e-4, rtol=1e-3)
 
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import interpolate, noise
+from jaxgan.core import latents as latents_lib
+from jaxgan.core import noise
 
 # Compilation of many small programs takes half a minute.
 pytestmark = pytest.mark.slow
@@ -25,37 +26,37 @@ def angles(points):
 
 
 def test_every_kind_of_latent_has_a_way():
-  assert interpolate.WAYS.keys() == noise.LATENTS.keys()
+  assert latents_lib.WAYS.keys() == noise.LATENTS.keys()
 
 
 def test_halfway_between_unit_vectors_at_a_right_angle():
   a, b = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 1.0, 0.0])
-  found = interpolate.slerp(a, b, 0.5)
+  found = latents_lib.slerp(a, b, 0.5)
   np.testing.assert_allclose(found, np.array([1, 1, 0]) / np.sqrt(2), atol=1e-6)
 
 
 def test_it_is_the_formula_of_the_paper():
-  a, b = interpolate._unit(random(2, 7))[0]
+  a, b = latents_lib._unit(random(2, 7))[0]
   w = np.arccos(np.dot(a, b))
   for t in (0.1, 0.3, 0.9):
     expected = (np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w)
-    np.testing.assert_allclose(interpolate.slerp(a, b, t), expected, atol=1e-6)
+    np.testing.assert_allclose(latents_lib.slerp(a, b, t), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize('size', [2, 3, 100])
 def test_equal_norms_are_kept(size):
   a, b = noise.LATENTS['sphere'](jax.random.key(1), 2, (size,))
-  norms = jnp.linalg.norm(interpolate.slerp(a, b, SHARES), axis=-1)
+  norms = jnp.linalg.norm(latents_lib.slerp(a, b, SHARES), axis=-1)
   np.testing.assert_allclose(norms, np.sqrt(size), rtol=1e-5)
 
 
 def test_other_norms_go_linearly():
   a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 6.0])
-  norms = jnp.linalg.norm(interpolate.slerp(a, b, SHARES), axis=-1)
+  norms = jnp.linalg.norm(latents_lib.slerp(a, b, SHARES), axis=-1)
   np.testing.assert_allclose(norms, 2 + 4 * SHARES, rtol=1e-5)
 
 
-@pytest.mark.parametrize('way', [interpolate.slerp, interpolate.lerp])
+@pytest.mark.parametrize('way', [latents_lib.slerp, latents_lib.lerp])
 def test_ends_are_exact(way):
   a, b = random(5, 4), 3.0 * random(5, 4, seed=1)
   np.testing.assert_array_equal(way(a, b, 0.0), a)
@@ -64,15 +65,15 @@ def test_ends_are_exact(way):
 
 def test_angles_grow_evenly():
   a, b = random(2, 10) * jnp.array([[1.0], [4.0]])
-  steps = angles(interpolate.slerp(a, b, SHARES))
-  np.testing.assert_allclose(steps, interpolate.angle(a, b) / 8, rtol=1e-4)
+  steps = angles(latents_lib.slerp(a, b, SHARES))
+  np.testing.assert_allclose(steps, latents_lib.angle(a, b) / 8, rtol=1e-4)
 
 
 def test_parallel_vectors_are_joined_by_a_line():
   a = random(6)
   for b in (a, 2.5 * a):
-    found = interpolate.slerp(a, b, SHARES)
-    expected = interpolate.lerp(a, b, SHARES)
+    found = latents_lib.slerp(a, b, SHARES)
+    expected = latents_lib.lerp(a, b, SHARES)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -81,30 +82,30 @@ def test_parallel_vectors_are_joined_by_a_line():
 def test_opposite_vectors_are_joined_on_their_sphere(size, nearly):
   a = random(size)
   b = -a + nearly * random(size, seed=1)
-  found = interpolate.slerp(a, b, SHARES)
+  found = latents_lib.slerp(a, b, SHARES)
   norms = jnp.linalg.norm(found, axis=-1)
   np.testing.assert_allclose(norms, jnp.linalg.norm(a), rtol=1e-2)
   np.testing.assert_allclose(angles(found), np.pi / 8, rtol=1e-2)
-  np.testing.assert_array_equal(found, interpolate.slerp(a, b, SHARES))
+  np.testing.assert_array_equal(found, latents_lib.slerp(a, b, SHARES))
 
 
 def test_where_there_is_no_arc_there_is_a_line():
   zero = jnp.zeros(3)
   for a, b in ((zero, random(3)), (zero, zero), (-jnp.ones(1), jnp.ones(1))):
-    found = interpolate.slerp(a, b, SHARES)
-    np.testing.assert_allclose(found, interpolate.lerp(a, b, SHARES), atol=1e-6)
+    found = latents_lib.slerp(a, b, SHARES)
+    np.testing.assert_allclose(found, latents_lib.lerp(a, b, SHARES), atol=1e-6)
 
 
 def test_small_angles_keep_their_digits():
   a, b = jnp.array([1.0, 0.0]), jnp.array([1.0, 1e-5])
-  np.testing.assert_allclose(interpolate.angle(a, b), 1e-5, rtol=1e-3)
-  np.testing.assert_allclose(interpolate.angle(a, -a), np.pi, rtol=1e-6)
+  np.testing.assert_allclose(latents_lib.angle(a, b), 1e-5, rtol=1e-3)
+  np.testing.assert_allclose(latents_lib.angle(a, -a), np.pi, rtol=1e-6)
 
 
 @pytest.mark.parametrize('kind', noise.LATENTS)
 def test_a_path_is_closed_and_goes_through_all_points(kind):
   points = jnp.eye(4) if kind != 'uniform' else 0.5 * jnp.eye(4)
-  path = interpolate.closed_path(points, 12, kind)
+  path = latents_lib.closed_path(points, 12, kind)
   # The legs of this path are equally long: three frames for each.
   np.testing.assert_array_equal(path[0], points[0])
   np.testing.assert_allclose(path[::3], points, atol=1e-5)
@@ -121,8 +122,8 @@ def test_a_path_is_closed_and_goes_through_all_points(kind):
 def test_a_path_starts_anywhere():
   """The path from the second point on is the same path, turned."""
   points = jnp.eye(4)
-  one = interpolate.closed_path(points, 12, 'normal')
-  other = interpolate.closed_path(jnp.roll(points, -1, axis=0), 12, 'normal')
+  one = latents_lib.closed_path(points, 12, 'normal')
+  other = latents_lib.closed_path(jnp.roll(points, -1, axis=0), 12, 'normal')
   np.testing.assert_allclose(jnp.roll(one, -3, axis=0), other, atol=1e-5)
 
 
@@ -130,8 +131,8 @@ def test_a_path_starts_anywhere():
 def test_steps_are_equal_where_legs_are_not(kind):
   """Within a leg, and on both sides of a corner together."""
   points = noise.LATENTS[kind](jax.random.key(2), 5, (3,))
-  _, measure = interpolate.WAYS[kind]
-  path = interpolate.closed_path(points, 600, kind)
+  _, measure = latents_lib.WAYS[kind]
+  path = latents_lib.closed_path(points, 600, kind)
   steps = np.asarray(measure(path, jnp.roll(path, -1, axis=0)))
   # At the corners the straight way is shorter.
   assert (np.abs(steps / np.median(steps) - 1) > 1e-2).sum() <= 5
@@ -142,11 +143,11 @@ def test_steps_are_equal_where_legs_are_not(kind):
 
 def test_sphere_latents_stay_on_the_sphere():
   points = noise.LATENTS['sphere'](jax.random.key(0), 6, (8,))
-  path = interpolate.closed_path(points, 100, 'sphere')
+  path = latents_lib.closed_path(points, 100, 'sphere')
   norms = jnp.linalg.norm(path, axis=-1)
   np.testing.assert_allclose(norms, np.sqrt(8), rtol=1e-4)
   values = jnp.linspace(-2.5, 2.5, 5)
-  walk = interpolate.walk(points, 3, values, 'sphere')
+  walk = latents_lib.walk(points, 3, values, 'sphere')
   np.testing.assert_allclose(
     jnp.linalg.norm(walk, axis=-1), np.sqrt(8), rtol=1e-4
   )
@@ -154,13 +155,13 @@ def test_sphere_latents_stay_on_the_sphere():
 
 def test_uniform_latents_stay_in_the_cube():
   points = noise.LATENTS['uniform'](jax.random.key(0), 6, (8,))
-  assert jnp.abs(interpolate.closed_path(points, 100, 'uniform')).max() <= 1.0
+  assert jnp.abs(latents_lib.closed_path(points, 100, 'uniform')).max() <= 1.0
 
 
 def test_points_that_are_the_same_are_a_path():
   points = jnp.ones((3, 4))
   for kind in noise.LATENTS:
-    path = interpolate.closed_path(points, 7, kind)
+    path = latents_lib.closed_path(points, 7, kind)
     np.testing.assert_allclose(path, np.ones((7, 4)), rtol=1e-6)
 
 
@@ -168,8 +169,8 @@ def test_the_same_point_twice_in_turn_is_no_stop():
   points = jnp.eye(3)
   twice = points[jnp.array([0, 0, 1, 2])]
   np.testing.assert_allclose(
-    interpolate.closed_path(twice, 9, 'normal'),
-    interpolate.closed_path(points, 9, 'normal'),
+    latents_lib.closed_path(twice, 9, 'normal'),
+    latents_lib.closed_path(points, 9, 'normal'),
     atol=1e-5,
   )
 
@@ -178,7 +179,7 @@ def test_the_same_point_twice_in_turn_is_no_stop():
 def test_a_walk_changes_one_dimension(kind):
   points = noise.LATENTS[kind](jax.random.key(0), 4, (6,))
   values = jnp.linspace(-1.0, 1.0, 5)
-  found = interpolate.walk(points, 2, values, kind)
+  found = latents_lib.walk(points, 2, values, kind)
   assert found.shape == (4, 5, 6)
   for row in found:
     np.testing.assert_array_equal(row[:, 2], values)
@@ -190,7 +191,7 @@ def test_a_walk_changes_one_dimension(kind):
 
 
 def test_how_far_a_walk_goes():
-  assert interpolate.reach('normal', 100) == 3.0
-  assert interpolate.reach('uniform', 100) == 1.0
-  assert interpolate.reach('sphere', 100) == 3.0
-  assert interpolate.reach('sphere', 4) == 2.0  # Its radius.
+  assert latents_lib.reach('normal', 100) == 3.0
+  assert latents_lib.reach('uniform', 100) == 1.0
+  assert latents_lib.reach('sphere', 100) == 3.0
+  assert latents_lib.reach('sphere', 4) == 2.0  # Its radius.

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import interpolate, invert, masks, noise, poisson
+from jaxgan.core import latents as latents_lib
+from jaxgan.core import masks, noise
+from jaxgan.modes import latent_search, poisson
 
 SHAPE = (6, 5, 2)  # not square, odd
 Z = 4
@@ -33,8 +35,8 @@ blend = jax.jit(poisson.blend)
 def search(images, known=KNOWN, first=None, *args, **fields):
   fields = dict(learning_rate=0.05, iterations=200) | fields
   first = starts() if first is None else first
-  run = jax.jit(lambda *arrays: invert.search(decode, *arrays, **fields))
-  return run(images, invert.weights(known), first, *args)
+  run = jax.jit(lambda *arrays: latent_search.search(decode, *arrays, **fields))
+  return run(images, latent_search.weights(known), first, *args)
 
 
 def test_what_is_missing_follows_from_what_is_known(key):
@@ -68,7 +70,7 @@ def test_the_loss_chooses_the_class(key):
 
 def test_the_prior_draws_latents_to_itself(key):
   images = targets(key)
-  prior = lambda z, image: invert.gaussian_prior(z)
+  prior = lambda z, image: latent_search.gaussian_prior(z)
   found = [
     search(images, prior=prior, prior_weight=weight) for weight in (0.0, 100.0)
   ]
@@ -84,7 +86,7 @@ def test_latents_stay_where_they_are_drawn_from(kind):
   if kind == 'sphere':
     np.testing.assert_allclose(jnp.mean(found**2, axis=-1), 1.0, rtol=1e-4)
   else:
-    limit = interpolate.reach(kind, Z)
+    limit = latents_lib.reach(kind, Z)
     assert np.abs(found).max() == pytest.approx(limit)
 
 
@@ -95,15 +97,15 @@ def test_pixels_near_the_hole_weigh_more():
     for j in range(5):
       around = known[0, max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]
       expected[0, i, j] = known[0, i, j] * (~around).mean()
-  found = invert.weights(KNOWN[:1], window=3)[..., 0]
+  found = latent_search.weights(KNOWN[:1], window=3)[..., 0]
   np.testing.assert_allclose(found, expected, atol=1e-6)
   whole = jnp.ones((1, 6, 5, 1), bool)
-  np.testing.assert_array_equal(invert.weights(whole), 1.0)
+  np.testing.assert_array_equal(latent_search.weights(whole), 1.0)
 
 
 def test_blocks_are_means_of_what_there_is(key):
   x = np.asarray(jax.random.normal(key, (2, 7, 5, 3)))
-  found = invert.reduced(jnp.asarray(x), 4)
+  found = latent_search.reduced(jnp.asarray(x), 4)
   assert found.shape == (2, 2, 2, 3)
   for i in range(2):
     for j in range(2):

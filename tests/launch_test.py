@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from jaxgan import config as config_lib
-from jaxgan import errors, parallel
+from jaxgan import errors
 from jaxgan.data import stream, toy
+from jaxgan.training import processes
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/gan_mnist.py'
@@ -570,12 +571,12 @@ def test_sweep_refuses(runs, arguments, message, sweep, tmp_path, capsys):
 def test_one_process_connects_to_nothing(monkeypatch):
   monkeypatch.delenv('JAX_COORDINATOR_ADDRESS', raising=False)
   monkeypatch.delenv('JAXGAN_DISTRIBUTED', raising=False)
-  parallel.connect()
+  processes.connect()
   monkeypatch.setenv('JAX_COORDINATOR_ADDRESS', '127.0.0.1:1')
   monkeypatch.setenv('JAX_NUM_PROCESSES', '2')
   monkeypatch.setenv('JAX_PROCESS_ID', 'one')
   with pytest.raises(errors.UserError, match="JAX_PROCESS_ID='one'"):
-    parallel.connect()
+    processes.connect()
 
 
 def test_a_process_reads_its_part_of_every_batch():
@@ -711,10 +712,10 @@ def test_a_run_wanders_between_machines(name, tmp_path):
   machines = [(one, 6, 1, 1)]
   machines += [(many, 2, 4, 2), (many, 3, 1, 1), (many, 4, 1, 8)]
   machines += [(many, 6, 2, 4)]
-  for workdir, steps, processes, devices in machines:
+  for workdir, steps, count, devices in machines:
     flags = [*small, f'--config.num_steps={steps}']
     with train(
-      *[workdir, *flags], devices=devices, processes=processes, config=config
+      *[workdir, *flags], devices=devices, processes=count, config=config
     ) as process:
       code, output = finish(process)
     assert code == 0, output

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import losses
+from jaxgan.adversarial import losses
 
 REAL, FAKE = jnp.array([2.0, -1.0]), jnp.array([0.5, 1.5])
 

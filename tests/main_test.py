@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from jaxgan import main, writers
+from jaxgan.training import workdir as workdir_lib
+from jaxgan.training import writers
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = '--config=configs/gan_mnist.py'
@@ -177,16 +178,22 @@ def test_train_and_sample_from_the_command_line(tmp_path):
   ],
 )
 def test_derived_workdirs(path, overrides, expected):
-  assert main.derived_workdir(path, overrides) == pathlib.Path('runs', expected)
+  assert workdir_lib.derived_workdir(path, overrides) == pathlib.Path(
+    'runs', expected
+  )
 
 
 def test_derived_workdirs_stay_in_runs():
-  found = main.derived_workdir('a.py', {'x': '../../etc', 'y': 'b' * 300})
+  found = workdir_lib.derived_workdir(
+    'a.py', {'x': '../../etc', 'y': 'b' * 300}
+  )
   assert found.parent == pathlib.Path('runs')
   assert '/' not in found.name
   assert '..' not in found.parts
   assert len(found.name) < 100
-  other = main.derived_workdir('a.py', {'x': '../../etc', 'y': 'b' * 301})
+  other = workdir_lib.derived_workdir(
+    'a.py', {'x': '../../etc', 'y': 'b' * 301}
+  )
   assert other != found
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import masks
+from jaxgan.core import masks
 
 SHAPE = (16, 13, 3)
 SIZE = 5

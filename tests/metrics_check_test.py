@@ -12,11 +12,11 @@ from jaxgan.metrics import (
   modes,
   neighbours,
   parzen,
-  score,
   similarity,
   smoothness,
   wasserstein,
 )
+from jaxgan.metrics import classes as classes_lib
 
 FEATURES = np.arange(12.0).reshape(6, 2)
 IMAGES = np.zeros((4, 12, 12, 1), np.float32)
@@ -75,8 +75,8 @@ def test_shapes_are_checked_under_jit_and_values_pass():
     (lambda *x: kernel.distance(*x, KEY, 2, 4), (FEATURES, FEATURES)),
     (neighbours.density_coverage, (FEATURES, FEATURES)),
     (neighbours.nearest, (IMAGES, IMAGES)),
-    (lambda x: score.inception(x, 2), (FEATURES,)),
-    (score.accuracy, (FEATURES, np.ones(6, int))),
+    (lambda x: classes_lib.inception(x, 2), (FEATURES,)),
+    (classes_lib.accuracy, (FEATURES, np.ones(6, int))),
     (lambda x: modes.mixture(x, FEATURES, 1.0), (FEATURES,)),
     (parzen.score, (IMAGES, IMAGES, IMAGES)),
     (lambda *x: wasserstein.sliced(*x, KEY), (IMAGES, IMAGES)),
@@ -93,10 +93,13 @@ def test_all_can_be_traced(function, sets):
   [
     (lambda: kernel.distance(FEATURES, FEATURES, KEY), ('size=1000', 'size=6')),
     (lambda: kernel.discrepancy(FEATURES, FEATURES[:3]), ('real 6', 'fake 3')),
-    (lambda: score.inception(FEATURES), ('probabilities', 'softmax')),
-    (lambda: score.inception(FEATURES * 0 + 0.5, 7), ('splits=7', '6 rows')),
-    (lambda: score.histogram([0, 3], 3), ('labels', '0 to 3', '0..2')),
-    (lambda: score.accuracy(FEATURES, [0.5] * 6), ('labels', 'float64')),
+    (lambda: classes_lib.inception(FEATURES), ('probabilities', 'softmax')),
+    (
+      lambda: classes_lib.inception(FEATURES * 0 + 0.5, 7),
+      ('splits=7', '6 rows'),
+    ),
+    (lambda: classes_lib.histogram([0, 3], 3), ('labels', '0 to 3', '0..2')),
+    (lambda: classes_lib.accuracy(FEATURES, [0.5] * 6), ('labels', 'float64')),
     (lambda: modes.mixture(np.ones((2, 3)), np.ones((2, 3)), 1.0), ('(2, 3)',)),
     (lambda: modes.mixture(FEATURES, FEATURES, 0.0), ('deviation=0.0',)),
     (lambda: neighbours.radii(FEATURES, 6), ('k=6', 'at most 5')),

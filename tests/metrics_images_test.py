@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import masks
+from jaxgan.core import masks
 from jaxgan.metrics import similarity, smoothness
 
 # Compilation of many small programs takes a minute.

@@ -7,7 +7,9 @@ import pytest
 from configs_test import CASES
 from runs import module
 
-from jaxgan import config, errors, models, summary
+from jaxgan import config as config_lib
+from jaxgan import errors, models
+from jaxgan.training import summary
 
 Z = jnp.zeros((1, 100))
 MNIST = jnp.zeros((1, 28, 28, 1))
@@ -23,7 +25,7 @@ def test_every_network_is_used_by_a_config():
   """And so trained by `configs_test`; where published, it is counted, too."""
   used = set()
   for path, variant in CASES:
-    fields = config.flatten(module(path).get_config(variant))
+    fields = config_lib.flatten(module(path).get_config(variant))
     used |= {v for k, v in fields.items() if k.endswith('.name')}
   assert models.known().keys() <= used
 

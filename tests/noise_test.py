@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import noise, threefry
+from jaxgan.core import noise, threefry
 
 SHAPES = ((), (7,), (3, 5, 2), (0,))
 

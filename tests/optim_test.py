@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from jaxgan import optim
+from jaxgan.core import optim
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import config, data, errors, record
-from jaxgan.data import dataset, pairs, stream
+from jaxgan import config as config_lib
+from jaxgan import data, errors
+from jaxgan.data import dataset, derived, pairs, stream
+from jaxgan.training import workdir as workdir_lib
 
 
 def settings(**fields):
-  found = config.defaults().data
+  found = config_lib.defaults().data
   found.update(fields)
   return found
 
@@ -40,16 +42,16 @@ def write(path, *names, size=(6, 4), seed=0):
 
 def test_grey_is_brightness():
   colours = np.eye(3, dtype=np.uint8)[None] * 200
-  np.testing.assert_array_equal(pairs.grey(colours)[0, :, 0], [60, 117, 23])
+  np.testing.assert_array_equal(derived.grey(colours)[0, :, 0], [60, 117, 23])
   one = np.full((2, 3, 1), 9, np.uint8)
-  assert pairs.grey(one) is one
+  assert derived.grey(one) is one
 
 
 @pytest.mark.parametrize('turn', range(4))
 def test_edges_are_one_pixel_wide_where_brightness_jumps(turn):
   image = np.zeros((12, 12, 3), np.uint8)
   image[:, 6:] = 200
-  found = pairs.edges(np.rot90(image, turn))
+  found = derived.edges(np.rot90(image, turn))
   assert found.shape == (12, 12, 1)
   lines = np.rot90(found, -turn)[..., 0] == 0
   assert (lines.sum(axis=1) == 1).all()
@@ -57,14 +59,14 @@ def test_edges_are_one_pixel_wide_where_brightness_jumps(turn):
 
 
 def test_edges_of_a_flat_image_are_none():
-  assert (pairs.edges(np.full((5, 7, 1), 80, np.uint8)) == 255).all()
+  assert (derived.edges(np.full((5, 7, 1), 80, np.uint8)) == 255).all()
 
 
 def test_an_edge_is_a_closed_line_around_a_disc():
   y, x = np.mgrid[:32, :32] - 15.5
   radius = np.hypot(y, x)
   disc = np.where(radius < 9, 255, 0).astype(np.uint8)[..., None]
-  lines = pairs.edges(disc)[..., 0] == 0
+  lines = derived.edges(disc)[..., 0] == 0
   assert abs(radius[lines] - 9.0).max() < 1.5
   angle = np.arctan2(y, x)[lines]
   assert np.diff(np.sort(angle)).max() < 0.4
@@ -73,7 +75,7 @@ def test_an_edge_is_a_closed_line_around_a_disc():
 def test_the_outline_is_the_border_of_a_figure():
   image = np.zeros((7, 8, 1), np.uint8)
   image[1:6, 2:7] = 255
-  found = pairs.outline(image)
+  found = derived.outline(image)
   wanted = image.copy()
   wanted[2:5, 3:6] = 0
   np.testing.assert_array_equal(found, wanted)
@@ -81,17 +83,17 @@ def test_the_outline_is_the_border_of_a_figure():
 
 def test_low_resolution_is_means_of_squares_of_any_image():
   image = np.arange(5 * 3, dtype=np.uint8).reshape(5, 3, 1) * 10
-  found = pairs.low_resolution(2, image)
+  found = derived.low_resolution(2, image)
   assert found.shape == image.shape
   assert (found[:2, :2] == 20).all()  # Of 0, 10, 30 and 40.
   assert found[4, 2] == image[4, 2]
-  np.testing.assert_array_equal(pairs.low_resolution(1, image), image)
+  np.testing.assert_array_equal(derived.low_resolution(1, image), image)
 
 
 def test_a_mask_hides_the_centre():
   image = np.full((6, 8, 3), 9, np.uint8)
-  found = pairs.masked(2, image)
-  assert (found[2:4, 3:5] == pairs.HOLE).all()
+  found = derived.masked(2, image)
+  assert (found[2:4, 3:5] == derived.HOLE).all()
   assert (found == 9).sum() == image.size - 12
   assert (image == 9).all()
 
@@ -124,7 +126,7 @@ def test_classes_and_limits_keep_pairs_together():
   for image, source in zip(
     *(found.arrays()[k] for k in ('image', 'source')), strict=True
   ):
-    np.testing.assert_array_equal(source, pairs.edges(image))
+    np.testing.assert_array_equal(source, derived.edges(image))
 
 
 def test_streams_carry_both_images(tmp_path):
@@ -133,7 +135,7 @@ def test_streams_carry_both_images(tmp_path):
   (batch,) = stream.rounds(found, 0, 4, 1, 0, 1)
   assert batch['image'].shape == (4, 4, 6, 3)
   for image, source in zip(batch['image'], batch['source'], strict=True):
-    np.testing.assert_array_equal(source, pairs.grey(image))
+    np.testing.assert_array_equal(source, derived.grey(image))
 
 
 # Halves.
@@ -182,17 +184,17 @@ def test_two_folders_are_joined_by_name(tmp_path):
     np.testing.assert_array_equal(columns['image'], image['image'])
     np.testing.assert_array_equal(columns['source'], source['image'])
     np.testing.assert_array_equal(columns['label'], image['label'])
-    assert record.of_data(found)['source_shape'] == [4, 6, 3]
+    assert workdir_lib.of_data(found)['source_shape'] == [4, 6, 3]
 
 
 def test_other_sources_are_other_data(tmp_path):
   for name in ('photos', 'maps'):
     write(tmp_path / name, 'a.png', 'b.png')
   fields = folder(tmp_path / 'photos', pair=f'folder:{tmp_path / "maps"}')
-  before = record.of_data(data.load(fields))
+  before = workdir_lib.of_data(data.load(fields))
   (tmp_path / 'maps/b.png').unlink()
   write(tmp_path / 'maps', 'b.bmp')
-  after = record.of_data(data.load(fields))
+  after = workdir_lib.of_data(data.load(fields))
   assert before.pop('partner') != after.pop('partner')
   assert before == after
 
@@ -272,7 +274,7 @@ def test_two_classes_are_two_domains():
   assert {x.tobytes() for x in columns['image']} == known_images(second)
   np.testing.assert_array_equal(found.read(3)['source'], columns['source'][3])
   again = data.load(toy(unpaired='classes', classes=('se', 'nw')))
-  assert record.of_data(again) == record.of_data(found)
+  assert workdir_lib.of_data(again) == workdir_lib.of_data(found)
 
 
 def test_two_folders_are_two_domains(tmp_path):

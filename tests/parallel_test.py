@@ -8,16 +8,20 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import config, errors, losses, parallel, penalties
+from jaxgan import config as config_lib
+from jaxgan import errors
+from jaxgan.adversarial import losses, penalties
 from jaxgan.data import stream, toy
 from jaxgan.models import mlp
 from jaxgan.steps import gan
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
 
 BATCH, ROUNDS, SEED = 16, 4, 3
 
 
 def random_images():
-  settings = config.defaults().data
+  settings = config_lib.defaults().data
   settings.name = 'random'
   return toy.load(settings, 'train')
 
@@ -50,7 +54,7 @@ def train(engine, dataset, *, rounds_per_call=1, resident=True, **fields):
   state = engine.replicate(
     gan.init(make(None, dataset, **fields), jax.random.key(SEED))
   )
-  call = parallel.compile_rounds(
+  call = compile_lib.compile_rounds(
     engine,
     functools.partial(gan.train_step, method),
     rounds=rounds_per_call,
@@ -80,7 +84,7 @@ def train(engine, dataset, *, rounds_per_call=1, resident=True, **fields):
 
 
 def one_device():
-  return parallel.make_alone(BATCH)
+  return devices_lib.make_alone(BATCH)
 
 
 VARIANTS = {
@@ -117,7 +121,7 @@ def on_one_device(variant):
 def test_eight_devices_equal_one(name, variant, dataset):
   fields = VARIANTS[variant]
   one, one_metrics = on_one_device(variant)
-  engine = parallel.make(name, BATCH)
+  engine = devices_lib.make(name, BATCH)
   assert engine.num_devices == 8
   many, many_metrics = train(engine, dataset, **fields)
   chex.assert_trees_all_close(many, one, atol=2e-5, rtol=1e-4)
@@ -128,7 +132,7 @@ def test_eight_devices_equal_one(name, variant, dataset):
   'name', [pytest.param('jit', marks=pytest.mark.slow), 'pmap']
 )
 def test_streaming_equals_resident(name, dataset):
-  engine = parallel.make(name, BATCH)
+  engine = devices_lib.make(name, BATCH)
   fields = {'discriminator_steps': 2}
   resident, _ = train(engine, dataset, **fields)
   streamed, _ = train(
@@ -153,14 +157,14 @@ def test_several_rounds_a_call(dataset):
 
 @pytest.mark.parametrize('name', ['jit', 'pmap'])
 def test_state_is_donated_and_never_stacked(name, dataset):
-  engine = parallel.make(name, BATCH)
+  engine = devices_lib.make(name, BATCH)
   method = make(engine.axis_name, dataset)
   init = jax.jit(
     functools.partial(gan.init, make(None, dataset)),
     out_shardings=engine.replicated,
   )
   state = init(jax.random.key(0))
-  call = parallel.compile_rounds(
+  call = compile_lib.compile_rounds(
     engine,
     functools.partial(gan.train_step, method),
     rounds=1,
@@ -185,7 +189,7 @@ def test_a_call_is_compiled_once(dataset):
     compiled.append(1)
     return gan.train_step(method, state, batch, key)
 
-  call = parallel.compile_rounds(
+  call = compile_lib.compile_rounds(
     engine, step, rounds=1, draws=1, batch_size=BATCH, resident=True
   )
   init = functools.partial(gan.init, method)
@@ -201,7 +205,7 @@ def test_calls_move_nothing_between_host_and_device(dataset):
   engine = one_device()
   method = make(None, dataset)
   state = engine.replicate(gan.init(method, jax.random.key(0)))
-  call = parallel.compile_rounds(
+  call = compile_lib.compile_rounds(
     engine,
     functools.partial(gan.train_step, method),
     rounds=2,
@@ -219,9 +223,9 @@ def test_calls_move_nothing_between_host_and_device(dataset):
 
 def test_a_batch_that_can_not_be_divided_is_refused():
   with pytest.raises(errors.UserError, match=r'batch_size=12.*8 devices'):
-    parallel.make('auto', 12)
+    devices_lib.make('auto', 12)
 
 
 def test_auto_is_jit_on_one_device_and_pmap_on_several():
-  assert parallel.make('auto', 8).name == 'pmap'
-  assert parallel.make('auto', 8, jax.devices()[:1]).name == 'jit'
+  assert devices_lib.make('auto', 8).name == 'pmap'
+  assert devices_lib.make('auto', 8, jax.devices()[:1]).name == 'jit'

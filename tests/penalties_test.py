@@ -7,8 +7,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import penalties
+from jaxgan.adversarial import penalties
+from jaxgan.core import optim
 from jaxgan.models import mlp
+from jaxgan.models.layers import norms
 
 SHAPE = (5, 4, 4, 1)
 
@@ -74,7 +76,7 @@ def test_gradient_penalty_looks_between_reals_and_fakes(key):
 
 def test_clipped_weights_stay_inside(key):
   params = {'w': jax.random.uniform(key, (50,), minval=-0.01, maxval=0.01)}
-  optimizer = optax.chain(optax.sgd(1.0), penalties.clip_weights(0.01))
+  optimizer = optax.chain(optax.sgd(1.0), optim.clip_weights(0.01))
   grads = {'w': jnp.linspace(-1.0, 1.0, 50)}
   updates, _ = optimizer.update(grads, optimizer.init(params), params)
   moved = optax.apply_updates(params, updates)['w']
@@ -84,7 +86,7 @@ def test_clipped_weights_stay_inside(key):
 
 
 def test_spectral_norm_finds_the_largest_singular_value(key):
-  module = penalties.SpectralNorm(mlp.Discriminator(widths=(16,)))
+  module = norms.SpectralNorm(mlp.Discriminator(widths=(16,)))
   x = jax.random.normal(key, (8, 12))
   variables = module.init(key, x, train=False)
   for _ in range(50):  # the power iteration converges
@@ -98,7 +100,7 @@ def test_spectral_norm_finds_the_largest_singular_value(key):
 
 def test_spectral_norm_bounds_the_slope(key):
   """Kernels of norm one and rectifiers: no slope above one."""
-  module = penalties.SpectralNorm(mlp.Discriminator(widths=(16, 16)))
+  module = norms.SpectralNorm(mlp.Discriminator(widths=(16, 16)))
   x = 3.0 * jax.random.normal(key, (32, 12))
   variables = module.init(key, x, train=False)
   big = jax.tree.map(lambda p: 20.0 * p, variables['params'])
@@ -111,7 +113,7 @@ def test_spectral_norm_bounds_the_slope(key):
 
 
 def test_spectral_norm_does_not_move_when_not_training(key):
-  module = penalties.SpectralNorm(mlp.Discriminator(widths=(16,)))
+  module = norms.SpectralNorm(mlp.Discriminator(widths=(16,)))
   x = jax.random.normal(key, (8, 12))
   variables = module.init(key, x, train=False)
   _, found = module.apply(variables, x, train=False, mutable=['spectral'])

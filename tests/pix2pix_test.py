@@ -12,10 +12,14 @@ import pytest
 from runs import ROOT, module
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors, losses, parallel, penalties, summary
-from jaxgan import state as state_lib
+from jaxgan import data, errors
+from jaxgan.adversarial import losses, penalties
+from jaxgan.core import state as state_lib
 from jaxgan.models import translate
 from jaxgan.steps import pix2pix
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
+from jaxgan.training import summary
 
 slow = pytest.mark.slow
 
@@ -337,7 +341,7 @@ def test_eight_devices_equal_one(norm):
 
   def train(engine):
     method = make(axis_name=engine.axis_name, **fields)
-    call = parallel.compile_rounds(
+    call = compile_lib.compile_rounds(
       engine,
       functools.partial(pix2pix.train_step, method),
       rounds=1,
@@ -351,8 +355,8 @@ def test_eight_devices_equal_one(norm):
       state, metrics = call(state, arrays, engine.replicate(np.uint32(3)))
     return jax.device_get((state, metrics))
 
-  one = train(parallel.make_alone(16))
-  many = train(parallel.make('pmap', 16))
+  one = train(devices_lib.make_alone(16))
+  many = train(devices_lib.make('pmap', 16))
   chex.assert_trees_all_close(many, one, atol=1e-4, rtol=1e-3)
 
 

@@ -9,19 +9,14 @@ import pytest
 from runs import ROOT, Cut, digests, lines, module, pictures, small
 
 from jaxgan import config as config_lib
-from jaxgan import (
-  data,
-  errors,
-  members,
-  parallel,
-  population,
-  postmortem,
-  sample,
-  steps,
-  train,
-  trained,
-  training,
-)
+from jaxgan import data, errors, steps
+from jaxgan.modes import replay, sample
+from jaxgan.modes import restore as restore_lib
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
+from jaxgan.training import loop, sweeps
+from jaxgan.training import population as population_lib
+from jaxgan.training import run as run_lib
 
 SWEEP = 'generator.optimizer.learning_rate=1e-4,1e-3; penalties.r1=0,1'
 
@@ -35,17 +30,18 @@ def together(**fields):
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('population') / 'run'
-  train.train(together(), workdir)
+  loop.train(together(), workdir)
   return workdir
 
 
 def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
-  member = population.of(together()).members[3]
+  member = sweeps.of(together()).members[3]
   assert (member.seed, member.penalties.r1) == (1, 1.0)
   assert member.generator.optimizer.learning_rate == 1e-3
-  train.train(member, tmp_path / 'run')
+  loop.train(member, tmp_path / 'run')
   own, lone = (
-    trained.restore(*of) for of in [(unbroken, None, 3), (tmp_path / 'run',)]
+    restore_lib.restore(*of)
+    for of in [(unbroken, None, 3), (tmp_path / 'run',)]
   )
   assert config_lib.differences(own.config, lone.config) == []
   jax.tree.map(
@@ -57,7 +53,7 @@ def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
     lines(unbroken), lines(tmp_path / 'run'), strict=True
   ):
     for name in filter(lambda name: '/' in name, expected):
-      values = [row[population.named(name, place)] for place in range(4)]
+      values = [row[sweeps.named(name, place)] for place in range(4)]
       np.testing.assert_allclose(values[3], expected[name], 1e-3, 1e-4)
       np.testing.assert_allclose(row[name], np.mean(values))
       np.testing.assert_allclose(row[f'{name}/std'], np.std(values, ddof=1))
@@ -67,7 +63,7 @@ def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
 def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
   unbroken, tmp_path, monkeypatch
 ):
-  feed = training.Training.feed
+  feed = run_lib.Training.feed
 
   def cut(run, rounds):
     if run.step >= 3:  # Its line is written, its checkpoint is of step 2.
@@ -75,10 +71,10 @@ def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
     return feed(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(training.Training, 'feed', cut)
+    patch.setattr(run_lib.Training, 'feed', cut)
     with pytest.raises(Cut):
-      train.train(together(), tmp_path / 'run')
-  train.train(together(), tmp_path / 'run')
+      loop.train(together(), tmp_path / 'run')
+  loop.train(together(), tmp_path / 'run')
   assert digests(tmp_path / 'run') == digests(unbroken)
   assert lines(tmp_path / 'run') == lines(unbroken)
   assert pictures(tmp_path / 'run') == pictures(unbroken)
@@ -88,10 +84,10 @@ def test_a_member_that_is_not_finite_is_replayed(tmp_path, capsys):
   config = together(sample_every=0)
   config.sweep = 'generator.optimizer.learning_rate=1e-3,1e30'
   with pytest.raises(errors.NotFinite) as caught:
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
   capsys.readouterr()
   with pytest.raises(errors.NotFinite, match=r'/member_0[13]') as again:
-    postmortem.replay(tmp_path / 'run')
+    replay.replay(tmp_path / 'run')
   said = str(again.value).removesuffix(' is not finite')
   assert str(caught.value).startswith(said)
   output = capsys.readouterr().out
@@ -109,8 +105,8 @@ def test_members_are_sampled_one_by_one(unbroken):
 
 
 def test_a_lone_run_has_no_members(tmp_path):
-  train.train(small(num_steps=0, sample_every=0), tmp_path)
-  assert trained.members_of(tmp_path) == 0
+  loop.train(small(num_steps=0, sample_every=0), tmp_path)
+  assert restore_lib.members_of(tmp_path) == 0
   with pytest.raises(errors.UserError, match='--member=0'):
     sample.sample(tmp_path, member=0)
 
@@ -134,7 +130,7 @@ def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
     weight: jax.Array
 
   def compiled(engine, train_step):
-    return parallel.compile_rounds(
+    return compile_lib.compile_rounds(
       engine, train_step, rounds=2, draws=1, batch_size=4, resident=True
     )
 
@@ -142,7 +138,7 @@ def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
   images = {'image': np.arange(40, dtype=np.float32).reshape(10, 4)}
   rates = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
   seeds = np.arange(5, 9, dtype=np.uint32)
-  engine = parallel.make_for_members(4, at_once, one)
+  engine = devices_lib.make_for_members(4, at_once, one)
   call = compiled(
     engine, lambda values, *others: step(*others, rate=values['rate'])
   )
@@ -157,7 +153,7 @@ def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
     for place in range(at_once):
       rate = float(rates[rows][place])
       alone, expected = compiled(
-        parallel.make('jit', 4, one),
+        devices_lib.make('jit', 4, one),
         lambda *inputs, rate=rate: step(*inputs, rate=rate),
       )(State(jnp.int32(0), jnp.float32(0)), images, seeds[rows][place])
       np.testing.assert_allclose(state.weight[place], alone.weight, rtol=1e-6)
@@ -167,21 +163,21 @@ def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
 
 
 def test_members_are_spread_over_devices():
-  assert parallel.make_for_members(16).num_devices == 8
-  assert parallel.make_for_members(6).num_devices == 6
-  assert parallel.make_for_members(9).num_devices == 3
+  assert devices_lib.make_for_members(16).num_devices == 8
+  assert devices_lib.make_for_members(6).num_devices == 6
+  assert devices_lib.make_for_members(9).num_devices == 3
   with pytest.raises(errors.UserError, match='members_at_once=3'):
-    parallel.make_for_members(16, 3)
+    devices_lib.make_for_members(16, 3)
 
 
 def test_a_grid_has_all_combinations_the_last_field_fastest():
   config = small(sweep='penalties.r1=0,1;seed=3,7', seeds=2)
-  found = population.of(config)
+  found = sweeps.of(config)
   assert found.column == {
     'seed': [3, 4, 7, 8, 3, 4, 7, 8],
     'penalties.r1': [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0],
   }
-  assert population.of(small()) is None
+  assert sweeps.of(small()) is None
 
 
 @pytest.mark.parametrize(
@@ -202,7 +198,7 @@ def test_a_grid_has_all_combinations_the_last_field_fastest():
 )
 def test_what_is_no_sweep_is_refused(sweep, said):
   with pytest.raises(errors.UserError, match=said):
-    population.of(small(sweep=sweep, sweep_as='pairs'))
+    sweeps.of(small(sweep=sweep, sweep_as='pairs'))
 
 
 @pytest.mark.parametrize(
@@ -213,9 +209,7 @@ def test_what_changes_the_program_is_refused(sweep):
   config = small(sweep=sweep)
   name = sweep.partition('=')[0]
   with pytest.raises(errors.UserError, match=f'{name} .*launch/sweep.py'):
-    population.refuse(
-      population.of(config), steps.find('gan'), data.load(config.data)
-    )
+    sweeps.refuse(sweeps.of(config), steps.find('gan'), data.load(config.data))
 
 
 @pytest.mark.parametrize(
@@ -225,9 +219,7 @@ def test_what_changes_nothing_is_refused(sweep):
   config = small(sweep=sweep, sweep_as='pairs')
   name = sweep.rpartition(';')[2].partition('=')[0]
   with pytest.raises(errors.UserError, match=f'{name} changes nothing'):
-    population.refuse(
-      population.of(config), steps.find('gan'), data.load(config.data)
-    )
+    sweeps.refuse(sweeps.of(config), steps.find('gan'), data.load(config.data))
 
 
 @pytest.mark.parametrize(
@@ -242,9 +234,7 @@ def test_what_changes_nothing_is_refused(sweep):
 )
 def test_weights_that_are_off_for_some_members_can_be_swept(sweep):
   config = small(sweep=sweep, sweep_as='pairs')
-  population.refuse(
-    population.of(config), steps.find('gan'), data.load(config.data)
-  )
+  sweeps.refuse(sweeps.of(config), steps.find('gan'), data.load(config.data))
 
 
 @pytest.mark.parametrize(
@@ -259,8 +249,8 @@ def test_numbers_of_other_algorithms_can_be_swept(name, sweep):
   config = module(ROOT / 'configs' / f'{name}.py').get_config()
   config.update(sweep=sweep)
   config.data.update(source='embedded', limit=64)
-  population.refuse(
-    population.of(config), steps.find(config.method), data.load(config.data)
+  sweeps.refuse(
+    sweeps.of(config), steps.find(config.method), data.load(config.data)
   )
 
 
@@ -274,42 +264,44 @@ def test_a_part_of_the_state_that_some_members_lack_is_no_obstacle(
     num_steps=2,
     sample_every=0,
   )
-  train.train(config, tmp_path)
-  run = trained.restore(tmp_path, member=member)
+  loop.train(config, tmp_path)
+  run = restore_lib.restore(tmp_path, member=member)
   assert np.isfinite(sum(map(np.sum, jax.tree.leaves(run.state.networks))))
   config.num_steps = 4
-  train.train(config, tmp_path)
+  loop.train(config, tmp_path)
   assert lines(tmp_path)[-1]['step'] == 4
 
 
 def test_spaces_are_no_sweep():
-  assert population.of(small(sweep=' ; ;')) is None
+  assert sweeps.of(small(sweep=' ; ;')) is None
 
 
 def test_weights_of_a_population_are_no_first_weights(unbroken, tmp_path):
   config = small(init_from=str(unbroken))
   with pytest.raises(errors.UserError, match=r'init_from=.*a population'):
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
 
 
 def test_every_member_shows_what_it_made():
   lone = np.arange(3 * 12 * 4, dtype=np.float32).reshape(3, 12, 2, 2, 1)
-  assert members._rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
-  np.testing.assert_array_equal(members._rows([lone, -lone])[5], -lone[2])
+  assert population_lib._rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
+  np.testing.assert_array_equal(
+    population_lib._rows([lone, -lone])[5], -lone[2]
+  )
   samples = lone[0]
-  assert members._rows([samples, samples]).shape == (2, 10, 2, 2, 1)
+  assert population_lib._rows([samples, samples]).shape == (2, 10, 2, 2, 1)
 
 
 @pytest.mark.parametrize(('values', 'is_averaged'), [('0,9', 0), ('5,9', 1)])
 def test_a_caption_is_true_of_all_members(values, is_averaged, tmp_path):
   config = small(sweep=f'ema_halflife={values}')
-  assert members.Members(config, tmp_path).is_averaged() == is_averaged
+  assert population_lib.Members(config, tmp_path).is_averaged() == is_averaged
 
 
 def test_runs_from_before_there_were_populations_go_on():
   recorded = small().to_dict()
-  for name in config_lib.LATER:
+  for name in config_lib.DEFAULTS_OF_OLD_RUNS:
     recorded.pop(name)
-  assert population.of(config_lib.from_json(recorded)) is None
+  assert sweeps.of(config_lib.from_json(recorded)) is None
   assert config_lib.differences(recorded, small()) == []
   assert config_lib.differences(recorded, small(seeds=2)) == ['seeds: 1 -> 2']

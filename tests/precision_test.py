@@ -14,8 +14,12 @@ from runs import ROOT, module
 
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan import errors, layers, models, parallel, sample
+from jaxgan import errors, models
+from jaxgan.config import networks as networks_lib
 from jaxgan.metrics import wasserstein
+from jaxgan.models.layers import norms
+from jaxgan.modes import sample
+from jaxgan.training import devices as devices_lib
 
 IMAGE = jnp.zeros((2, 32, 32, 1))
 # Of networks that are not as the others of their kind.
@@ -139,7 +143,7 @@ def test_rounds_in_bfloat16_are_finite_and_near():
       for run in (full, half)
     )
     assert 0 < np.abs(one - other).max() < 5e-3
-  with parallel.products('tf32'):  # It has no effect on a CPU.
+  with devices_lib.products('tf32'):  # It has no effect on a CPU.
     assert jnp.ones((2, 2)) @ jnp.ones(2) == pytest.approx(2.0)
 
 
@@ -180,7 +184,7 @@ def test_norms_take_their_statistics_in_float32(key):
   x = 16.0 + jax.random.normal(key, (64, 3))
   x = x.astype(jnp.bfloat16)
   for kind in ('batch', 'virtual'):
-    norm = layers.norm(kind, train=True, reference_size=8, dtype=jnp.bfloat16)
+    norm = norms.norm(kind, train=True, reference_size=8, dtype=jnp.bfloat16)
     y, _ = norm.init_with_output(key, x)
     assert y.dtype == jnp.bfloat16
     full, _ = norm.clone(dtype=None).init_with_output(
@@ -194,7 +198,7 @@ def test_what_does_not_fit_is_refused(monkeypatch):
   config.precision = 'f16'
   with pytest.raises(errors.UserError, match=r"precision='f16'.*'bf16'"):
     config_lib.validate(config)
-  assert tuple(models.PRECISIONS) == config_lib.PRECISIONS
+  assert tuple(networks_lib.PRECISIONS) == config_lib.PRECISIONS
 
   class Plain(nn.Module):
     pass
@@ -203,7 +207,7 @@ def test_what_does_not_fit_is_refused(monkeypatch):
   config.precision, config.generator = 'bf16', {'name': 'mlp.Plain'}
   config.generator.optimizer = config.discriminator.optimizer
   with pytest.raises(errors.UserError, match=r"'dtype'.*mlp\.Plain"):
-    models.trained(config, 'generator', 64)
+    networks_lib.build_network(config, 'generator', 64)
 
 
 def test_runs_from_before_the_field_go_on():

@@ -5,7 +5,10 @@ import re
 
 import pytest
 
-from jaxgan import config, data, losses, noise, optim, penalties
+from jaxgan import config as config_lib
+from jaxgan import data
+from jaxgan.adversarial import losses, penalties
+from jaxgan.core import noise, optim
 
 README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 
@@ -42,7 +45,7 @@ def test_every_flag_in_a_command_is_a_field():
   spec = importlib.util.spec_from_file_location('gan_mnist', path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  fields = config.flatten(module.get_config())
+  fields = config_lib.flatten(module.get_config())
   named = set(re.findall(r'--config\.([a-z_.]+)', README))
   assert named
   assert named <= fields.keys()

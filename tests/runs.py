@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from jaxgan import checkpoint, writers
+from jaxgan.training import checkpoint, writers
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -10,9 +10,12 @@ import pytest
 from PIL import Image
 from runs import small
 
-from jaxgan import data, errors, main, request, sample, steps, train, trained
-from jaxgan.data import sampling
+from jaxgan import data, errors, main, steps
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.modes import requests, sample
+from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import gan
+from jaxgan.training import loop
 from jaxgan.visual import animation, grid
 
 CLASSES = ('nw', 'ne', 'sw', 'se')
@@ -21,7 +24,7 @@ CLASSES = ('nw', 'ne', 'sw', 'se')
 def begun(folder, **fields):
   """A run that ends at step 0: nothing here depends on training."""
   fields = {'num_steps': 0, 'sample_every': 0} | fields
-  train.train(small(**fields), folder)
+  loop.train(small(**fields), folder)
   return folder
 
 
@@ -45,13 +48,13 @@ def points(tmp_path_factory):
 
 
 def decoded(workdir, z, label=None):
-  run = trained.restore(workdir)
+  run = restore_lib.restore(workdir)
   state = gan.settle(run.method, run.state)
-  return sampling.to_uint8(gan.decode(run.method, state, z, label))
+  return pixels_lib.to_uint8(gan.decode(run.method, state, z, label))
 
 
 def latents(workdir, num, seed=0):
-  method = trained.restore(workdir).method
+  method = restore_lib.restore(workdir).method
   return gan.latents(method, jax.random.key(seed), num)
 
 
@@ -134,10 +137,10 @@ def test_the_same_flags_give_the_same_files(classy, monkeypatch):
 
 def test_a_grid_shows_samples(plain):
   path = sample.sample(plain, 9, 1)
-  run = trained.restore(plain)
+  run = restore_lib.restore(plain)
   images = gan.sample(run.method, run.state, jax.random.key(1), 9)
   found = cells(path, 3, 3, 8).reshape(9, 8, 8, 1)
-  close(found, sampling.to_uint8(images))
+  close(found, pixels_lib.to_uint8(images))
   assert path.parent == plain
 
 
@@ -176,13 +179,13 @@ def test_all_classes_are_in_columns(classy):
 
 
 def test_names_go_before_numbers():
-  assert request._class('3', '3', ('7', '3', '1')) == 1
-  assert request._class('0', '0', ('7', '3', '1')) == 0
+  assert requests._class('3', '3', ('7', '3', '1')) == 1
+  assert requests._class('0', '0', ('7', '3', '1')) == 0
 
 
 def test_a_walk_goes_along_one_dimension(plain):
   path = sample.sample(plain, 2, walk=3)
-  values = np.linspace(-3.0, 3.0, request.WALK_COLUMNS)
+  values = np.linspace(-3.0, 3.0, requests.WALK_COLUMNS)
   z = np.repeat(np.asarray(latents(plain, 2))[:, None], len(values), axis=1)
   z[:, :, 3] = values
   found = cells(path, 2, len(values), 8).reshape(-1, 8, 8, 1)
@@ -391,6 +394,6 @@ def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
 
 def test_every_field_of_a_request_is_a_flag():
   names = {flag.name for flag in main._SAMPLE}
-  assert names == {*request.Request.__dataclass_fields__, 'member'}
+  assert names == {*requests.Request.__dataclass_fields__, 'member'}
   formats = main.flags.FLAGS['format'].parser.enum_values
-  assert tuple(formats) == request.FORMATS
+  assert tuple(formats) == requests.FORMATS

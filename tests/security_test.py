@@ -23,10 +23,11 @@ from ml_collections import config_flags
 from PIL import Image
 from runs import ROOT, small
 
-from jaxgan import checkpoint, data, errors, main, models, steps, writers
 from jaxgan import config as config_lib
-from jaxgan import train as train_lib
+from jaxgan import data, errors, main, models, steps
 from jaxgan.data import dataset, folder, images
+from jaxgan.training import checkpoint, writers
+from jaxgan.training import loop as train_lib
 
 SOURCES = [
   path
@@ -107,12 +108,12 @@ def test_recorded_names_are_looked_up_in_tables(name):
 
 
 def test_a_record_of_another_kind_is_one_line(tmp_path):
-  from jaxgan import record
+  from jaxgan.training import workdir as workdir_lib
 
   for text in ('', '[]', '{"config": 1}', '{"config": {}, "data": 3}', '\0'):
     (tmp_path / 'config.json').write_text(text)
     with pytest.raises(errors.UserError, match=r'config\.json is damaged'):
-      record.read(tmp_path)
+      workdir_lib.read(tmp_path)
 
 
 def test_pictures_that_other_programs_would_decode_are_refused(tmp_path):

@@ -24,7 +24,11 @@ from runs import (
   wait_for,
 )
 
-from jaxgan import checkpoint, data, errors, record, sample, train, training
+from jaxgan import data, errors
+from jaxgan.modes import sample
+from jaxgan.training import checkpoint, loop
+from jaxgan.training import run as run_lib
+from jaxgan.training import workdir as workdir_lib
 
 
 def test_a_run_leaves_what_it_promises(unbroken):
@@ -53,8 +57,8 @@ def test_a_run_leaves_what_it_promises(unbroken):
 
 def test_metrics_are_means_over_all_rounds_since_the_last_line(tmp_path):
   """One line every round, and one every three: the latter are the means."""
-  train.train(small(log_every=1, num_steps=6), tmp_path / 'every')
-  train.train(small(log_every=3, num_steps=6), tmp_path / 'third')
+  loop.train(small(log_every=1, num_steps=6), tmp_path / 'every')
+  loop.train(small(log_every=3, num_steps=6), tmp_path / 'third')
   every, third = lines(tmp_path / 'every'), lines(tmp_path / 'third')
   for k, row in enumerate(third):
     for name, value in row.items():
@@ -70,7 +74,7 @@ def test_metrics_are_means_over_all_rounds_since_the_last_line(tmp_path):
 def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
   """Cut off after any round, also in the middle of a log interval."""
   workdir = tmp_path / 'run'
-  feed = training.Training.feed
+  feed = run_lib.Training.feed
 
   def cut(run, rounds):
     if run.step >= at:
@@ -78,10 +82,10 @@ def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
     return feed(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(training.Training, 'feed', cut)
+    patch.setattr(run_lib.Training, 'feed', cut)
     with pytest.raises(Cut):
-      train.train(small(), workdir)
-  train.train(small(), workdir)
+      loop.train(small(), workdir)
+  loop.train(small(), workdir)
   assert_same_run(workdir, unbroken)
 
 
@@ -90,7 +94,7 @@ def test_what_was_written_after_the_checkpoint_is_written_again(
 ):
   """Killed between the log line of a step and its checkpoint, mid-line."""
   workdir = tmp_path / 'run'
-  save = training.Training.save
+  save = run_lib.Training.save
 
   def cut(run, checkpoints):
     if run.step >= 10:
@@ -98,26 +102,26 @@ def test_what_was_written_after_the_checkpoint_is_written_again(
     save(run, checkpoints)
 
   with monkeypatch.context() as patch:
-    patch.setattr(training.Training, 'save', cut)
+    patch.setattr(run_lib.Training, 'save', cut)
     with pytest.raises(Cut):
-      train.train(small(), workdir)
+      loop.train(small(), workdir)
   with (workdir / 'metrics.jsonl').open('a') as file:
     file.write('{"step": 12, "ima')
   (workdir / 'samples' / '.step_00000012.png.tmp').write_bytes(b'half')
-  train.train(small(), workdir)
+  loop.train(small(), workdir)
   assert_same_run(workdir, unbroken)
 
 
 def test_more_steps_go_on_from_a_finished_run(unbroken, tmp_path):
   workdir = tmp_path / 'run'
-  train.train(small(num_steps=6), workdir)
-  train.train(small(), workdir)
+  loop.train(small(num_steps=6), workdir)
+  loop.train(small(), workdir)
   assert digests(workdir) == digests(unbroken)
 
 
 def test_a_finished_run_is_left_as_it_is(unbroken):
   before = digests(unbroken), lines(unbroken), pictures(unbroken)
-  train.train(small(), unbroken)
+  loop.train(small(), unbroken)
   assert before == (digests(unbroken), lines(unbroken), pictures(unbroken))
 
 
@@ -125,11 +129,11 @@ def test_a_damaged_newest_checkpoint_costs_time_and_nothing_else(
   unbroken, tmp_path
 ):
   workdir = tmp_path / 'run'
-  train.train(small(), workdir)
+  loop.train(small(), workdir)
   for path in (workdir / 'checkpoints' / '12').rglob('*'):
     if path.is_file():
       path.write_bytes(path.read_bytes()[:10])
-  train.train(small(), workdir)
+  loop.train(small(), workdir)
   assert_same_run(workdir, unbroken)
   assert checkpoint.Checkpoints(workdir).steps() == [12, 10, 5]
 
@@ -148,16 +152,16 @@ def test_a_damaged_newest_checkpoint_costs_time_and_nothing_else(
 def test_another_config_is_refused(fields, named, unbroken):
   before = (unbroken / 'config.json').read_bytes()
   with pytest.raises(errors.UserError, match='another config') as caught:
-    train.train(small(**fields), unbroken)
+    loop.train(small(**fields), unbroken)
   assert named in str(caught.value)
   assert (unbroken / 'config.json').read_bytes() == before
 
 
 def test_harmless_changes_are_taken(tmp_path):
   workdir = tmp_path / 'run'
-  train.train(small(num_steps=4), workdir)
+  loop.train(small(num_steps=4), workdir)
   fields = {'num_steps': 8, 'log_every': 2, 'sample_every': 0, 'keep': 1}
-  train.train(small(**fields, checkpoint_every=3), workdir)
+  loop.train(small(**fields, checkpoint_every=3), workdir)
   assert checkpoint.Checkpoints(workdir).steps() == [8]
   assert [row['step'] for row in lines(workdir)] == [3, 4, 6, 8]
 
@@ -166,23 +170,23 @@ def test_auto_keeps_the_source_that_the_run_began_with(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'none'))
   fields = {'data.source': 'auto', 'data.name': 'mnist', 'num_steps': 2}
-  train.train(small(**fields), workdir)
+  loop.train(small(**fields), workdir)
   from jaxgan.data import tfds
 
   monkeypatch.setattr(tfds, 'find', lambda settings: tmp_path)
-  train.train(small(**fields | {'num_steps': 4}), workdir)
+  loop.train(small(**fields | {'num_steps': 4}), workdir)
   found = json.loads((workdir / 'config.json').read_text())
   assert found['config']['data']['source'] == 'embedded'
 
 
 def test_other_data_under_the_same_config_are_refused(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
-  train.train(small(num_steps=2), workdir)
+  loop.train(small(num_steps=2), workdir)
   from jaxgan.data import toy
 
   monkeypatch.setattr(toy, 'NUM_IMAGES', 255)
   with pytest.raises(errors.UserError, match=r'data\.size: 256 -> 255'):
-    train.train(small(num_steps=4), workdir)
+    loop.train(small(num_steps=4), workdir)
 
 
 def test_init_from_takes_weights_and_own_checkpoints_come_first(
@@ -190,22 +194,22 @@ def test_init_from_takes_weights_and_own_checkpoints_come_first(
 ):
   workdir = tmp_path / 'run'
   fields = {'init_from': str(unbroken), 'loss': 'hinge', 'num_steps': 0}
-  train.train(small(**fields), workdir)
+  loop.train(small(**fields), workdir)
   _, theirs = digests(unbroken)
   _, ours = digests(workdir)
   same = [name for name, digest in ours.items() if theirs[name] == digest]
   assert any(name.startswith('networks/generator/params') for name in same)
   assert 'step' not in same
-  train.train(small(**fields | {'num_steps': 3}), workdir)
+  loop.train(small(**fields | {'num_steps': 3}), workdir)
   assert digests(workdir)[0] == 3
 
 
 def test_two_runs_can_not_share_a_workdir(tmp_path):
   with (
-    record.locked(tmp_path),
+    workdir_lib.locked(tmp_path),
     pytest.raises(errors.UserError, match=f'process {os.getpid()}'),
   ):
-    train.train(small(), tmp_path)
+    loop.train(small(), tmp_path)
 
 
 def test_a_run_that_is_not_finite_stops_and_names_the_round(tmp_path):
@@ -217,12 +221,12 @@ def test_a_run_that_is_not_finite_stops_and_names_the_round(tmp_path):
   config = small()
   config.update_from_flattened_dict(fields)
   with pytest.raises(errors.NotFinite, match=r'round \d+: .*not finite'):
-    train.train(config, tmp_path / 'run')
+    loop.train(config, tmp_path / 'run')
   assert not checkpoint.Checkpoints(tmp_path / 'run').steps()
 
 
 def test_held_out_images_are_scored(tmp_path):
-  train.train(small(eval_every=4, log_every=6), tmp_path / 'run')
+  loop.train(small(eval_every=4, log_every=6), tmp_path / 'run')
   rows = lines(tmp_path / 'run')
   assert [row['step'] for row in rows] == [4, 6, 8, 12]
   assert 'discriminator/held_out' in rows[0]
@@ -245,7 +249,7 @@ def test_samples_are_the_main_picture_and_held_out_images_are_read_once(
     return load(settings, split)
 
   monkeypatch.setattr(data, 'load', counted)
-  train.train(config, tmp_path / 'run')
+  loop.train(config, tmp_path / 'run')
   assert splits == ['train', 'test']
   main = 'step_00000000'
   names = [f'{main}.png', f'{main}_manifold.png', f'{main}_reconstructions.png']
@@ -267,23 +271,23 @@ def test_a_folder_is_scored_on_what_is_held_out(resident_bytes, tmp_path):
     'eval_every': 2,
     'num_steps': 2,
   }
-  train.train(small(**fields), tmp_path / 'run')
+  loop.train(small(**fields), tmp_path / 'run')
   assert 'discriminator/held_out' in lines(tmp_path / 'run')[-1]
   found = json.loads((tmp_path / 'run' / 'config.json').read_text())
   assert found['data']['size'] == 16
   fields |= {'data.held_out': 0.1, 'num_steps': 4}
   with pytest.raises(errors.UserError, match=r'data\.held_out: 0\.2 -> 0\.1'):
-    train.train(small(**fields), tmp_path / 'run')
+    loop.train(small(**fields), tmp_path / 'run')
 
 
 def test_points_are_drawn_as_a_cloud(tmp_path):
   fields = {'data.name': 'ring', 'num_steps': 2}
-  train.train(small(**fields), tmp_path / 'run')
+  loop.train(small(**fields), tmp_path / 'run')
   assert len(pictures(tmp_path / 'run')) == 2
 
 
 def test_streaming_gives_the_same_run(unbroken, tmp_path):
-  train.train(small(**{'data.resident_bytes': 0}), tmp_path / 'run')
+  loop.train(small(**{'data.resident_bytes': 0}), tmp_path / 'run')
   for row, other in zip(lines(tmp_path / 'run'), lines(unbroken), strict=True):
     for name, value in row.items():
       np.testing.assert_allclose(value, other[name], rtol=1e-3, atol=1e-5)
@@ -308,7 +312,7 @@ def test_calls_begin_at_the_same_rounds_wherever_a_run_began(step, rounds):
     sample_every=0,
     checkpoint_every=0,
   )
-  assert train.rounds_per_call(step, config) == rounds
+  assert loop.rounds_per_call(step, config) == rounds
 
 
 # Signals, in a process of its own.
@@ -360,7 +364,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
   import resource
 
   workdir = tmp_path / 'run'
-  train.train(small(num_steps=5), workdir)
+  loop.train(small(num_steps=5), workdir)
   before = digests(workdir)
   program = (
     'import resource, signal, sys; '
@@ -384,5 +388,5 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
   assert 'error: ' in found.stderr
   assert 'Traceback' not in found.stderr
   assert digests(workdir) == before
-  train.train(small(), workdir)
+  loop.train(small(), workdir)
   assert digests(workdir)[0] == 12

@@ -9,9 +9,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import augment, layers, losses, noise, optim, replay
-from jaxgan import state as state_lib
+from jaxgan.adversarial import augment, image_pool, losses
+from jaxgan.core import noise, optim
+from jaxgan.core import state as state_lib
 from jaxgan.models import dcgan, mlp
+from jaxgan.models.layers import layers, norms
 from jaxgan.steps import gan
 
 SHAPE = (8, 6, 1)
@@ -186,15 +188,15 @@ def test_packs_hold_whole_examples():
 
 
 def test_the_pool_shows_earlier_fakes_and_forgets_the_oldest(key):
-  pool = replay.create(6, (1,))
+  pool = image_pool.create(6, (1,))
   for turn in range(5):
     new = jnp.full((4, 1), float(turn + 1))
-    shown, pool = replay.mix(pool, new, jax.random.fold_in(key, turn), 0.5)
+    shown, pool = image_pool.mix(pool, new, jax.random.fold_in(key, turn), 0.5)
     assert set(np.unique(shown)) <= set(np.arange(1.0, turn + 2))
     if turn == 0:
       np.testing.assert_array_equal(shown, new)
   assert sorted(np.unique(pool['images'])) == [4.0, 5.0]
-  shown, _ = replay.mix(pool, jnp.full((4000, 1), 9.0), key, 0.25)
+  shown, _ = image_pool.mix(pool, jnp.full((4000, 1), 9.0), key, 0.25)
   assert abs(float((shown != 9.0).mean()) - 0.25) < 0.03
 
 
@@ -227,7 +229,7 @@ def test_dropout_at_test_makes_images_random_without_training(key):
 
 def test_virtual_batch_norm_makes_examples_independent(key):
   inner = mlp.Generator(SHAPE, (8,), norm='virtual', reference_size=16)
-  net = layers.VirtualBatch(inner, 16)
+  net = norms.VirtualBatch(inner, 16)
   variables = net.init(key, Z, train=False)
   whole = net.apply(variables, Z, train=True)
   assert whole.shape == (8, *SHAPE)
@@ -237,7 +239,7 @@ def test_virtual_batch_norm_makes_examples_independent(key):
 
 def test_virtual_batch_norm_is_batch_norm_of_a_large_reference(key):
   reference = 3.0 + 2.0 * jax.random.normal(key, (5000, 4))
-  layer = layers.VirtualBatchNorm(5000)
+  layer = norms.VirtualBatchNorm(5000)
   x = jnp.concatenate([reference, jnp.ones((2, 4))])
   found = layer.apply(layer.init(key, x), x)
   np.testing.assert_allclose(found[:5000].mean(0), 0.0, atol=1e-3)
@@ -248,11 +250,11 @@ def test_virtual_batch_norm_is_batch_norm_of_a_large_reference(key):
 def test_minibatch_layers_see_the_other_examples(key):
   x = jax.random.normal(key, (6, 4))
   same = jnp.repeat(x[:1], 6, axis=0)
-  stddev = layers.MinibatchStddev()
+  stddev = norms.MinibatchStddev()
   channel = stddev.apply({}, x)[:, -1]
   np.testing.assert_allclose(channel, x.std(axis=0).mean(), rtol=1e-4)
   assert float(stddev.apply({}, same)[0, -1]) < 1e-2
-  closeness = layers.MinibatchDiscrimination(3, 2)
+  closeness = norms.MinibatchDiscrimination(3, 2)
   variables = closeness.init(key, x)
   np.testing.assert_allclose(
     closeness.apply(variables, same)[:, 4:], 1.0, rtol=1e-4

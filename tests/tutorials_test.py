@@ -5,7 +5,8 @@ import pathlib
 import pytest
 from runs import module
 
-from jaxgan import data, steps, summary
+from jaxgan import data, steps
+from jaxgan.training import summary
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 DIGITS = (28, 28, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxgan import writers
+from jaxgan.training import writers
 
 NORMS = {f'{n}/{k}_norm': 9.0 for n in ('a', 'z') for k in ('grad', 'param')}
 LINES = {

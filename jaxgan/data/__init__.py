@@ -7,7 +7,7 @@ batches of a step; `pairs` puts a second image into every example.
 import logging
 
 from jaxgan import errors
-from jaxgan.data import dataset, embedded, folder, pairs, toy
+from jaxgan.data import dataset, embedded, folder, pairs, tfds_prepare, toy
 
 _logger = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ def resolve(settings) -> str:
   if settings.name != 'mnist':
     raise errors.DataError(
       f'data.source=auto: {settings.name!r} is not prepared in '
-      f'{tfds.data_dir(settings)} and only mnist is embedded; set '
+      f'{tfds_prepare.data_dir(settings)} and only mnist is embedded; set '
       'data.source=tfds with data.manual_dir or data.download=True'
     )
   _logger.info(
     'data.source=auto: the 5,000 embedded digits, as mnist is not prepared '
     'in %s',
-    tfds.data_dir(settings),
+    tfds_prepare.data_dir(settings),
   )
   return 'embedded'
 

@@ -262,3 +262,12 @@ def from_arrays(
     columns=columns,
     labels=columns.get('label'),
   )
+
+
+def refuse_missing_labels(wanted, spec, field: str = 'conditional') -> None:
+  """Raises a UserError if a field wants labels of data that have none."""
+  if wanted and not spec.num_classes:
+    raise errors.UserError(
+      f'{field}={wanted} needs labels and the data have none; set '
+      f'{field}={type(wanted)()} or give a folder of class folders'
+    )

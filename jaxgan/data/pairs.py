@@ -13,103 +13,18 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.data import dataset, folder
+from jaxgan.data import dataset, derived, folder
 from jaxgan.data.dataset import Dataset
 
-# Of red, green and blue in brightness, ITU-R BT.601.
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# An edge is this much steeper than the mean of the image.
-STEEP = 2.0
-INK = 128  # What is brighter belongs to the figure.
-HOLE = 128  # mid-grey
 SIDES = ('left', 'right')
 
 # (config.data, split) -> Dataset.
 Source = Callable[..., Dataset]
 
 
-def grey(image: np.ndarray) -> np.ndarray:
-  """Brightness: uint8 [H, W, 1 or 3] to uint8 [H, W, 1]."""
-  if image.shape[-1] == 1:
-    return image
-  return np.rint(image @ LUMA)[..., None].astype(np.uint8)
-
-
-def _window(x: np.ndarray, dy: int, dx: int) -> np.ndarray:
-  """x[i + dy, j + dx] for steps of -1, 0 and 1; the border is repeated."""
-  height, width = x.shape
-  padded = np.pad(x, 1, mode='edge')
-  return padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-
-
-def _weighted(x: np.ndarray, down, across) -> np.ndarray:
-  """Correlation with the 3 x 3 kernel that is the product of two vectors."""
-  x = sum(w * _window(x, k - 1, 0) for k, w in enumerate(down))
-  return sum(w * _window(x, 0, k - 1) for k, w in enumerate(across))
-
-
-def edges(image: np.ndarray) -> np.ndarray:
-  """Black lines, one pixel wide, on white: [H, W, 1 or 3] to [H, W, 1].
-
-  Canny 1986 (https://doi.org/10.1109/TPAMI.1986.4767851) with one threshold,
-  relative to the image's mean slope: blur, Sobel's slopes, and of these the
-  ones that no neighbour along the slope exceeds.
-  """
-  x = grey(image)[..., 0].astype(np.float32)
-  x = _weighted(x, (0.25, 0.5, 0.25), (0.25, 0.5, 0.25))
-  dy = _weighted(x, (-1, 0, 1), (1, 2, 1))
-  dx = _weighted(x, (1, 2, 1), (-1, 0, 1))
-  slope = np.hypot(dy, dx)
-  # The nearest of four directions: right, down right, down, down left.
-  sector = np.rint(np.arctan2(dy, dx) / (np.pi / 4)).astype(int) % 4
-  is_ridge = np.zeros(slope.shape, bool)
-  for k, (down, right) in enumerate([(0, 1), (1, 1), (1, 0), (1, -1)]):
-    # Of two that are equal, one is kept.
-    is_peak = slope >= _window(slope, down, right)
-    is_peak &= slope > _window(slope, -down, -right)
-    is_ridge |= (sector == k) & is_peak
-  is_edge = is_ridge & (slope > STEEP * slope.mean())
-  return np.where(is_edge, 0, 255)[..., None].astype(np.uint8)
-
-
-def outline(image: np.ndarray) -> np.ndarray:
-  """The innermost border of a bright figure, white on black: to [H, W, 1]."""
-  ink = grey(image)[..., 0] >= INK
-  around = [_window(ink, *step) for step in ((0, 1), (1, 0), (0, -1), (-1, 0))]
-  border = ink & ~np.logical_and.reduce(around)
-  return np.where(border, 255, 0)[..., None].astype(np.uint8)
-
-
-def low_resolution(factor: int, image: np.ndarray) -> np.ndarray:
-  """Means over squares of factor x factor pixels, repeated: the same shape."""
-  height, width, _ = image.shape
-  pads = [(0, -height % factor), (0, -width % factor), (0, 0)]
-  x = np.pad(image.astype(np.float32), pads, mode='edge')
-  rows, columns = x.shape[0] // factor, x.shape[1] // factor
-  x = x.reshape(rows, factor, columns, factor, -1).mean(axis=(1, 3))
-  x = np.rint(x).astype(np.uint8)
-  return x.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
-
-
-def masked(size: int, image: np.ndarray) -> np.ndarray:
-  """A mid-grey square of size x size pixels in the centre: the same shape."""
-  height, width, _ = image.shape
-  if size > min(height, width):
-    raise errors.DataError(
-      f"data.pair='masked:{size}' is larger than images of {height} x {width}"
-    )
-  top, left = (height - size) // 2, (width - size) // 2
-  found = image.copy()
-  found[top : top + size, left : left + size] = HOLE
-  return found
-
-
-# What is made of an image itself; the second ones also take a whole number.
-MADE = {'edges': edges, 'grey': grey, 'outline': outline}
-MADE_BY_NUMBER = {'low': low_resolution, 'masked': masked}
 PAIRED = (
-  *MADE,
-  *(f'{name}:NUMBER' for name in MADE_BY_NUMBER),
+  *derived.MADE,
+  *(f'{name}:NUMBER' for name in derived.MADE_BY_NUMBER),
   *(f'halves:{side}' for side in SIDES),
   *('folder:PATH', 'feature:NAME'),
 )
@@ -137,10 +52,10 @@ def paired(source: Source, settings, split: str) -> Dataset:
       and for halves of an odd width.
   """
   kind, _, value = settings.pair.partition(':')
-  if kind in MADE and not value:
-    return _with_made(source(settings, split), MADE[kind])
-  if kind in MADE_BY_NUMBER and value.isdecimal() and int(value):
-    make = functools.partial(MADE_BY_NUMBER[kind], int(value))
+  if kind in derived.MADE and not value:
+    return _with_made(source(settings, split), derived.MADE[kind])
+  if kind in derived.MADE_BY_NUMBER and value.isdecimal() and int(value):
+    make = functools.partial(derived.MADE_BY_NUMBER[kind], int(value))
     return _with_made(source(settings, split), make)
   if kind == 'halves' and value in SIDES:
     return _halves(source(settings, split), value)

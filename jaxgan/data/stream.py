@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxgan.data import sampling
+from jaxgan.data import batches as batches_lib
 from jaxgan.data.dataset import Dataset
 
 # Decoders run beside each other and the Python around them does not: of small
@@ -52,7 +52,7 @@ class _Rounds:
     first = (self._start + int(place)) * self._draws
     examples = []
     for draw in range(first, first + self._draws):
-      rows = sampling.host_examples(
+      rows = batches_lib.host_examples(
         self._seed, draw, self._batch_size, self._dataset.size, self._shuffle
       )
       places = [int(row) for row in rows[self._places]]

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.metrics import check, score
+from jaxgan.metrics import check
+from jaxgan.metrics import classes as classes_lib
 
 RADIUS = 3.0  # standard deviations; beyond, a point is of no mode
 _BEYOND = math.exp(-(RADIUS**2) / 2.0)
@@ -78,7 +79,7 @@ def divergence(counts) -> jax.Array:
   Srivastava et al. 2017 call it the reverse KL. From 0 to log K; of counts of a
   perfect sampler see `floor`. NaN if nothing was counted.
   """
-  return math.log(len(counts)) - score.entropy(counts)
+  return math.log(len(counts)) - classes_lib.entropy(counts)
 
 
 def floor(num_modes: int, num_points: int) -> tuple[float, float]:

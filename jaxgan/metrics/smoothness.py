@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, interpolate
+from jaxgan import errors
+from jaxgan.core import latents as latents_lib
 from jaxgan.metrics import check
 
 
@@ -46,12 +47,12 @@ def path_length(
   Raises:
     UserError: for an unknown kind, or different shapes.
   """
-  if kind not in interpolate.WAYS:
-    raise errors.unknown('kind', kind, interpolate.WAYS)
+  if kind not in latents_lib.WAYS:
+    raise errors.unknown('kind', kind, latents_lib.WAYS)
   starts, ends = check.features(least=1, starts=starts, ends=ends)
   shares = jnp.asarray(shares, jnp.float32)
   check.paired(starts=starts, ends=ends, shares=shares)
-  way, _ = interpolate.WAYS[kind]
+  way, _ = latents_lib.WAYS[kind]
   starts, ends = jnp.asarray(starts), jnp.asarray(ends)
   look = lambda t: features(decode(way(starts, ends, t)))
   _, speed = jax.jvp(look, (shares,), (jnp.ones_like(shares),))

@@ -14,7 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, layers
+from jaxgan import errors
+from jaxgan.models.layers import layers
 
 _Dense = functools.partial(nn.Dense, kernel_init=layers.initializer('glorot'))
 _Conv = functools.partial(layers.Conv, kernel=3, initializer='glorot')

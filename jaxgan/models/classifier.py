@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import layers
+from jaxgan.models.layers import layers, norms
 
 
 class ConvNet(nn.Module):
@@ -37,7 +37,7 @@ class ConvNet(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     def norm(x):
-      return layers.norm(
+      return norms.norm(
         'batch',
         train=train,
         momentum=self.momentum,

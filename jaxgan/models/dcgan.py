@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, layers
+from jaxgan import errors
+from jaxgan.models.layers import layers, norms
 
 UPSAMPLINGS = ('transposed', 'resize')
 CONDITIONINGS = ('concat', 'projection', 'auxiliary')
@@ -84,7 +85,7 @@ class Generator(nn.Module):
       raise errors.unknown('generator.upsampling', self.upsampling, UPSAMPLINGS)
 
     def norm(x):
-      return layers.norm(
+      return norms.norm(
         self.norm,
         train=train,
         momentum=self.momentum,
@@ -204,7 +205,7 @@ class Discriminator(nn.Module):
       zip(self.widths, strides, strict=True)
     ):
       if self.minibatch_stddev and place == len(self.widths) - 1:
-        x = layers.MinibatchStddev(self.axis_name)(x)
+        x = norms.MinibatchStddev(self.axis_name)(x)
       x = layers.Conv(
         features,
         self.kernel,
@@ -214,7 +215,7 @@ class Discriminator(nn.Module):
         dtype=self.dtype,
       )(x)
       if place or self.first_norm:
-        x = layers.norm(
+        x = norms.norm(
           self.norm,
           train=train,
           momentum=self.momentum,
@@ -229,7 +230,7 @@ class Discriminator(nn.Module):
     if self.hidden:
       x = nn.relu(dense(self.hidden, dtype=self.dtype)(x))
     if self.minibatch_kernels:
-      x = layers.MinibatchDiscrimination(
+      x = norms.MinibatchDiscrimination(
         self.minibatch_kernels, axis_name=self.axis_name
       )(x)
     self.sow('intermediates', 'features', x)

@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, layers
+from jaxgan import errors
+from jaxgan.models.layers import layers, norms
 
 
 def _refuse_unequal(name: str, values, widths) -> None:
@@ -57,7 +58,7 @@ class UNet(nn.Module):
     hidden = functools.partial(conv, dtype=self.dtype)
 
     def norm(x):
-      return layers.norm(
+      return norms.norm(
         self.norm,
         train=train,
         momentum=self.momentum,
@@ -122,7 +123,7 @@ class ContextEncoder(nn.Module):
     hidden = functools.partial(conv, dtype=self.dtype)
 
     def norm(x):
-      return layers.norm(
+      return norms.norm(
         self.norm,
         train=train,
         momentum=self.momentum,
@@ -217,7 +218,7 @@ class Discriminator(nn.Module):
     for place, width in enumerate(self.widths):
       x = conv(width, 3, self.strides[place], dtype=self.dtype)(x)
       if place:
-        x = layers.norm(
+        x = norms.norm(
           self.norm,
           train=train,
           momentum=self.momentum,

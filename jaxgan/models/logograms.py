@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import layers
+from jaxgan.models.layers import layers, norms
 
 
 class Generator(nn.Module):
@@ -43,7 +43,7 @@ class Generator(nn.Module):
     start = (-(-height // 16), -(-width // 16), self.widths[0])
     x = jnp.tanh(dense(self.hidden, dtype=self.dtype)(z))
     x = dense(math.prod(start), dtype=self.dtype)(x)
-    x = layers.norm(
+    x = norms.norm(
       self.norm,
       train=train,
       momentum=self.momentum,

@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, layers
+from jaxgan import errors
+from jaxgan.models.layers import layers, norms
 
 CONDITIONINGS = ('concat', 'multiply')
 
@@ -87,7 +88,7 @@ class Generator(nn.Module):
     for width in self.widths:
       dense = nn.Dense(width, kernel_init=next(kernels), dtype=self.dtype)
       x = nn.leaky_relu(dense(x), self.slope)
-      x = layers.norm(
+      x = norms.norm(
         self.norm,
         train=train,
         momentum=self.momentum,
@@ -153,7 +154,7 @@ class Discriminator(nn.Module):
       x = nn.leaky_relu(dense(x), self.slope)
       x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
     if self.minibatch_kernels:
-      x = layers.MinibatchDiscrimination(
+      x = norms.MinibatchDiscrimination(
         self.minibatch_kernels, axis_name=self.axis_name
       )(x)
     self.sow('intermediates', 'features', x)

@@ -11,7 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors, layers
+from jaxgan import errors
+from jaxgan.models.layers import layers, norms
 
 EPSILON = 1e-5  # of norms, as in PyTorch
 _Conv = functools.partial(layers.Conv, initializer='normal')
@@ -22,7 +23,7 @@ _Up = functools.partial(
 
 def _norm(module: nn.Module, train: bool):
   """The norm that a module's fields ask for, made anew at every call."""
-  return lambda x: layers.norm(
+  return lambda x: norms.norm(
     module.norm,
     train=train,
     momentum=module.momentum,

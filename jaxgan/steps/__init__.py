@@ -47,7 +47,11 @@ from jaxgan import errors
 
 def find(name: str):
   """The module of the algorithm `name`."""
-  known = [info.name for info in pkgutil.iter_modules(__path__)]
+  known = [
+    info.name
+    for info in pkgutil.iter_modules(__path__)
+    if not info.name.startswith('_')
+  ]
   if name not in known:
     raise errors.unknown('method', name, known)
   return importlib.import_module(f'{__name__}.{name}')

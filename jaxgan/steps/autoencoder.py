@@ -19,18 +19,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import encoder_decoder, errors, noise
-from jaxgan import state as state_lib
+from jaxgan import errors
+from jaxgan.config import networks as networks_lib
+from jaxgan.config.networks import NETWORKS
+from jaxgan.core import noise
+from jaxgan.core import state as state_lib
+from jaxgan.core.pixels import to_images, to_pixels
+from jaxgan.core.state import TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.encoder_decoder import (
-  NETWORKS,
-  averaged,
-  cross_entropy,
-  flat,
-  to_images,
-  to_pixels,
-)
-from jaxgan.state import TrainState
+from jaxgan.metrics.likelihood import cross_entropy, flat
+from jaxgan.steps import _encoder_decoder
+from jaxgan.steps._encoder_decoder import averaged
 
 SHOWN_IMAGES = 10  # in the grid
 SMALLEST_ERROR = 1e-10  # of an image, 100 dB
@@ -71,7 +70,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
       f'corruption={config.corruption} must not be negative; 0 is off'
     )
   method = Autoencoder(
-    **encoder_decoder.networks(config, spec, axis_name),
+    **networks_lib.networks(config, spec, axis_name),
     corruption=config.corruption,
   )
   code, _ = _code(method)
@@ -118,7 +117,7 @@ def draws(method: Autoencoder) -> int:
 
 def init(method: Autoencoder, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  return encoder_decoder.create(method, modules(method), key)
+  return _encoder_decoder.create(method, modules(method), key)
 
 
 def corrupt(method: Autoencoder, pixels: jax.Array, key, axis_name=None):
@@ -173,7 +172,9 @@ def train_step(method: Autoencoder, state: TrainState, batch, key):
 
   params = {name: state.networks[name].params for name in NETWORKS}
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
-  return encoder_decoder.move(method, state, grads, stats, metrics, len(pixels))
+  return _encoder_decoder.move(
+    method, state, grads, stats, metrics, len(pixels)
+  )
 
 
 def served(method: Autoencoder, state: TrainState):
@@ -186,7 +187,7 @@ def served(method: Autoencoder, state: TrainState):
     code = encode(weights['encoder'], to_pixels(images))
     return to_images(jax.nn.sigmoid(decode(weights['decoder'], code)))
 
-  weights = {name: encoder_decoder.weights(state, name) for name in NETWORKS}
+  weights = {name: _encoder_decoder.weights(state, name) for name in NETWORKS}
   example = jnp.zeros((1, *method.shape))
   return {'autoencoder': (function, weights, {'image': example})}
 
@@ -249,7 +250,7 @@ def preview(method: Autoencoder, state: TrainState, batch, key):
   seen = corrupt(method, to_pixels(images), key)
   code = averaged(method, state, 'encoder', seen)
   logits = averaged(method, state, 'decoder', code)
-  rows = [images, encoder_decoder.code_pictures(code, method.shape)]
+  rows = [images, _encoder_decoder.code_pictures(code, method.shape)]
   if method.corruption:
     rows.insert(1, to_images(seen))
   rows.append(to_images(jax.nn.sigmoid(logits)))

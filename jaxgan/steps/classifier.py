@@ -19,11 +19,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import augment, discriminate, errors, losses, models, noise
-from jaxgan import state as state_lib
-from jaxgan.adversary import Player
+from jaxgan import errors
+from jaxgan.adversarial import augment
+from jaxgan.config import networks as networks_lib
+from jaxgan.core import ema as ema_lib
+from jaxgan.core import noise, switches
+from jaxgan.core import state as state_lib
+from jaxgan.core.state import Player, TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.state import TrainState
 
 SHOWN_IMAGES = 1_000  # of which the preview shows the worst
 PREVIEW_SIZE = 100
@@ -64,9 +67,9 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
       f'{config.data.source!r} has none; give a folder of class folders'
     )
   smoothing = config.label_smoothing
-  if losses.is_known(smoothing) and not 0.0 <= smoothing < 1.0:
+  if switches.is_known(smoothing) and not 0.0 <= smoothing < 1.0:
     raise errors.UserError(f'label_smoothing={smoothing} must be in [0, 1)')
-  network, optimizer = models.trained(
+  network, optimizer = networks_lib.build_network(
     config,
     'network',
     config.batch_size,
@@ -155,10 +158,8 @@ def train_step(method: Classifier, state: TrainState, batch, key):
     return loss, (stats, metrics)
 
   player = Player('network', method.network, method.network_optimizer)
-  state, metrics = discriminate.descend(
-    state, player, loss_fn, method.axis_name
-  )
-  average = state_lib.average(
+  state, metrics = state_lib.descend(state, player, loss_fn, method.axis_name)
+  average = ema_lib.average(
     state.ema['network'],
     _averaged(state.networks['network']),
     state.step,

@@ -23,19 +23,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import (
-  adversary,
-  discriminate,
-  errors,
-  losses,
-  models,
-  noise,
-  replay,
-  translator,
-)
-from jaxgan import state as state_lib
+from jaxgan import errors
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import image_pool, image_to_image, losses, tricks
+from jaxgan.config import networks as networks_lib
+from jaxgan.core import noise, switches
+from jaxgan.core import state as state_lib
+from jaxgan.core.state import TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.state import TrainState
 
 SHOWN_IMAGES = 10  # in each of the grids
 # From domain to domain. The generator of a way is named after it; the
@@ -46,7 +41,7 @@ _ADAM = optax.adam(2e-4, b1=0.5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CycleGAN(adversary.Adversary):
+class CycleGAN(tricks.Adversary):
   """The parts of the game that never change, with those of `Adversary`.
 
   Attributes:
@@ -89,25 +84,25 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> CycleGAN:
       "'classes' and data.classes to two of them"
     )
   shapes = {'a': spec.source_shape, 'b': spec.shape}
-  if losses.is_on(config.identity) and shapes['a'] != shapes['b']:
+  if switches.is_on(config.identity) and shapes['a'] != shapes['b']:
     raise errors.UserError(
       f'identity={config.identity} needs images of one shape and those of the '
       f'domains are {shapes["a"]} and {shapes["b"]}; set identity=0.0, or '
       'data.channels'
     )
-  fields = adversary.from_config(config, spec, axis_name)
+  fields = tricks.from_config(config, spec, axis_name)
   for way in WAYS:
     derived = {'shape': shapes[way[1]], 'axis_name': axis_name}
     for player, place in ('generator', way), ('discriminator', way[1]):
       name = f'{player}_{place}'
-      fields[name], fields[f'{name}_optimizer'] = models.trained(
+      fields[name], fields[f'{name}_optimizer'] = networks_lib.build_network(
         config, player, config.batch_size, **derived
       )
   fields |= {f'shape_{domain}': shape for domain, shape in shapes.items()}
   method = CycleGAN(**fields, cycle=config.cycle, identity=config.identity)
   for way in WAYS:
     module, inputs = modules(method)[f'generator_{way}']
-    translator.refuse_shape(config, module, inputs, shapes[way[1]])
+    image_to_image.refuse_shape(config, module, inputs, shapes[way[1]])
   return method
 
 
@@ -117,7 +112,7 @@ def modules(method: CycleGAN):
   for way in WAYS:
     shape = getattr(method, f'shape_{way[0]}')
     examples[f'generator_{way}'] = jnp.zeros((1, *shape))
-    shown = adversary.shown_example(method, shape)
+    shown = tricks.shown_example(method, shape)
     examples[f'discriminator_{way[0]}'] = shown
   return {name: (getattr(method, name), (x,)) for name, x in examples.items()}
 
@@ -125,7 +120,7 @@ def modules(method: CycleGAN):
 def expected(method: CycleGAN) -> dict[str, float]:
   """Losses and D(x) where translations are distributed as images."""
   ends = zip(('discriminator_b', 'discriminator_a'), GENERATORS, strict=True)
-  ab, ba = (adversary.expected(method.loss, *players) for players in ends)
+  ab, ba = (tricks.expected(method.loss, *players) for players in ends)
   return ab | ba
 
 
@@ -137,10 +132,10 @@ def draws(method: CycleGAN) -> int:
 
 def init(method: CycleGAN, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  networks = adversary.init(method, modules(method), key)
-  ema, extra = translator.start(networks, GENERATORS)
+  networks = tricks.init(method, modules(method), key)
+  ema, extra = image_to_image.start(networks, GENERATORS)
   for domain, shape in ('a', method.shape_a), ('b', method.shape_b):
-    extra |= adversary.create_pool(method, shape, f'replay_{domain}')
+    extra |= tricks.create_pool(method, shape, f'replay_{domain}')
   return TrainState(jnp.zeros((), jnp.int32), networks, ema, extra)
 
 
@@ -189,15 +184,15 @@ def discriminator_step(method: CycleGAN, state, way: str, batch, key):
   images, keys = _domains(batch), _keys(key, way)
   params, start, train = _params(state), images[way[0]], method.fakes == 'batch'
   fake, _ = _run(method, state, params, way, start, keys['there'], train)
-  fake, state = discriminate.recall(
-    method, state, fake, keys['replay'], f'replay_{way[1]}', replay.swap
+  fake, state = discriminator_lib.recall(
+    method, state, fake, keys['replay'], f'replay_{way[1]}', image_pool.swap
   )
   shown = {
-    kind: (discriminate.show(method, state, x, keys[kind]),)
+    kind: (discriminator_lib.show(method, state, x, keys[kind]),)
     for kind, x in {'real': images[way[1]], 'fake': fake}.items()
   }
-  player = adversary.player(method, f'discriminator_{way[1]}')
-  return discriminate.update(method, state, player, shown, keys['update'])
+  player = state_lib.player(method, f'discriminator_{way[1]}')
+  return discriminator_lib.update(method, state, player, shown, keys['update'])
 
 
 def _distance(a, b):
@@ -216,9 +211,9 @@ def generators_step(method: CycleGAN, state: TrainState, batch, key):
 
   def judge(way, kind, x, keys):
     show_key, ask_key = jax.random.split(keys[f'ask_{kind}'])
-    shown = discriminate.show(method, state, x, show_key)
-    player = adversary.player(method, f'discriminator_{way[1]}')
-    return discriminate.ask(state, player, (shown,), ask_key)
+    shown = discriminator_lib.show(method, state, x, show_key)
+    player = state_lib.player(method, f'discriminator_{way[1]}')
+    return discriminator_lib.ask(state, player, (shown,), ask_key)
 
   def loss_fn(params):
     metrics, stats, total = {}, {}, 0.0
@@ -228,13 +223,13 @@ def generators_step(method: CycleGAN, state: TrainState, batch, key):
       fake, after = _run(method, state, params, way, start, keys['there'])
       # Compiled, logits that a loss does not look at are not computed.
       said = judge(way, 'real', end, keys), judge(way, 'fake', fake, keys)
-      found = {'loss': discriminate.generator_loss(method, state, *said)}
+      found = {'loss': discriminator_lib.generator_loss(method, state, *said)}
       total += method.adversarial * found['loss']
-      if losses.is_on(method.cycle):
+      if switches.is_on(method.cycle):
         back, _ = _run(method, state, params, way[::-1], fake, keys['back'])
         found['cycle'] = _distance(back, start)
         total += method.cycle * found['cycle']
-      if losses.is_on(method.identity):
+      if switches.is_on(method.identity):
         same, _ = _run(method, state, params, way, end, keys['same'])
         found['identity'] = _distance(same, end)
         total += method.identity * found['identity']
@@ -245,20 +240,20 @@ def generators_step(method: CycleGAN, state: TrainState, batch, key):
   grads, metrics = state_lib.mean((grads, metrics), method.axis_name)
   found = {}
   for name in GENERATORS:
-    optimizer = adversary.player(method, name).optimizer
+    optimizer = state_lib.player(method, name).optimizer
     state, moved = state_lib.move(
       state, name, optimizer, grads[name], stats[name], metrics[name]
     )
     found |= moved
   local = len(batch['image'])
-  return translator.follow(method, state, GENERATORS, local), found
+  return image_to_image.follow(method, state, GENERATORS, local), found
 
 
 def served(method: CycleGAN, state: TrainState):
   """Images of a to images of b, and back; see `jaxgan.steps`."""
   shapes = dict(zip(GENERATORS, (method.shape_a, method.shape_b), strict=True))
   return {
-    name: translator.served(method, state, name, shape)
+    name: image_to_image.served(method, state, name, shape)
     for name, shape in shapes.items()
   }
 
@@ -275,8 +270,8 @@ def _there_and_back(method: CycleGAN, state: TrainState, way: str, batch, key):
   """Images where a way starts, their translations, and what comes back."""
   keys, start = jax.random.split(key), _domains(batch)[way[0]]
   names = f'generator_{way}', f'generator_{way[::-1]}'
-  there = translator.translate(method, state, names[0], start, keys[0])
-  back = translator.translate(method, state, names[1], there, keys[1])
+  there = image_to_image.translate(method, state, names[0], start, keys[0])
+  back = image_to_image.translate(method, state, names[1], there, keys[1])
   return start, there, back
 
 
@@ -287,7 +282,7 @@ def preview(method: CycleGAN, state: TrainState, batch, key):
     'a_b_a' and 'b_a_b' [3, N, H, W, C] of a batch as in `train_step`.
   """
   ab, ba = (
-    translator.rows(*_there_and_back(method, state, way, batch, key))
+    image_to_image.rows(*_there_and_back(method, state, way, batch, key))
     for way in WAYS
   )
   return {'a_b_a': ab, 'b_a_b': ba}
@@ -309,4 +304,4 @@ def evaluate(method: CycleGAN, state: TrainState, batch):
       found[f'generator_{way}/held_out_cycle'] = _distance(back, start)
     return found
 
-  return translator.mean_of_each(score, batch)
+  return image_to_image.mean_of_each(score, batch)

@@ -17,10 +17,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import adversary, discriminate, errors, losses, models, noise
-from jaxgan import state as state_lib
+from jaxgan import errors
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import tricks
+from jaxgan.config import networks as networks_lib
+from jaxgan.core import ema as ema_lib
+from jaxgan.core import noise, switches
+from jaxgan.core import state as state_lib
+from jaxgan.core.state import TrainState
+from jaxgan.data import dataset
 from jaxgan.data.dataset import Spec
-from jaxgan.state import TrainState
 
 # Latents that averaged weights are run on for their batch statistics.
 STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 128
@@ -29,7 +35,7 @@ SHOWN_IMAGES = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class GAN(adversary.Adversary):
+class GAN(tricks.Adversary):
   """The parts of the game that never change, with those of `Adversary`.
 
   Attributes:
@@ -76,16 +82,16 @@ _COPIED = (
 
 def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
   """Builds the method; the only reader of the config for this algorithm."""
-  adversary.refuse_unknown(config, {'latent': noise.LATENTS})
-  fields = adversary.from_config(config, spec, axis_name, 'conditional')
-  models.refuse_missing_labels(config.labelled, spec, 'labelled')
+  tricks.refuse_unknown(config, {'latent': noise.LATENTS})
+  fields = tricks.from_config(config, spec, axis_name, 'conditional')
+  dataset.refuse_missing_labels(config.labelled, spec, 'labelled')
   num_classes = spec.num_classes if config.conditional else 0
   classes = spec.num_classes if config.labelled else num_classes
   for player, images, told in (
     ('generator', config.batch_size, num_classes),
     ('discriminator', config.batch_size / config.discriminator_steps, classes),
   ):
-    fields[player], fields[f'{player}_optimizer'] = models.trained(
+    fields[player], fields[f'{player}_optimizer'] = networks_lib.build_network(
       config,
       player,
       images,
@@ -96,7 +102,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
   fields |= {name: config[name] for name in _COPIED}
   method = GAN(num_classes=num_classes, **fields)
   head = getattr(method.discriminator, 'conditioning', '')
-  if losses.is_on(method.labelled) and not (
+  if switches.is_on(method.labelled) and not (
     head == 'classes' and 'labelled' in config.data
   ):
     raise errors.UserError(
@@ -104,7 +110,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> GAN:
       "discriminator.conditioning='classes' and a field data.labelled; start "
       'from configs/semi_supervised_mnist.py'
     )
-  if losses.is_on(method.auxiliary) and not (
+  if switches.is_on(method.auxiliary) and not (
     num_classes and head == 'auxiliary'
   ):
     raise errors.UserError(
@@ -136,12 +142,12 @@ def _latent_example(method: GAN):
 
 
 def _image_shape(method: GAN) -> tuple[int, ...]:
-  return adversary.made_shape(method.generator, *_latent_example(method))
+  return tricks.made_shape(method.generator, *_latent_example(method))
 
 
 def modules(method: GAN):
   """Both networks with an example of their inputs, for tables."""
-  shown = adversary.shown_example(method, _image_shape(method))
+  shown = tricks.shown_example(method, _image_shape(method))
   shown = _inputs(method, shown, jnp.zeros(1, int))
   return {
     'generator': (method.generator, _latent_example(method)),
@@ -151,7 +157,7 @@ def modules(method: GAN):
 
 def expected(method: GAN) -> dict[str, float]:
   """Losses and D(x) where fakes are distributed as reals."""
-  return adversary.expected(method.loss)
+  return tricks.expected(method.loss)
 
 
 def draws(method: GAN) -> int:
@@ -161,14 +167,14 @@ def draws(method: GAN) -> int:
 
 def init(method: GAN, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  networks = adversary.init(method, modules(method), key)
+  networks = tricks.init(method, modules(method), key)
   # A copy: the state is donated, and a buffer can be given away only once.
   average = jax.tree.map(jnp.copy, networks['generator'].params)
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     networks=networks,
     ema={'generator': average},
-    extra=adversary.create_pool(method, _image_shape(method)),
+    extra=tricks.create_pool(method, _image_shape(method)),
   )
 
 
@@ -251,29 +257,29 @@ def discriminator_step(method: GAN, state: TrainState, batch, z, key):
     keys['dropout'],
     train=method.fakes == 'batch',
   )
-  fake, state = discriminate.recall(method, state, fake, keys['replay'])
+  fake, state = discriminator_lib.recall(method, state, fake, keys['replay'])
   shown = {
     kind: _inputs(
-      method, discriminate.show(method, state, x, keys[kind]), label
+      method, discriminator_lib.show(method, state, x, keys[kind]), label
     )
     for kind, x in {'real': batch['image'], 'fake': fake}.items()
   }
 
   def terms(outputs, look):
     found = {}
-    if losses.is_on(method.auxiliary):
+    if switches.is_on(method.auxiliary):
       # Odena et al. 2017 (https://arxiv.org/abs/1610.09585), equation 3.
       for kind, said in outputs.items():
-        value = discriminate.classification(said, label)
+        value = discriminator_lib.classification(said, label)
         found[f'{kind}_class_loss'] = (value, method.auxiliary)
     if method.labelled and 'real' in outputs:  # Once, where updates are apart.
       said = look(_inputs(method, batch['labelled_image'], label))
-      value = discriminate.classification(said, batch['labelled_label'])
+      value = discriminator_lib.classification(said, batch['labelled_label'])
       found['labelled_loss'] = (value, method.labelled)
     return found
 
-  player = adversary.player(method, 'discriminator')
-  return discriminate.update(method, state, player, shown, key, terms)
+  player = state_lib.player(method, 'discriminator')
+  return discriminator_lib.update(method, state, player, shown, key, terms)
 
 
 def generator_step(method: GAN, state: TrainState, batch, z, key):
@@ -283,37 +289,35 @@ def generator_step(method: GAN, state: TrainState, batch, z, key):
   keys = noise.keys(key, *names)
   real, label = batch['image'], batch.get('label')
   stats = state.networks['generator'].stats
-  discriminator = adversary.player(method, 'discriminator')
+  discriminator = state_lib.player(method, 'discriminator')
 
   def judge(x, kind):
-    shown = discriminate.show(method, state, x, keys[f'{kind}_show'])
+    shown = discriminator_lib.show(method, state, x, keys[f'{kind}_show'])
     inputs = _inputs(method, shown, label)
-    return discriminate.ask(state, discriminator, inputs, keys[kind])
+    return discriminator_lib.ask(state, discriminator, inputs, keys[kind])
 
   def loss_fn(params):
     fake, after = _generate(method, params, stats, z, label, keys['dropout'])
     # Compiled, what a loss does not look at is not computed.
     on_real, on_fake = judge(real, 'real'), judge(fake, 'fake')
     metrics = {
-      'loss': discriminate.generator_loss(method, state, on_real, on_fake)
+      'loss': discriminator_lib.generator_loss(method, state, on_real, on_fake)
     }
     total = method.adversarial * metrics['loss']
-    if losses.is_on(method.feature_matching):
+    if switches.is_on(method.feature_matching):
       # Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.1.
       means = [jnp.mean(x['features'], axis=0) for x in (on_real, on_fake)]
       real_mean, fake_mean = state_lib.mean(means, method.axis_name)
       metrics['feature_matching'] = jnp.mean((real_mean - fake_mean) ** 2)
       total += method.feature_matching * metrics['feature_matching']
-    if losses.is_on(method.auxiliary):
-      metrics['class_loss'] = discriminate.classification(on_fake, label)
+    if switches.is_on(method.auxiliary):
+      metrics['class_loss'] = discriminator_lib.classification(on_fake, label)
       total += method.auxiliary * metrics['class_loss']
     return total, (after, metrics)
 
-  player = adversary.player(method, 'generator')
-  state, metrics = discriminate.descend(
-    state, player, loss_fn, method.axis_name
-  )
-  average = discriminate.average(
+  player = state_lib.player(method, 'generator')
+  state, metrics = state_lib.descend(state, player, loss_fn, method.axis_name)
+  average = discriminator_lib.average(
     method,
     state,
     state.ema['generator'],
@@ -344,7 +348,7 @@ def settle(method: GAN, state: TrainState) -> TrainState:
   )
   network = state.networks['generator']
   params = state.ema['generator']
-  stats = state_lib.standing_stats(
+  stats = ema_lib.standing_stats(
     method.generator, params, network.stats, batches
   )
   network = network.replace(params=params, stats=stats)
@@ -396,9 +400,9 @@ def evaluate(method: GAN, state: TrainState, batch):
     state: a state.
     batch: 'image' [N, ...] in [-1, 1], and 'label' [N] if there are classes.
   """
-  player, label = adversary.player(method, 'discriminator'), batch.get('label')
+  player, label = state_lib.player(method, 'discriminator'), batch.get('label')
   inputs = _inputs(method, batch['image'], label)
-  return discriminate.held_out(method, state, player, inputs, label)
+  return discriminator_lib.held_out(method, state, player, inputs, label)
 
 
 def preview(method: GAN, state: TrainState, batch, key):

@@ -17,19 +17,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import (
-  adversary,
-  discriminate,
-  errors,
-  losses,
-  masks,
-  models,
-  noise,
-  translator,
-)
-from jaxgan import state as state_lib
+from jaxgan import errors
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import image_to_image, losses, tricks
+from jaxgan.config import networks as networks_lib
+from jaxgan.core import masks, noise
+from jaxgan.core import state as state_lib
+from jaxgan.core.state import TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.state import TrainState
 
 SHOWN_IMAGES = 10  # in the grid
 DISTANCES = {'l1': jnp.abs, 'mse': jnp.square}
@@ -41,7 +36,7 @@ _ONE_OF = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Inpaint(adversary.Adversary):
+class Inpaint(tricks.Adversary):
   """The parts of the game that never change, with those of `Adversary`.
 
   Attributes:
@@ -90,10 +85,10 @@ class Inpaint(adversary.Adversary):
 def from_config(config, spec: Spec, axis_name: str | None = None) -> Inpaint:
   """Builds the method; the only reader of the config for this algorithm."""
   _refuse(config, spec)
-  fields = adversary.from_config(config, spec, axis_name, 'class_weight')
+  fields = tricks.from_config(config, spec, axis_name, 'class_weight')
   num_classes = spec.num_classes if config.class_weight else 0
   for player in ('generator', 'discriminator'):
-    fields[player], fields[f'{player}_optimizer'] = models.trained(
+    fields[player], fields[f'{player}_optimizer'] = networks_lib.build_network(
       config,
       player,
       config.batch_size,
@@ -116,7 +111,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> Inpaint:
     region=config.reconstruction.region,
   )
   wanted = _output_shape(method)
-  made = adversary.made_shape(method.generator, _input_example(method))
+  made = tricks.made_shape(method.generator, _input_example(method))
   if made != wanted:
     raise errors.UserError(
       f'generator.name={config.generator.name!r} makes {made} and '
@@ -128,7 +123,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> Inpaint:
 
 def _refuse(config, spec: Spec) -> None:
   """Raises a UserError for values that are unknown or exclude each other."""
-  adversary.refuse_unknown(config, _ONE_OF)
+  tricks.refuse_unknown(config, _ONE_OF)
   weights = {
     'noise_channels': config.noise_channels,
     'class_weight': config.class_weight,
@@ -171,7 +166,7 @@ def _shown_shape(method: Inpaint) -> tuple[int, ...]:
 
 def modules(method: Inpaint):
   """Both networks with an example of their inputs, for tables."""
-  shown = adversary.shown_example(method, _shown_shape(method))
+  shown = tricks.shown_example(method, _shown_shape(method))
   return {
     'generator': (method.generator, (_input_example(method),)),
     'discriminator': (method.discriminator, (shown,)),
@@ -183,7 +178,7 @@ def expected(method: Inpaint) -> dict[str, float]:
 
   A reconstruction term draws the generator elsewhere: then there are none.
   """
-  return {} if method.reconstruction else adversary.expected(method.loss)
+  return {} if method.reconstruction else tricks.expected(method.loss)
 
 
 def draws(method: Inpaint) -> int:
@@ -194,9 +189,9 @@ def draws(method: Inpaint) -> int:
 
 def init(method: Inpaint, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  networks = adversary.init(method, modules(method), key)
-  ema, extra = translator.start(networks, ('generator',))
-  extra |= adversary.create_pool(method, _shown_shape(method))
+  networks = tricks.init(method, modules(method), key)
+  ema, extra = image_to_image.start(networks, ('generator',))
+  extra |= tricks.create_pool(method, _shown_shape(method))
   return TrainState(jnp.zeros((), jnp.int32), networks, ema, extra)
 
 
@@ -272,11 +267,11 @@ def discriminator_step(method: Inpaint, state: TrainState, batch, key):
     train=method.fakes == 'batch',
   )
   images = _shown(method, image, output, where)
-  images['fake'], state = discriminate.recall(
+  images['fake'], state = discriminator_lib.recall(
     method, state, images['fake'], keys['replay']
   )
   shown = {
-    kind: (discriminate.show(method, state, x, keys[kind]),)
+    kind: (discriminator_lib.show(method, state, x, keys[kind]),)
     for kind, x in images.items()
   }
 
@@ -289,13 +284,13 @@ def discriminator_step(method: Inpaint, state: TrainState, batch, key):
     fake = jnp.full_like(label, method.num_classes)
     targets = {'real': label, 'fake': fake}
     values = [
-      discriminate.classification(said, targets[kind])
+      discriminator_lib.classification(said, targets[kind])
       for kind, said in outputs.items()
     ]
     return {'class_loss': (sum(values), method.class_weight)}
 
-  player = adversary.player(method, 'discriminator')
-  return discriminate.update(method, state, player, shown, key, terms)
+  player = state_lib.player(method, 'discriminator')
+  return discriminator_lib.update(method, state, player, shown, key, terms)
 
 
 def _reconstruction(method: Inpaint, output, image, where: masks.Holes):
@@ -318,14 +313,14 @@ def generator_step(method: Inpaint, state: TrainState, batch, key):
   """
   image = batch['image']
   generator = state.networks['generator']
-  discriminator = adversary.player(method, 'discriminator')
+  discriminator = state_lib.player(method, 'discriminator')
   keys = noise.keys(
     jax.random.fold_in(key, 1), 'real_show', 'fake_show', 'real', 'fake'
   )
 
   def judge(kind, x):
-    shown = discriminate.show(method, state, x, keys[f'{kind}_show'])
-    return discriminate.ask(state, discriminator, (shown,), keys[kind])
+    shown = discriminator_lib.show(method, state, x, keys[f'{kind}_show'])
+    return discriminator_lib.ask(state, discriminator, (shown,), keys[kind])
 
   def loss_fn(params):
     output, where, stats = _fill(method, params, generator.stats, image, key)
@@ -334,18 +329,18 @@ def generator_step(method: Inpaint, state: TrainState, batch, key):
       judge(kind, x) for kind, x in _shown(method, image, output, where).items()
     ]
     metrics = {
-      'loss': discriminate.generator_loss(method, state, *said),
+      'loss': discriminator_lib.generator_loss(method, state, *said),
       'reconstruction': _reconstruction(method, output, image, where),
     }
     total = method.adversarial * metrics['loss']
     total += method.reconstruction * metrics['reconstruction']
     return total, (stats, metrics)
 
-  player = adversary.player(method, 'generator')
-  state, metrics = discriminate.descend(
-    state, player, loss_fn, method.axis_name
-  )
-  return translator.follow(method, state, ('generator',), len(image)), metrics
+  player = state_lib.player(method, 'generator')
+  state, metrics = state_lib.descend(state, player, loss_fn, method.axis_name)
+  return image_to_image.follow(
+    method, state, ('generator',), len(image)
+  ), metrics
 
 
 def fill(method: Inpaint, state: TrainState, image, key):
@@ -362,7 +357,7 @@ def fill(method: Inpaint, state: TrainState, image, key):
   """
   where, seen = _see(method, image, *jax.random.split(key))
   run = state_lib.inference(method.generator)
-  output = run(translator.weights(state, 'generator'), seen)
+  output = run(image_to_image.weights(state, 'generator'), seen)
   masked = seen[..., : method.shape[-1]]
   return masked, masks.complete(image, output, where), where
 
@@ -394,7 +389,7 @@ def served(method: Inpaint, state: TrainState):
 
   image = jnp.zeros((1, *method.shape))
   inputs = {'image': image, 'known': jnp.ones((1, *method.shape[:2], 1), bool)}
-  weights = translator.weights(state, 'generator')
+  weights = image_to_image.weights(state, 'generator')
   return {'generator': (function, weights, inputs)}
 
 

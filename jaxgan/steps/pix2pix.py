@@ -23,17 +23,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import adversary, discriminate, errors, models, noise, translator
-from jaxgan import state as state_lib
+from jaxgan import errors
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import image_to_image, tricks
+from jaxgan.config import networks as networks_lib
+from jaxgan.core import noise
+from jaxgan.core import state as state_lib
+from jaxgan.core.state import TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.state import TrainState
 
 SHOWN_IMAGES = 10  # in the grid
 LEAST_SQUARE = 1e-10  # keeps the decibels of a perfect image finite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pix2Pix(adversary.Adversary):
+class Pix2Pix(tricks.Adversary):
   """The parts of the game that never change, with those of `Adversary`.
 
   Attributes:
@@ -73,9 +77,9 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> Pix2Pix:
     raise errors.UserError(
       'adversarial=0 and reconstruction=0 leave nothing to learn; set one'
     )
-  fields = adversary.from_config(config, spec, axis_name)
+  fields = tricks.from_config(config, spec, axis_name)
   for player in ('generator', 'discriminator'):
-    fields[player], fields[f'{player}_optimizer'] = models.trained(
+    fields[player], fields[f'{player}_optimizer'] = networks_lib.build_network(
       config, player, config.batch_size, shape=spec.shape, axis_name=axis_name
     )
   method = Pix2Pix(
@@ -86,7 +90,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> Pix2Pix:
     reconstruction=config.reconstruction,
   )
   module, inputs = modules(method)['generator']
-  translator.refuse_shape(config, module, inputs, spec.shape)
+  image_to_image.refuse_shape(config, module, inputs, spec.shape)
   return method
 
 
@@ -101,7 +105,7 @@ def _inputs(method: Pix2Pix, image, source):
 def modules(method: Pix2Pix):
   """Both networks with an example of their inputs, for tables."""
   shown = (
-    adversary.shown_example(method, shape)
+    tricks.shown_example(method, shape)
     for shape in (method.shape, method.source_shape)
   )
   return {
@@ -115,7 +119,7 @@ def expected(method: Pix2Pix) -> dict[str, float]:
 
   A reconstruction term draws the generator elsewhere: then there are none.
   """
-  return {} if method.reconstruction else adversary.expected(method.loss)
+  return {} if method.reconstruction else tricks.expected(method.loss)
 
 
 def draws(method: Pix2Pix) -> int:
@@ -126,8 +130,8 @@ def draws(method: Pix2Pix) -> int:
 
 def init(method: Pix2Pix, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  networks = adversary.init(method, modules(method), key)
-  ema, stats = translator.start(networks, ['generator'])
+  networks = tricks.init(method, modules(method), key)
+  ema, stats = image_to_image.start(networks, ['generator'])
   # Earlier outputs are kept beside their sources.
   *size, channels = method.shape
   both = (*size, channels + method.source_shape[-1])
@@ -135,7 +139,7 @@ def init(method: Pix2Pix, key: jax.Array) -> TrainState:
     step=jnp.zeros((), jnp.int32),
     networks=networks,
     ema=ema,
-    extra=stats | adversary.create_pool(method, both),
+    extra=stats | tricks.create_pool(method, both),
   )
 
 
@@ -174,7 +178,7 @@ def _generate(method: Pix2Pix, params, stats, source, key, train=True):
 def _show(method: Pix2Pix, state: TrainState, image, source, key):
   """The discriminator's inputs; both images are changed alike."""
   return tuple(
-    discriminate.show(method, state, x, key)
+    discriminator_lib.show(method, state, x, key)
     for x in _inputs(method, image, source)
   )
 
@@ -194,7 +198,7 @@ def discriminator_step(method: Pix2Pix, state: TrainState, batch, key):
     key,
     train=method.fakes == 'batch',
   )
-  both, state = discriminate.recall(
+  both, state = discriminator_lib.recall(
     method, state, jnp.concatenate([output, source], -1), keys['replay']
   )
   output, of = jnp.split(both, [method.shape[-1]], axis=-1)
@@ -202,8 +206,8 @@ def discriminator_step(method: Pix2Pix, state: TrainState, batch, key):
     'real': _show(method, state, image, source, keys['real']),
     'fake': _show(method, state, output, of, keys['fake']),
   }
-  player = adversary.player(method, 'discriminator')
-  return discriminate.update(method, state, player, shown, keys['update'])
+  player = state_lib.player(method, 'discriminator')
+  return discriminator_lib.update(method, state, player, shown, keys['update'])
 
 
 def generator_step(method: Pix2Pix, state: TrainState, batch, key):
@@ -213,14 +217,14 @@ def generator_step(method: Pix2Pix, state: TrainState, batch, key):
   """
   image, source = batch['image'], batch['source']
   stats = state.networks['generator'].stats
-  discriminator = adversary.player(method, 'discriminator')
+  discriminator = state_lib.player(method, 'discriminator')
   keys = noise.keys(
     jax.random.fold_in(key, 2), 'real_show', 'fake_show', 'real', 'fake'
   )
 
   def judge(kind, x):
     shown = _show(method, state, x, source, keys[f'{kind}_show'])
-    return discriminate.ask(state, discriminator, shown, keys[kind])
+    return discriminator_lib.ask(state, discriminator, shown, keys[kind])
 
   def loss_fn(params):
     output, after = _generate(method, params, stats, source, key)
@@ -229,21 +233,21 @@ def generator_step(method: Pix2Pix, state: TrainState, batch, key):
     if method.adversarial:
       # Compiled, logits that a loss does not look at are not computed.
       said = judge('real', image), judge('fake', output)
-      metrics['loss'] = discriminate.generator_loss(method, state, *said)
+      metrics['loss'] = discriminator_lib.generator_loss(method, state, *said)
       total += method.adversarial * metrics['loss']
     return total, (after, metrics)
 
-  player = adversary.player(method, 'generator')
-  state, metrics = discriminate.descend(
-    state, player, loss_fn, method.axis_name
-  )
-  return translator.follow(method, state, ['generator'], len(image)), metrics
+  player = state_lib.player(method, 'generator')
+  state, metrics = state_lib.descend(state, player, loss_fn, method.axis_name)
+  return image_to_image.follow(
+    method, state, ['generator'], len(image)
+  ), metrics
 
 
 def served(method: Pix2Pix, state: TrainState):
   """Sources [B, H, W, D] to images [B, H, W, C]; see `jaxgan.steps`."""
   shape = method.source_shape
-  return {'generator': translator.served(method, state, 'generator', shape)}
+  return {'generator': image_to_image.served(method, state, 'generator', shape)}
 
 
 def sample(method: Pix2Pix, state: TrainState, key, num: int):
@@ -267,8 +271,8 @@ def preview(method: Pix2Pix, state: TrainState, batch, key):
     'translations' [3, N, H, W, C].
   """
   source = batch['source']
-  output = translator.translate(method, state, 'generator', source, key)
-  return {'translations': translator.rows(source, output, batch['image'])}
+  output = image_to_image.translate(method, state, 'generator', source, key)
+  return {'translations': image_to_image.rows(source, output, batch['image'])}
 
 
 def evaluate(method: Pix2Pix, state: TrainState, batch):
@@ -287,11 +291,13 @@ def evaluate(method: Pix2Pix, state: TrainState, batch):
 
   def score(key, image, source):
     source = source[None]
-    output = translator.translate(method, state, 'generator', source, key)[0]
+    output = image_to_image.translate(method, state, 'generator', source, key)[
+      0
+    ]
     square = jnp.maximum(jnp.mean((output - image) ** 2), LEAST_SQUARE)
     return {
       'generator/held_out_l1': jnp.mean(jnp.abs(output - image)),
       'generator/held_out_psnr': 10.0 * jnp.log10(4.0 / square),
     }
 
-  return translator.mean_of_each(score, batch)
+  return image_to_image.mean_of_each(score, batch)

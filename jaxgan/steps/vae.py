@@ -29,18 +29,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import encoder_decoder, errors, losses, noise
-from jaxgan import state as state_lib
+from jaxgan import errors
+from jaxgan.config import networks as networks_lib
+from jaxgan.config.networks import NETWORKS
+from jaxgan.core import noise, switches
+from jaxgan.core import state as state_lib
+from jaxgan.core.latents import bound
+from jaxgan.core.pixels import to_images, to_pixels
+from jaxgan.core.state import TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.encoder_decoder import (
-  NETWORKS,
-  averaged,
-  cross_entropy,
-  flat,
-  to_images,
-  to_pixels,
-)
-from jaxgan.state import TrainState
+from jaxgan.metrics.likelihood import cross_entropy, flat
+from jaxgan.steps import _encoder_decoder
+from jaxgan.steps._encoder_decoder import averaged
 
 SHOWN_IMAGES = 10  # of which reconstructions are shown
 PREVIEW_SIZE = 100
@@ -131,9 +131,9 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
       f'decoder_deviation={config.decoder_deviation} must be positive'
     )
   for name in ('beta', 'importance_samples', 'held_out_samples'):
-    if losses.is_known(config[name]) and config[name] < 0:
+    if switches.is_known(config[name]) and config[name] < 0:
       raise errors.UserError(f'{name}={config[name]} must not be negative')
-  is_weighed = not losses.is_known(config.beta) or config.beta != 1.0
+  is_weighed = not switches.is_known(config.beta) or config.beta != 1.0
   if config.importance_samples and is_weighed:
     raise errors.UserError(
       f'beta={config.beta} weighs a divergence that the importance-weighted '
@@ -147,7 +147,7 @@ def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
     )
   size = config.latent_size
   return VAE(
-    **encoder_decoder.networks(config, spec, axis_name, code_size=2 * size),
+    **networks_lib.networks(config, spec, axis_name, code_size=2 * size),
     latent_size=size,
     likelihood=LIKELIHOODS[config.likelihood](config.decoder_deviation),
     beta=config.beta,
@@ -179,7 +179,7 @@ def draws(method: VAE) -> int:
 
 def init(method: VAE, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  return encoder_decoder.create(method, modules(method), key)
+  return _encoder_decoder.create(method, modules(method), key)
 
 
 def observe(method: VAE, images: jax.Array, key) -> jax.Array:
@@ -204,16 +204,6 @@ def divergence(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
   return 0.5 * jnp.sum(
     mean**2 + jnp.exp(log_variance) - log_variance - 1.0, axis=-1
   )
-
-
-def bound(log_weights: jax.Array) -> jax.Array:
-  """Log of the mean weight p(x, z) / q(z|x), [B, k] to [B].
-
-  Burda et al. 2015, equation 8. In expectation it grows with k and stays below
-  log p(x).
-  """
-  k = log_weights.shape[1]
-  return jax.nn.logsumexp(log_weights, axis=1) - math.log(k)
 
 
 def terms(method: VAE, code, run, pixels: jax.Array, draw: jax.Array):
@@ -294,7 +284,9 @@ def train_step(method: VAE, state: TrainState, batch, key):
 
   params = {name: state.networks[name].params for name in NETWORKS}
   grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
-  return encoder_decoder.move(method, state, grads, stats, metrics, len(pixels))
+  return _encoder_decoder.move(
+    method, state, grads, stats, metrics, len(pixels)
+  )
 
 
 def latent_space(method: VAE) -> tuple[str, int]:
@@ -327,7 +319,7 @@ def served(method: VAE, state: TrainState):
   def function(weights, z):
     return to_images(method.likelihood.mean(run(weights, z)))
 
-  weights = encoder_decoder.weights(state, 'decoder')
+  weights = _encoder_decoder.weights(state, 'decoder')
   example = jnp.zeros((1, method.latent_size))
   return {'generator': (function, weights, {'latent': example})}
 
@@ -411,7 +403,7 @@ def preview(method: VAE, state: TrainState, batch, key):
   mean, _ = jnp.split(code, 2, axis=-1)
   rows = [
     to_images(pixels),
-    encoder_decoder.code_pictures(mean, method.shape),
+    _encoder_decoder.code_pictures(mean, method.shape),
     decode(method, state, mean),
   ]
   found = collections.OrderedDict(

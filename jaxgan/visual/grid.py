@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan import errors
-from jaxgan.data import sampling
+from jaxgan.core import pixels as pixels_lib
 
 GAP = 2  # pixels between images
 CAPTION = 22  # pixels of a line above them
@@ -90,7 +90,7 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
   if images.ndim == 2:
     picture = cloud(images)
   else:
-    picture = tile(sampling.to_uint8(images), columns)
+    picture = tile(pixels_lib.to_uint8(images), columns)
     height, width, _ = picture.shape
     scale = min(
       SHORTEST_SIDE / min(height, width), LONGEST_SIDE / max(height, width)

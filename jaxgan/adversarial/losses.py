@@ -1,0 +1,223 @@
+"""Adversarial losses over discriminator logits.
+
+Every row of `PAIRS` maps (real_logits [B], fake_logits [B]) to a loss per
+example [B] for either player; a step takes the mean. Both players see both
+logits, so that relativistic pairs have the shape of the classic ones. The
+discriminator's loss counts real and fake in full (no factor 1/2), unless the
+paper writes one.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.core import noise, switches
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+softplus = jax.nn.softplus
+relu = jax.nn.relu
+
+
+def _raw(logits):
+  return logits
+
+
+class Pair(NamedTuple):
+  """The losses of both players, each (real_logits, fake_logits) -> [B].
+
+  Attributes:
+    discriminator: what the discriminator minimises.
+    generator: what the generator minimises.
+    as_real: the discriminator's term for logits [B] that are labelled real, if
+      its loss is a sum of one term for reals and one for fakes.
+    as_fake: the term for logits that are labelled fake, likewise.
+    output: logits -> D(x) as the paper draws it.
+    across_batch: an example's loss depends on means over the batch, so that
+      logits of all devices are needed.
+  """
+
+  discriminator: Loss
+  generator: Loss
+  as_real: Callable | None = None
+  as_fake: Callable | None = None
+  output: Callable = _raw
+  across_batch: bool = False
+
+
+def _separable(as_real, as_fake, generator, output=_raw) -> Pair:
+  return Pair(
+    discriminator=lambda real, fake: as_real(real) + as_fake(fake),
+    generator=lambda real, fake: generator(fake),
+    as_real=as_real,
+    as_fake=as_fake,
+    output=output,
+  )
+
+
+PAIRS = {
+  # Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, section 3: the
+  # generator maximises log D(G(z)).
+  'non_saturating': _separable(
+    as_real=lambda logits: softplus(-logits),
+    as_fake=softplus,
+    generator=lambda fake: softplus(-fake),
+    output=jax.nn.sigmoid,
+  ),
+  # The same paper, equation 1: the generator minimises log(1 - D(G(z))).
+  'minimax': _separable(
+    as_real=lambda logits: softplus(-logits),
+    as_fake=softplus,
+    generator=lambda fake: -softplus(fake),
+    output=jax.nn.sigmoid,
+  ),
+  # Mao et al. 2017, https://arxiv.org/abs/1611.04076, equation 9
+  # (a = 0, b = c = 1).
+  'least_squares': _separable(
+    as_real=lambda logits: 0.5 * (logits - 1.0) ** 2,
+    as_fake=lambda logits: 0.5 * logits**2,
+    generator=lambda fake: 0.5 * (fake - 1.0) ** 2,
+  ),
+  # Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, equation 2.
+  'wasserstein': _separable(
+    as_real=lambda logits: -logits,
+    as_fake=lambda logits: logits,
+    generator=lambda fake: -fake,
+  ),
+  # Lim and Ye 2017, https://arxiv.org/abs/1705.02894; Miyato et al. 2018,
+  # https://arxiv.org/abs/1802.05957, equations 16 and 17.
+  'hinge': _separable(
+    as_real=lambda logits: relu(1.0 - logits),
+    as_fake=lambda logits: relu(1.0 + logits),
+    generator=lambda fake: -fake,
+  ),
+  # Jolicoeur-Martineau 2018, https://arxiv.org/abs/1807.00734, section 4.2:
+  # more real than the average fake.
+  'relativistic_average': Pair(
+    discriminator=lambda real, fake: (
+      softplus(fake.mean() - real) + softplus(fake - real.mean())
+    ),
+    generator=lambda real, fake: (
+      softplus(real.mean() - fake) + softplus(real - fake.mean())
+    ),
+    across_batch=True,
+  ),
+  # The same paper, section 4.1; Huang et al. 2024 (R3GAN),
+  # https://arxiv.org/abs/2501.05441, equation 2: more real than its partner.
+  'relativistic_pairing': Pair(
+    discriminator=lambda real, fake: softplus(fake - real),
+    generator=lambda real, fake: softplus(real - fake),
+  ),
+}
+
+
+def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
+  """Softens the discriminator's labels; the generator's stay as they are.
+
+  A share `real` of every real label is given to the class fake, and a share
+  `fake` the other way. For the logistic losses this is label smoothing to
+  1 - real and fake (Salimans et al. 2016, https://arxiv.org/abs/1606.03498,
+  section 3.4: one-sided, fake = 0); for least squares it differs from softened
+  targets by a constant. In expectation it equals flipping labels that often.
+
+  Args:
+    pair: a row of `PAIRS`.
+    real: share in [0, 0.5) taken from the label of reals.
+    fake: share in [0, 0.5) taken from the label of fakes.
+
+  Raises:
+    ValueError: if the loss has no term of its own for reals and for fakes.
+  """
+  known = [x for x in (real, fake) if not isinstance(x, jax.core.Tracer)]
+  if not all(0.0 <= share < 0.5 for share in known):
+    raise ValueError(
+      f'label smoothing takes shares in [0, 0.5), not {real} and {fake}'
+    )
+  if not (switches.is_on(real) or switches.is_on(fake)):
+    return pair
+  if pair.as_real is None:
+    raise ValueError(
+      'label smoothing needs a loss with one term for reals and one for '
+      'fakes; relativistic losses compare the two'
+    )
+  return soften(pair, real, fake)
+
+
+def soften(pair: Pair, real, fake) -> Pair:
+  """`smooth` with shares of any size in [0, 1], numbers or arrays [B].
+
+  A share of 1 is a flipped label.
+  """
+  as_real, as_fake = pair.as_real, pair.as_fake
+
+  def soft_real(logits):
+    return (1.0 - real) * as_real(logits) + real * as_fake(logits)
+
+  def soft_fake(logits):
+    return (1.0 - fake) * as_fake(logits) + fake * as_real(logits)
+
+  return pair._replace(
+    discriminator=lambda r, f: soft_real(r) + soft_fake(f),
+    as_real=soft_real,
+    as_fake=soft_fake,
+  )
+
+
+def label_shares(key, count: int, noise_share: float, flip: float, axis_name):
+  """Random shares [count] of the other class, for reals and for fakes.
+
+  Noisy labels take a uniform share in [0, noise_share); a share `flip` of all
+  labels is swapped (https://github.com/soumith/ganhacks, tricks 6).
+  """
+  u = noise.uniform(key, count, (2, 2), axis_name)
+  shares = noise_share * u[:, 0]
+  shares = jnp.where(u[:, 1] < flip, 1.0 - shares, shares)
+  return shares[:, 0], shares[:, 1]
+
+
+def top_share(logits, share, axis_name: str | None = None):
+  """Weights [B] of mean 1 that keep the highest `share` of logits [B].
+
+  Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: the generator
+  learns from the fakes that look most real. At least one is kept.
+  """
+  logits = jax.lax.stop_gradient(logits)
+  every = logits
+  if axis_name is not None:
+    every = jax.lax.all_gather(logits, axis_name, tiled=True)
+  kept = jnp.maximum(jnp.round(share * len(every)).astype(int), 1)
+  threshold = jnp.sort(every)[len(every) - kept]
+  return (logits >= threshold) / jnp.mean(every >= threshold)
+
+
+def equilibrium(pair: Pair) -> dict[str, float]:
+  """Both losses and D(x) where fakes are distributed as reals.
+
+  There the best discriminator is a constant; it is found on a fine grid. Values
+  that the constant leaves open (the generator's Wasserstein loss, for one) are
+  left out.
+
+  Returns:
+    A dict with some of 'discriminator', 'generator' and 'output'.
+  """
+  constants = np.linspace(-4.0, 4.0, 8001)
+
+  def at(loss):
+    every = jax.vmap(lambda c: loss(c[None], c[None])[0])
+    return np.asarray(every(jnp.asarray(constants)), np.float64)
+
+  discriminator = at(pair.discriminator)
+  best = discriminator <= discriminator.min() + 1e-7
+  outputs = np.asarray(pair.output(jnp.asarray(constants)), np.float64)
+  found = {
+    'discriminator': discriminator[best],
+    'generator': at(pair.generator)[best],
+    'output': outputs[best],
+  }
+  return {
+    name: float(np.median(values))
+    for name, values in found.items()
+    if np.ptp(values) < 2e-2
+  }

@@ -1,0 +1,78 @@
+"""Exponential moving averages of weights and their statistics."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.core import state as state_lib
+from jaxgan.core import switches
+
+
+def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
+  """Exponential moving average of parameters, counted in images.
+
+  Args:
+    ema: the average so far.
+    params: the newest parameters.
+    step: rounds done before this one.
+    batch_size: images a round.
+    halflife: images after which a contribution has halved; 0 keeps the newest.
+    rampup: the half-life is at most this share of the images seen, so that the
+      random start is forgotten early (Karras et al. 2020,
+      https://arxiv.org/abs/2006.06676); 0 is off.
+
+  Returns:
+    The average after this round.
+  """
+  if not switches.is_on(halflife):  # A traced one of 0 gives a decay of 0.
+    return params
+  horizon = jnp.float32(halflife)
+  if switches.is_on(rampup):
+    images = (step + 1).astype(jnp.float32) * batch_size
+    early = jnp.minimum(horizon, rampup * images)
+    horizon = jnp.where(jnp.asarray(rampup) > 0, early, horizon)
+  decay = 0.5 ** (batch_size / horizon)
+  return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
+
+
+def standing_stats(module: nn.Module, params, stats, batches):
+  """Normaliser statistics that belong to `params`.
+
+  Running statistics follow the newest parameters; averaged parameters need
+  their own. Running averages are affine in their old value, new = m * old +
+  (1 - m) * batch, so a call from 0 and one from 1 give the batch's own
+  statistics whatever the momentum m is.
+
+  Args:
+    module: the network.
+    params: the parameters to find statistics for.
+    stats: its mutable collections; all but 'batch_stats' are kept.
+    batches: tuple of inputs, each [n, B, ...]: n batches to average over.
+
+  Returns:
+    The collections with 'batch_stats' replaced.
+  """
+  if 'batch_stats' not in stats:
+    return stats
+
+  def one(inputs):
+    def after(value):
+      old = jax.tree.map(
+        lambda s: jnp.full_like(s, value), stats['batch_stats']
+      )
+      new = state_lib.apply(
+        module,
+        params,
+        {**stats, 'batch_stats': old},
+        *inputs,
+        train=True,
+        key=jax.random.key(0),  # Of dropout, which is part of the statistics.
+      )[1]
+      return new['batch_stats']
+
+    return jax.tree.map(
+      lambda zero, one: zero / (1.0 - (one - zero)), after(0.0), after(1.0)
+    )
+
+  found = jax.tree.map(lambda s: s.mean(axis=0), jax.lax.map(one, batches))
+  return {**stats, 'batch_stats': found}

@@ -1,0 +1,163 @@
+"""Holes in images: where they are, and what is put into them."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.core import noise
+
+
+class Holes(NamedTuple):
+  """Where pixels are missing.
+
+  Attributes:
+    corner: int [B, 2], top left of each hole.
+    known: bool [B, H, W, 1], true outside of the hole.
+  """
+
+  corner: jax.Array
+  known: jax.Array
+
+
+def holes(
+  key,
+  count: int,
+  shape: tuple[int, ...],
+  size: int,
+  axis_name: str | None = None,
+) -> Holes:
+  """One hole an example, uniform over all places where it fits.
+
+  Args:
+    key: hole i depends on it and on i, the place in the global batch, alone.
+    count: examples on this device.
+    shape: (H, W, ...) of the images.
+    size: side of the hole, in 1..min(H, W).
+    axis_name: mapped axis that splits the batch.
+  """
+  height, width = shape[:2]
+  u = noise.uniform(key, count, (2,), axis_name)
+  free = np.array([height, width]) - size + 1
+  corner = jnp.floor(u * free[None]).astype(int)
+
+  def inside(first, length):  # [B, length]
+    offset = jnp.arange(length)[None] - first[:, None]
+    return (offset >= 0) & (offset < size)
+
+  rows = inside(corner[:, 0], height)[:, :, None, None]
+  columns = inside(corner[:, 1], width)[:, None, :, None]
+  return Holes(corner, ~(rows & columns))
+
+
+def cut(image, corner, size: int):
+  """What lies in the holes: [B, H, W, C] to [B, size, size, C]."""
+
+  def one(image, corner):
+    return jax.lax.dynamic_slice(
+      image, (*corner, 0), (size, size, image.shape[-1])
+    )
+
+  return jax.vmap(one)(image, corner)
+
+
+def complete(image, output, where: Holes):
+  """Known pixels of `image` [B, H, W, C] and, in the holes, the output's.
+
+  Denton et al. 2016 (https://arxiv.org/abs/1611.06430), section 3.2.
+
+  Args:
+    image: images.
+    output: whole images [B, H, W, C], or patches [B, S, S, C] of the holes.
+    where: the holes.
+  """
+  if output.shape == image.shape:
+    return jnp.where(where.known, image, output)
+
+  def paste(image, patch, corner):
+    return jax.lax.dynamic_update_slice(image, patch, (*corner, 0))
+
+  return jax.vmap(paste)(image, output, where.corner)
+
+
+def inputs(
+  image,
+  where: Holes,
+  key,
+  value: float = 0.0,
+  channel: bool = False,
+  noise_channels: int = 0,
+  axis_name: str | None = None,
+):
+  """What a generator sees of images with holes.
+
+  Args:
+    image: [B, H, W, C].
+    where: the holes.
+    key: of the noise; row i follows example i.
+    value: what holes are filled with.
+    channel: whether 1 for known pixels and 0 for others are appended.
+    noise_channels: channels of Gaussian noise that are appended.
+    axis_name: mapped axis that splits the batch.
+
+  Returns:
+    [B, H, W, C + channel + noise_channels].
+  """
+  seen = [jnp.where(where.known, image, value)]
+  if channel:
+    seen.append(where.known.astype(image.dtype))
+  if noise_channels:
+    shape = (*image.shape[1:3], noise_channels)
+    seen.append(noise.normal(key, image.shape[0], shape, axis_name))
+  return jnp.concatenate(seen, axis=-1)
+
+
+RANDOM_SHARE = 0.8  # of the pixels that 'random' takes away
+GRID_STEP = 4
+
+
+def _random(key, count, shape):
+  return noise.uniform(key, count, (*shape[:2], 1)) >= RANDOM_SHARE
+
+
+def _everywhere(known, count):
+  """One mask [H, W] for all images."""
+  known = jnp.asarray(known)[None, :, :, None]
+  return jnp.broadcast_to(known, (count, *known.shape[1:]))
+
+
+def _centre(key, count, shape):
+  del key
+  height, width = shape[:2]
+  known = np.ones((height, width), bool)
+  rows, columns = height // 4, width // 4
+  known[rows : height - rows, columns : width - columns] = False
+  return _everywhere(known, count)
+
+
+def _half(key, count, shape):
+  del key
+  known = np.ones(shape[:2], bool)
+  known[:, : shape[1] // 2] = False
+  return _everywhere(known, count)
+
+
+def _grid(key, count, shape):
+  del key
+  known = np.zeros(shape[:2], bool)
+  known[::GRID_STEP, ::GRID_STEP] = True
+  return _everywhere(known, count)
+
+
+# What completion is tested by (Yeh et al. 2017,
+# https://arxiv.org/abs/1607.07539, section 4, and the code that Amos gives):
+# name -> (key, count, (H, W, ...)) -> bool [count, H, W, 1], true where pixels
+# are known. Four fifths missing at random; the middle half of both sides; the
+# left half; all but every fourth pixel of every fourth row.
+PATTERNS = {
+  'random': _random,
+  'centre': _centre,
+  'half': _half,
+  'grid': _grid,
+}

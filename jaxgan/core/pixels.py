@@ -1,0 +1,28 @@
+"""Conversions between pixel ranges: uint8, [0, 1] and [-1, 1]."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def to_pixels(images: jax.Array) -> jax.Array:
+  """[-1, 1] to [0, 1]."""
+  return (images + 1.0) / 2.0
+
+
+def to_images(pixels: jax.Array) -> jax.Array:
+  """[0, 1] to [-1, 1]; what lies outside is clipped."""
+  return jnp.clip(2.0 * pixels - 1.0, -1.0, 1.0)
+
+
+def to_float(images):
+  """uint8 images to float32 in [-1, 1]; points stay as they are."""
+  if images.dtype != jnp.uint8:
+    return images
+  return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+def to_uint8(images) -> np.ndarray:
+  """Images in [-1, 1] to uint8, rounded to the nearest; NaN becomes black."""
+  images = np.nan_to_num(np.asarray(images, np.float32), nan=-1.0)
+  return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)

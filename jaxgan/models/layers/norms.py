@@ -1,0 +1,203 @@
+"""Normalisation layers and layers that look across the batch."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan import errors
+from jaxgan.core import noise
+from jaxgan.models.layers import layers
+
+
+class SpectralNorm(nn.Module):
+  """Divides every kernel of `module` by its largest singular value.
+
+  Miyato et al. 2018, https://arxiv.org/abs/1802.05957, algorithm 1: one power
+  iteration per training step. Vectors live in the collection 'spectral'.
+  """
+
+  module: nn.Module
+
+  @nn.compact
+  def __call__(self, *inputs, train: bool):
+    normed = nn.SpectralNorm(self.module, collection_name='spectral')
+    return normed(*inputs, update_stats=train, train=train)
+
+
+NORMS = ('none', 'batch', 'layer', 'instance', 'virtual')
+
+
+def norm(
+  kind: str,
+  *,
+  train: bool,
+  momentum: float = 0.9,
+  epsilon: float = 1e-3,
+  affine: bool = True,
+  axis_name: str | None = None,
+  reference_size: int = 0,
+  dtype: jnp.dtype | None = None,
+) -> Callable:
+  """A normalisation of activations by name.
+
+  Args:
+    kind: 'none'; 'batch' (Ioffe and Szegedy 2015,
+      https://arxiv.org/abs/1502.03167); 'layer' (Ba et al. 2016,
+      https://arxiv.org/abs/1607.06450); 'instance' (Ulyanov et al. 2016,
+      https://arxiv.org/abs/1607.08022); 'virtual', see `VirtualBatchNorm`.
+    train: whether 'batch' takes its statistics from the batch.
+    momentum: of the running statistics of 'batch'.
+    epsilon: added to variances.
+    affine: whether 'instance' learns a scale and a bias.
+    axis_name: mapped axis over which 'batch' takes statistics.
+    reference_size: rows of the reference batch of 'virtual'.
+    dtype: of the result; statistics are float32 whatever it is.
+  """
+  if kind == 'batch':
+    return nn.BatchNorm(
+      use_running_average=not train,
+      momentum=momentum,
+      epsilon=epsilon,
+      axis_name=axis_name,
+      dtype=dtype,
+    )
+  if kind == 'layer':
+    return nn.LayerNorm(epsilon=epsilon, dtype=dtype)
+  if kind == 'instance':
+    return nn.InstanceNorm(
+      epsilon=epsilon, use_bias=affine, use_scale=affine, dtype=dtype
+    )
+  if kind == 'virtual':
+    return VirtualBatchNorm(reference_size, epsilon, dtype)
+  if kind == 'none':
+    return lambda x: x
+  raise errors.unknown('norm', kind, NORMS)
+
+
+class VirtualBatchNorm(nn.Module):
+  """Normalises each example by a reference batch and by itself.
+
+  Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.5: examples
+  do not depend on each other. Works inside of `VirtualBatch`. [R + B, ..., C]
+  to the same.
+
+  Attributes:
+    reference_size: R, the rows in front that are the reference.
+    epsilon: added to variances.
+    dtype: of the result, float32 by default.
+  """
+
+  reference_size: int
+  epsilon: float = 1e-3
+  dtype: jnp.dtype | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    size, axes = self.reference_size, tuple(range(1, x.ndim - 1))
+    scale = self.param(
+      'scale', nn.initializers.ones, x.shape[-1:], layers.PARAM
+    )
+    bias = self.param('bias', nn.initializers.zeros, x.shape[-1:], layers.PARAM)
+    x = x.astype(jnp.float32)
+    mean = jnp.mean(x, axis=axes, keepdims=True)  # [R + B, 1, ..., C]
+    square = jnp.mean(x**2, axis=axes, keepdims=True)
+
+    def with_reference(own):
+      reference = jnp.mean(own[:size], axis=0, keepdims=True)
+      mixed = (size * reference + own[size:]) / (size + 1)
+      return jnp.concatenate([jnp.repeat(reference, size, axis=0), mixed])
+
+    mean, square = with_reference(mean), with_reference(square)
+    variance = jnp.maximum(square - mean**2, 0.0)
+    shape = (1,) * (x.ndim - 1) + (-1,)
+    x = (x - mean) * jax.lax.rsqrt(variance + self.epsilon)
+    x = x * scale.reshape(shape) + bias.reshape(shape)
+    return x.astype(self.dtype or x.dtype)
+
+
+class VirtualBatch(nn.Module):
+  """Runs a generator together with a reference batch that never changes.
+
+  Attributes:
+    module: a generator whose norm is 'virtual', with the same reference size.
+    size: latents in the reference batch.
+    latent: what they are drawn from, a row of `noise.LATENTS`.
+    num_classes: classes that the reference goes through in turn; 0 for none.
+  """
+
+  module: nn.Module
+  size: int
+  latent: Callable = noise.normal
+  num_classes: int = 0
+
+  @nn.compact
+  def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
+    reference = self.variable(
+      'reference',
+      'latent',
+      lambda: self.latent(self.make_rng('params'), self.size, z.shape[1:]),
+    )
+    z = jnp.concatenate([reference.value, z])
+    inputs = (z,)
+    if self.num_classes:
+      classes = jnp.arange(self.size) % self.num_classes
+      inputs = (z, jnp.concatenate([classes, label]))
+    return self.module(*inputs, train=train)[self.size :]
+
+
+class MinibatchStddev(nn.Module):
+  """Appends the deviation between examples as one more channel.
+
+  Karras et al. 2018 (https://arxiv.org/abs/1710.10196), section 3, over the
+  whole global batch: [B, ..., C] to [B, ..., C + 1].
+
+  Attributes:
+    axis_name: mapped axis that splits the batch.
+  """
+
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = x.astype(jnp.float32)
+    mean, square = jnp.mean(x, axis=0), jnp.mean(x**2, axis=0)
+    if self.axis_name is not None:
+      mean, square = jax.lax.pmean((mean, square), self.axis_name)
+    deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0.0) + 1e-8)
+    channel = jnp.broadcast_to(jnp.mean(deviation), (*x.shape[:-1], 1))
+    return jnp.concatenate([x, channel], axis=-1)
+
+
+class MinibatchDiscrimination(nn.Module):
+  """Appends how close each example is to the others of the batch.
+
+  Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.2: features
+  [B, A] times a tensor T [A, kernels, size] give M_i; appended are, for every
+  kernel b, o_i = sum over j != i of exp(-|M_ib - M_jb|_1). The sum over the
+  other examples is divided by their number here, so that the batch size does
+  not change the scale. [B, A] to [B, A + kernels].
+
+  Attributes:
+    kernels: number of kernels.
+    size: dimension of each.
+    axis_name: mapped axis that splits the batch.
+  """
+
+  kernels: int = 50
+  size: int = 5
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    m = nn.Dense(self.kernels * self.size, use_bias=False)(x)
+    m = m.reshape(-1, self.kernels, self.size)
+    others = m
+    if self.axis_name is not None:
+      others = jax.lax.all_gather(m, self.axis_name, tiled=True)
+    distance = jnp.abs(m[:, None] - others[None]).sum(
+      axis=-1
+    )  # [B, N, kernels]
+    closeness = jnp.exp(-distance).sum(axis=1) - 1.0  # without itself
+    return jnp.concatenate([x, closeness / max(len(others) - 1, 1)], axis=-1)

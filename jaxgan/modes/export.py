@@ -1,0 +1,169 @@
+"""--mode=export: a trained network as files that need no code of this package.
+
+Of each function that an algorithm serves (`served` in `jaxgan.steps`):
+
+  NAME.safetensors  weights and statistics, by the names of their leaves
+  NAME.stablehlo    the function with its weights, of a batch of any size, for
+                    CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
+
+and `export.json`, which says what goes in and comes out, with a digest of each
+of the other files. It is written last. The same checkpoint gives the same bytes
+with the same versions. Images are float32 in [-1, 1].
+"""
+
+import contextlib
+import hashlib
+import json
+import pathlib
+from importlib import metadata
+
+import flax
+import jax
+import numpy as np
+import safetensors.numpy
+
+from jaxgan import errors
+from jaxgan.core import version
+from jaxgan.modes import restore as restore_lib
+from jaxgan.training import run as run_lib
+from jaxgan.training import workdir as workdir_lib
+from jaxgan.training import writers
+
+SCHEMA = 1
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+BATCH = 'batch'  # in a shape
+# What can go in; latents and labels are described by the run.
+INPUTS = {
+  'latent': '',
+  'label': 'number of a class',
+  'image': 'in [-1, 1]',
+  'known': 'false where a pixel is missing',
+}
+
+
+def export(workdir, member: int | None = None) -> pathlib.Path:
+  """Writes what the newest valid checkpoint of a workdir serves.
+
+  Args:
+    workdir: of the run.
+    member: of a population.
+
+  Returns:
+    The folder, named after the step, and the member if there is one.
+
+  Raises:
+    UserError: if there is no run or checkpoint, or it makes no images.
+  """
+  workdir = pathlib.Path(workdir).absolute()
+  run = restore_lib.restore(workdir, member=member)
+  if not hasattr(run.algorithm, 'served'):
+    raise errors.UserError(
+      f'method={run.name!r} makes no images and has nothing to export; give '
+      'the --workdir of another run'
+    )
+  name = f'step_{int(run.state.step):08d}'
+  if member is not None:
+    name += f'_member_{member:02d}'
+  folder = workdir / 'export' / name
+  files, functions = {}, {}
+  for name, (function, weights, inputs) in _served(run).items():
+    flat = flax.traverse_util.flatten_dict(weights, sep='/')
+    artifact = stablehlo(function, weights, inputs)
+    made = {
+      f'{name}.safetensors': safetensors.numpy.save(flat),
+      f'{name}.stablehlo': bytes(artifact.serialize()),
+    }
+    functions[name] = {
+      'inputs': {
+        key: _describe(aval, _meaning(run, key))
+        for key, aval in zip(inputs, artifact.in_avals, strict=True)
+      },
+      'output': _describe(
+        artifact.out_avals[0], INPUTS['image'] if run.spec.is_image else ''
+      ),
+      'sha256': {k: hashlib.sha256(v).hexdigest() for k, v in made.items()},
+    }
+    files |= made
+  files['export.json'] = json.dumps(_about(run, functions), indent=2) + '\n'
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, content in files.items():
+    writers.write_atomically(folder / name, content)
+  return folder
+
+
+def stablehlo(function, weights, inputs) -> jax.export.Exported:
+  """A function with its weights, of a batch of any size, on any platform.
+
+  Args:
+    function: (weights, *inputs) -> images.
+    weights: a tree of arrays.
+    inputs: examples [1, ...] by name, which become the names of arguments.
+  """
+  (batch,) = jax.export.symbolic_shape(BATCH)
+  arguments = [
+    jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype)
+    for x in inputs.values()
+  ]
+
+  def call(*inputs):
+    return function(weights, *inputs)
+
+  # By default GPUs and TPUs multiply in fewer bits: other images than here.
+  with _without_paths(), jax.default_matmul_precision('highest'):
+    return jax.export.export(jax.jit(call), platforms=PLATFORMS)(*arguments)
+
+
+@contextlib.contextmanager
+def _without_paths():
+  """Leaves out where in which file an operation comes from."""
+  name = 'jax_traceback_in_locations_limit'
+  before = getattr(jax.config, name)
+  jax.config.update(name, 0)
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)
+
+
+def _served(run: run_lib.Run):
+  """What the algorithm serves, of a settled state, with weights in NumPy."""
+  state = run.state
+  if hasattr(run.algorithm, 'settle'):
+    settle = jax.jit(run.algorithm.settle, static_argnums=0)
+    state = settle(run.method, state)
+  return {
+    name: (function, jax.device_get(weights), inputs)
+    for name, (function, weights, inputs) in run.algorithm.served(
+      run.method, state
+    ).items()
+  }
+
+
+def _meaning(run: run_lib.Run, key: str) -> str:
+  if key == 'latent':
+    kind, _ = run.algorithm.latent_space(run.method)
+    return f'drawn from {kind!r}'
+  return INPUTS[key]
+
+
+def _describe(aval, meaning: str):
+  return {
+    'shape': [n if isinstance(n, int) else str(n) for n in aval.shape],
+    'dtype': np.dtype(aval.dtype).name,
+    'meaning': meaning,
+  }
+
+
+def _about(run: run_lib.Run, functions):
+  return {
+    'schema': SCHEMA,
+    'method': run.name,
+    'step': int(run.state.step),
+    'weights': 'averaged',
+    'functions': functions,
+    'classes': list(run.classes),
+    'platforms': list(PLATFORMS),
+    'versions': {'jaxgan': version.__version__}
+    | {name: metadata.version(name) for name in workdir_lib.PACKAGES},
+    'config': run.config.to_dict(),
+  }

@@ -1,0 +1,137 @@
+"""Features of images that metrics are computed on: any function of images.
+
+A classifier of the data set at hand, which is trained when it is first needed
+and kept, or InceptionV3 from a file (`jaxgan.metrics.inception`).
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import config as config_lib
+from jaxgan import data, errors
+from jaxgan.config import presets
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.metrics import batches, inception
+from jaxgan.modes import restore as restore_lib
+from jaxgan.steps import classifier as classifier_lib
+from jaxgan.training import loop, writers
+from jaxgan.training import run as run_lib
+from jaxgan.training import workdir as workdir_lib
+
+_logger = logging.getLogger(__name__)
+
+BATCH = 500  # images at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+  """A function of images with a name that protocols carry.
+
+  Attributes:
+    name: of the network and what it was trained on.
+    call: images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D] and
+      'logits' [N, K].
+    error: share of held-out images that it classifies wrong; None if unknown.
+  """
+
+  name: str
+  call: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+  error: float | None = None
+
+
+def _folder(config, dataset) -> pathlib.Path:
+  """Where the classifier of these data is kept, by what it depends on."""
+  fields = {
+    name: value
+    for name, value in config_lib.flatten(config).items()
+    # A classifier keeps its name where configs have got more fields since.
+    if name
+    not in (*config_lib.RESUMABLE_FIELDS, *config_lib.DEFAULTS_OF_OLD_RUNS)
+  }
+  identity = [fields, config.num_steps, workdir_lib.of_data(dataset)]
+  text = json.dumps(identity, sort_keys=True, default=str)
+  key = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+  home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
+  return home.expanduser() / 'jaxgan' / 'classifiers' / key
+
+
+def classifier(settings) -> Features:
+  """The classifier of the data that `settings` (a `config.data`) describes.
+
+  It is trained on the whole training split, which takes about a minute for
+  MNIST on two CPU cores; another call, or another process, finds it.
+
+  Raises:
+    UserError: if the data have no labels, or no held-out images.
+  """
+  config = config_lib.defaults()
+  config.update(presets.classifier())
+  config.sample_every = config.eval_every = 0
+  config.checkpoint_every = config.num_steps
+  config.data.update(settings)
+  # Scores of runs on parts of the data are comparable.
+  config.data.update(limit=0, shuffle=True)
+  config.data.source = data.resolve(config.data)
+  dataset = data.load(config.data)
+  if not (dataset.spec.is_image and dataset.spec.num_classes):
+    raise errors.UserError(
+      '--features=classifier needs images with labels, which the data are not; '
+      'give a folder of class folders, or --features=inception:PATH'
+    )
+  folder = _folder(config, dataset)
+  done = folder / 'error.json'
+  if not done.exists():
+    _logger.info('training the classifier of these data in %s', folder)
+    loop.train(config, folder)
+    run = restore_lib.restore(folder)
+    test = data.load(config.data, 'test').arrays()
+    logits = _caller(run)(test['image'])['logits']
+    error = float(np.mean(np.argmax(logits, axis=-1) != test['label']))
+    writers.write_atomically(done, json.dumps(error))
+  run = restore_lib.restore(folder)
+  name = f'classifier-{folder.name}'
+  return Features(name, _caller(run), json.loads(done.read_text()))
+
+
+def _caller(run: run_lib.Run):
+  predict = jax.jit(classifier_lib.predict, static_argnums=0)
+  return batches.in_batches(
+    lambda images: predict(
+      run.method, run.state, pixels_lib.to_float(jnp.asarray(images))
+    ),
+    BATCH,
+  )
+
+
+def _inception(path: str) -> Features:
+  call = inception.features(path)
+
+  def renamed(images):
+    found = call(images)
+    # Without the last bias, as in the code of Salimans et al.
+    return {'features': found['pool'], 'logits': found['logits_unbiased']}
+
+  return Features('inception', renamed)
+
+
+def find(name: str, settings) -> Features:
+  """'classifier' of the data of `settings`, or 'inception:PATH'.
+
+  Raises:
+    UserError: for another name, and for a file that is not the network's.
+  """
+  kind, _, path = name.partition(':')
+  if kind == 'inception':
+    return _inception(path)
+  if name != 'classifier':
+    raise errors.unknown('--features', name, ['classifier', 'inception:PATH'])
+  return classifier(settings)

@@ -1,0 +1,217 @@
+"""What --mode=sample is asked for: what is filled in, and what is refused."""
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+
+from jaxgan import errors
+from jaxgan.training.run import Run
+from jaxgan.visual import animation, palette
+
+FORMATS = ('grid', 'images', 'gif', 'mp4')
+ANIMATED = ('gif', 'mp4')
+ALL = 'all'  # the value of --labels
+
+# What a request gets that does not say: images, or with all classes, of each;
+# rows of a walk; latents on a path of an animation.
+NUM_IMAGES, NUM_OF_EACH, NUM_ROWS, NUM_LATENTS = 100, 10, 10, 8
+FRAMES_PER_SECOND = 20.0
+
+MOST_IMAGES = {'grid': 10_000, 'images': 100_000, 'gif': 1_000, 'mp4': 1_000}
+MOST_PATHS = 64
+MOST_FRAMES = 3_600
+WALK_COLUMNS = 13  # odd: the middle one is zero
+LONGEST_LABELS = 40  # characters in the name of a file
+LISTED_CLASSES = 20  # in an error
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What to draw: the flags of --mode=sample. None leaves it open.
+
+  Attributes:
+    num: images; with `walk`, rows; of an animation, latents on each path.
+    seed: of the latents.
+    format: 'grid', one PNG; 'images', a folder of them; 'gif' or 'mp4'.
+    labels: classes by name or number, with commas between: one image (row,
+      path) for each; 'all' for all in turn, in a grid one in each column.
+    walk: the dimension of latents that changes along a row of a grid.
+    paths: paths that an animation shows side by side.
+    frames_per_second: of an animation.
+    seconds: length of an animation; by default one for each latent.
+    palette: colours of the pictures, found among those of training images; 0
+      is all; by default `config.palette` of the run.
+  """
+
+  num: int | None = None
+  seed: int = 0
+  format: str = 'grid'
+  labels: str | None = None
+  walk: int | None = None
+  paths: int | None = None
+  frames_per_second: float | None = None
+  seconds: float | None = None
+  palette: int | None = None
+
+
+def complete(request: Request) -> Request:
+  """Fills in what an animation needs; raises for what no run can do."""
+  if request.format not in FORMATS:
+    raise errors.unknown('--format', request.format, FORMATS)
+  is_animation = request.format in ANIMATED
+  if request.walk is not None and request.format != 'grid':
+    raise errors.UserError(
+      f'--walk={request.walk} makes a grid; leave --format={request.format} out'
+    )
+  most = palette.MOST_COLOURS
+  if request.palette is not None and not 0 <= request.palette <= most:
+    raise errors.UserError(f'--palette={request.palette} must be in 0..{most}')
+  for name in ('paths', 'frames_per_second', 'seconds'):
+    value = getattr(request, name)
+    if value is not None and not is_animation:
+      raise errors.UserError(
+        f'--{name}={value:g} belongs to an animation; add --format=gif or mp4'
+      )
+  if not 0 <= request.seed < 2**32:
+    raise errors.UserError(f'--seed={request.seed} must be in 0..{2**32 - 1}')
+  _in_range(request)
+  if not is_animation:
+    return request
+  num, rate = request.num, request.frames_per_second
+  num = NUM_LATENTS if num is None else num
+  rate = FRAMES_PER_SECOND if rate is None else rate
+  seconds = float(num) if request.seconds is None else request.seconds
+  animation.check(request.format, rate)
+  if not (0 < seconds < math.inf and 2 <= round(seconds * rate) <= MOST_FRAMES):
+    raise errors.UserError(
+      f'--seconds={seconds:g} at --frames_per_second={rate:g} must make '
+      f'2..{MOST_FRAMES} frames'
+    )
+  return dataclasses.replace(
+    request, num=num, frames_per_second=rate, seconds=seconds
+  )
+
+
+def _in_range(request: Request) -> None:
+  least = 2 if request.format in ANIMATED else 1
+  most = MOST_IMAGES[request.format]
+  if request.walk is not None:
+    most //= WALK_COLUMNS
+  if request.num is not None and not least <= request.num <= most:
+    raise errors.UserError(f'--num={request.num} must be in {least}..{most}')
+  if request.paths is not None and not 1 <= request.paths <= MOST_PATHS:
+    raise errors.UserError(
+      f'--paths={request.paths} must be in 1..{MOST_PATHS}'
+    )
+
+
+def check(request: Request, run: Run) -> None:
+  """Raises for what this run can not do."""
+  if request.palette and not run.spec.is_image:
+    raise errors.UserError(
+      f'--palette={request.palette}: this run makes points; leave it out'
+    )
+  if request.walk is not None:
+    flag = f'--walk={request.walk}'
+  elif request.format == 'grid':
+    return
+  else:
+    flag = f'--format={request.format}'
+  if not run.spec.is_image:
+    raise errors.UserError(f'{flag}: this run makes points; leave it out')
+  if not run.has_latents and flag != '--format=images':
+    raise errors.UserError(
+      f'{flag}: method={run.name!r} makes no images from latents; leave it out'
+    )
+  if request.walk is not None:
+    _, size = run.algorithm.latent_space(run.method)
+    if not 0 <= request.walk < size:
+      raise errors.UserError(
+        f'{flag} is out of range; the latents have dimensions 0..{size - 1}'
+      )
+
+
+def classes(request: Request, run: Run) -> tuple[Request, np.ndarray | None]:
+  """How many images, rows or paths, and the class of each.
+
+  Returns:
+    The request with that number set, and labels [number], or None.
+  """
+  names = run.classes
+  counted = 'paths' if request.format in ANIMATED else 'num'
+  count = getattr(request, counted)
+  if request.labels is not None and not names:
+    raise errors.UserError(
+      f'--labels={request.labels}: this run (method={run.name!r}) takes no '
+      'labels; leave it out, or sample a run with conditional=True'
+    )
+  if request.labels in (None, ALL):
+    if count is None:
+      count = _default_count(request, len(names))
+    label = np.arange(count) % len(names) if names else None
+  else:
+    label = numbers(request.labels, names)
+    if count not in (None, len(label)):
+      raise errors.UserError(
+        f'--{counted}={count}: --labels={request.labels} asks for '
+        f'{len(label)}; leave one of them out'
+      )
+    count = len(label)
+  request = dataclasses.replace(request, **{counted: count})
+  _in_range(request)
+  return request, label
+
+
+def _default_count(request: Request, num_classes: int) -> int:
+  wants_all = request.labels == ALL
+  if request.format in ANIMATED:
+    return num_classes if wants_all else 1
+  if request.walk is not None:
+    return num_classes if wants_all else NUM_ROWS
+  return NUM_OF_EACH * num_classes if wants_all else NUM_IMAGES
+
+
+def numbers(labels: str, names: tuple[str, ...]) -> np.ndarray:
+  """Numbers of the classes that --labels names, with commas between."""
+  return np.array([_class(labels, part, names) for part in labels.split(',')])
+
+
+def _class(labels: str, part: str, names: tuple[str, ...]) -> int:
+  """The number of the class that a part of --labels names."""
+  part = part.strip()
+  numbers = {str(k): k for k in range(len(names))}
+  # Names first: a folder's '3' need not be class number 3.
+  numbers |= {name: k for k, name in enumerate(names)}
+  if part not in numbers:
+    listed = ', '.join(names[:LISTED_CLASSES])
+    more = ', ...' if len(names) > LISTED_CLASSES else ''
+    raise errors.UserError(
+      f'--labels={labels}: there is no class {part!r}; known are '
+      f'0..{len(names) - 1}, by name {listed}{more}; or {ALL}'
+    )
+  return numbers[part]
+
+
+def name(request: Request, label) -> str:
+  """The end of the name of the file or folder."""
+  parts = [f'num{request.num}', f'seed{request.seed}']
+  if request.labels == ALL:
+    parts.append('labels-all')
+  elif request.labels is not None:
+    classes = '-'.join(map(str, label))
+    if len(classes) > LONGEST_LABELS:
+      digest = hashlib.blake2b(classes.encode(), digest_size=4).hexdigest()
+      classes = f'{len(label)}-{digest}'
+    parts.append(f'labels{classes}')
+  if request.walk is not None:
+    parts.append(f'walk{request.walk}')
+  if request.palette:
+    parts.append(f'palette{request.palette}')
+  if request.format in ANIMATED:
+    parts.append(f'paths{request.paths}')
+    parts.append(f'{request.frames_per_second:g}fps')
+    parts.append(f'{request.seconds:g}s')
+  suffix = {'grid': '.png', 'images': ''}
+  return '_'.join(parts) + suffix.get(request.format, f'.{request.format}')

@@ -1,0 +1,181 @@
+"""Pictures from a trained run: reads its checkpoint and its config.
+
+Data are read for a palette alone.
+
+A grid or single images of random latents, a walk along one dimension, or an
+animation of a closed path through latents. The same request gives the same
+files.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import data
+from jaxgan.core import latents as latents_lib
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.modes import requests as request_lib
+from jaxgan.modes import restore as restore_lib
+from jaxgan.modes.requests import ALL, ANIMATED, WALK_COLUMNS, Request
+from jaxgan.training import devices as devices_lib
+from jaxgan.training.run import Run
+from jaxgan.visual import animation, grid, palette
+
+BATCH = 512  # images that are decoded together
+PALETTE_IMAGES = 1_000
+FRAME_SIDE = 280  # small frames are enlarged to about this
+
+
+def sample(
+  workdir,
+  num: int | None = None,
+  seed: int = 0,
+  member: int | None = None,
+  **fields,
+) -> pathlib.Path:
+  """Draws pictures from averaged weights and writes them into the workdir.
+
+  Args:
+    workdir: of the run.
+    num: see `Request`.
+    seed: see `Request`.
+    member: of a population.
+    **fields: the other fields of `Request`.
+
+  Returns:
+    The file, or the folder of single images, named after step and request.
+
+  Raises:
+    UserError: for what can not be drawn.
+  """
+  request = request_lib.complete(Request(num, seed, **fields))
+  workdir = pathlib.Path(workdir).absolute()
+  run = restore_lib.restore(workdir, member=member)
+  if request.palette is None:
+    default = run.config.get('palette', 0)  # Older runs have none.
+    request = dataclasses.replace(request, palette=default)
+  request_lib.check(request, run)
+  request, label = request_lib.classes(request, run)
+  devices_lib.use_compilation_cache()
+  devices_lib.use_float32()
+  name = request_lib.name(request, label)
+  if member is not None:
+    name = f'member{member:02d}_{name}'
+  path = workdir / f'sample_step{int(run.state.step)}_{name}'
+  colour = _colour(request, run)
+  if request.format in ANIMATED:
+    _animate(request, run, label, colour, path)
+  elif request.format == 'images':
+    images = map(colour, draw(run, request.num, request.seed, label))
+    path.mkdir(exist_ok=True)
+    for place, image in enumerate(images):
+      grid.save(path / f'{place:04d}.png', pixels_lib.to_uint8(image))
+  else:
+    _grid(request, run, label, colour, path)
+  return path
+
+
+def _colour(request: Request, run: Run) -> Callable:
+  """What limits an image [H, W, C] in [-1, 1] to the palette asked for."""
+  if not request.palette:
+    return lambda image: image
+  pixels = data.load(run.config.data).evenly(PALETTE_IMAGES)['image']
+  colours = palette.find(pixels, request.palette)
+  return lambda image: pixels_lib.to_float(
+    palette.nearest(pixels_lib.to_uint8(image), colours)
+  )
+
+
+def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
+  """Images of random latents, one by one, [H, W, C] in [-1, 1].
+
+  Args:
+    run: a trained run.
+    num: how many.
+    seed: of the latents; image i depends on it and on i alone.
+    label: classes [num] for conditional runs; by default all in turn.
+  """
+  key = jax.random.key(seed)
+  if run.has_latents:
+    z = run.algorithm.latents(run.method, key, num)
+    return _decoded(run, z, label)
+  sample_all = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
+  return iter(jax.device_get(sample_all(run.method, run.state, key, num)))
+
+
+def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
+  """Images of latents [N, Z] (and labels [N]), one by one.
+
+  They are decoded in batches of one size, and those are not kept.
+  """
+  settle = jax.jit(run.algorithm.settle, static_argnums=0)
+  decode = jax.jit(run.algorithm.decode, static_argnums=0)
+  state = settle(run.method, run.state)
+  size = min(BATCH, len(z))
+  for start in range(0, len(z), size):
+    # The last batch repeats its last row: another size is another program.
+    rows = np.minimum(np.arange(start, start + size), len(z) - 1)
+    labels = () if label is None else (label[rows],)
+    images = jax.device_get(decode(run.method, state, z[rows], *labels))
+    yield from images[: len(z) - start]
+
+
+def _grid(
+  request: Request, run: Run, label, colour, path: pathlib.Path
+) -> None:
+  caption = f'step {int(run.state.step):,}  seed {request.seed}  '
+  columns, classes = None, label
+  if request.walk is None:
+    images = draw(run, request.num, request.seed, label)
+    caption += 'samples'
+    if request.labels == ALL:
+      columns = len(run.classes)
+  else:
+    kind, size = run.algorithm.latent_space(run.method)
+    reach = latents_lib.reach(kind, size)
+    caption += f'latent {request.walk} from {-reach:.3g} to {reach:.3g}'
+    columns = WALK_COLUMNS
+    key = jax.random.key(request.seed)
+    points = run.algorithm.latents(run.method, key, request.num)
+    values = jnp.linspace(-reach, reach, columns)
+    rows = latents_lib.walk(points, request.walk, values, kind)
+    if label is not None:
+      label = label.repeat(columns)
+    images = _decoded(run, rows.reshape(-1, size), label)
+  if request.labels is not None:
+    shown = len(run.classes) if request.labels == ALL else request.num
+    names = [run.classes[k] for k in classes[:shown]]
+    caption += f'  classes {", ".join(names)}'
+  grid.save(
+    path, grid.draw(np.stack(list(map(colour, images))), caption, columns)
+  )
+
+
+def _animate(
+  request: Request, run: Run, label, colour, path: pathlib.Path
+) -> None:
+  kind, size = run.algorithm.latent_space(run.method)
+  num_frames = round(request.seconds * request.frames_per_second)
+  key = jax.random.key(request.seed)
+  points = run.algorithm.latents(run.method, key, request.paths * request.num)
+  paths = jax.vmap(lambda p: latents_lib.closed_path(p, num_frames, kind))(
+    points.reshape(request.paths, request.num, size)
+  )  # [paths, frames, Z]
+  if label is not None:
+    label = np.tile(label, num_frames)
+  images = _decoded(run, paths.swapaxes(0, 1).reshape(-1, size), label)
+  images = map(colour, images)
+
+  def frames():
+    for _ in range(num_frames):
+      together = np.stack(list(itertools.islice(images, request.paths)))
+      frame = grid.tile(pixels_lib.to_uint8(together))
+      scale = max(1, round(FRAME_SIDE / min(frame.shape[:2])))
+      yield frame.repeat(scale, axis=0).repeat(scale, axis=1)
+
+  animation.write(frames(), num_frames, request.frames_per_second, path)

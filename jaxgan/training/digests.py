@@ -1,0 +1,65 @@
+"""Digests of arrays, and how two trees of arrays differ."""
+
+import hashlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import errors
+
+
+def _paths(tree) -> dict[str, Any]:
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  return {
+    jax.tree_util.keystr(path, simple=True, separator='/'): leaf
+    for path, leaf in leaves
+  }
+
+
+def digests(tree) -> dict[str, str]:
+  """A digest of type, shape and bytes of every array, by its path."""
+  found = {}
+  for path, leaf in _paths(tree).items():
+    leaf = np.asarray(leaf)
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f'{leaf.dtype} {leaf.shape}'.encode())
+    digest.update(leaf.tobytes())
+    found[path] = digest.hexdigest()
+  return found
+
+
+def not_finite(tree) -> dict[str, str]:
+  """How many numbers are not, of every array that has any, by its path."""
+  found = {}
+  for path, leaf in _paths(tree).items():
+    if jnp.issubdtype(leaf.dtype, jnp.inexact):
+      bad = int(np.size(leaf) - np.isfinite(leaf).sum())
+      if bad:
+        found[path] = f'{bad} of {np.size(leaf)}'
+  return found
+
+
+def _mismatches(stored, expected) -> list[str]:
+  """How shapes and types on disk differ from those of a state."""
+
+  def describe(leaves, path):
+    leaf = leaves.get(path)
+    return 'absent' if leaf is None else f'{leaf.dtype}{list(leaf.shape)}'
+
+  stored, expected = _paths(stored), _paths(expected)
+  return [
+    f'{path}: {describe(stored, path)} -> {describe(expected, path)}'
+    for path in sorted(stored.keys() | expected.keys())
+    if describe(stored, path) != describe(expected, path)
+  ]
+
+
+def _refuse(folder, different: list[str]) -> None:
+  if different:
+    raise errors.UserError(
+      f'{folder} does not fit the networks of the config: '
+      + '; '.join(different[:5])
+      + (f'; and {len(different) - 5} more' if len(different) > 5 else '')
+    )

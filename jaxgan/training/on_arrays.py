@@ -1,0 +1,92 @@
+"""Training on arrays: no files, flags or checkpoints.
+
+advance = in_memory.trainer(gan, method, dataset.arrays())
+state, history = advance(gan.init(method, jax.random.key(0)), 1_000)
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+import jax
+import numpy as np
+
+from jaxgan import errors
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
+
+
+def trainer(
+  algorithm: ModuleType,
+  method,
+  arrays: Mapping[str, np.ndarray],
+  *,
+  batch_size: int = 64,
+  seed: int = 0,
+  rounds_per_call: int = 1,
+) -> Callable:
+  """Compiles rounds of an algorithm, as `python -m jaxgan.main` runs them.
+
+  Which examples make up a batch is a function of the seed and of `state.step`,
+  and so is all noise: rounds in two calls are the rounds of one.
+
+  Args:
+    algorithm: a module of `jaxgan.steps`, or any with `train_step` and `draws`.
+    method: the parts that never change.
+    arrays: all examples, 'image' [N, ...] as uint8 or in [-1, 1], 'label' [N]
+      and so on, as `Dataset.arrays()` gives them.
+    batch_size: images an update.
+    seed: of the run.
+    rounds_per_call: rounds in one compiled call; 10 suit small dense networks.
+
+  Returns:
+    (state, rounds) -> (state, history): the state after so many rounds, and
+    numpy [rounds] for each metric. The state that goes in is given away.
+
+  Raises:
+    UserError: for arrays of unequal lengths or numbers out of range; by the
+      call, if the rounds are no whole number of calls.
+  """
+  sizes = {name: len(array) for name, array in arrays.items()}
+  if not sizes.get('image') or len(set(sizes.values())) > 1:
+    raise errors.UserError(
+      f"arrays have lengths {sizes}; give 'image' [N, ...], others likewise"
+    )
+  for name, value, least, below in (
+    ('batch_size', batch_size, 1, 2**31),
+    ('rounds_per_call', rounds_per_call, 1, 2**31),
+    ('seed', seed, 0, 2**32),
+  ):
+    if not least <= value < below:
+      raise errors.UserError(f'{name}={value} must be in [{least}, {below})')
+  engine = devices_lib.make_alone(batch_size)
+  call = compile_lib.compile_rounds(
+    engine,
+    functools.partial(algorithm.train_step, method),
+    rounds=rounds_per_call,
+    draws=algorithm.draws(method),
+    batch_size=batch_size,
+    resident=True,
+  )
+  arrays = engine.replicate(dict(arrays))
+  place = engine.replicate(np.uint32(seed))
+
+  def advance(state, rounds: int):
+    is_whole = isinstance(rounds, int | np.integer)
+    if not is_whole or rounds < 1 or rounds % rounds_per_call:
+      raise errors.UserError(
+        f'rounds={rounds!r} must be a positive multiple of '
+        f'rounds_per_call={rounds_per_call}'
+      )
+    state = engine.replicate(state)
+    found = []
+    for _ in range(rounds // rounds_per_call):
+      state, metrics = call(state, arrays, place)
+      found.append(metrics)
+    found = jax.device_get(found)
+    history = {
+      name: np.concatenate([part[name] for part in found]) for name in found[0]
+    }
+    return state, history
+
+  return advance

@@ -1,0 +1,170 @@
+"""The folder of a run: who may write to it, and what it was begun with."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+from importlib import metadata
+from typing import Any
+
+from jaxgan import config as config_lib
+from jaxgan import data, errors
+from jaxgan.core import version
+from jaxgan.training import sweeps, writers
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path):
+  """Makes the workdir and holds it for this process alone."""
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    file = (workdir / '.lock').open('a+', encoding='utf-8')
+  except OSError as error:
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} can not be written to ({error.strerror}); '
+      'choose another with --workdir'
+    ) from None
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      file.seek(0)
+      number = file.read().strip()  # Not yet written if it has just begun.
+      by = f'process {number}' if number else 'another process'
+      raise errors.UserError(
+        f'workdir {str(workdir)!r} is in use by {by}; choose another with '
+        '--workdir'
+      ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    yield
+
+
+def _git_revision() -> str | None:
+  try:
+    found = subprocess.run(
+      ['git', 'rev-parse', 'HEAD'],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      timeout=10,
+      check=True,
+    )
+  except (OSError, subprocess.SubprocessError):
+    return None
+  return found.stdout.strip()
+
+
+def of_data(dataset: data.Dataset) -> dict[str, Any]:
+  """What identifies the data and shapes the networks, as JSON."""
+  shape = dataset.spec.source_shape
+  return {
+    'source': dataset.source,
+    'name': dataset.name,
+    'split': dataset.split,
+    'size': dataset.size,
+    'shape': list(dataset.spec.shape),
+    'num_classes': dataset.spec.num_classes,
+    'classes': list(dataset.spec.classes),
+    **({'source_shape': list(shape)} if shape else {}),
+    **dataset.identity,
+  }
+
+
+def read(workdir: pathlib.Path) -> dict[str, Any] | None:
+  """The `config.json` of a workdir, if it has one."""
+  path = workdir / 'config.json'
+  if not path.exists():
+    return None
+  try:
+    record = json.loads(path.read_text(encoding='utf-8'))
+    if not isinstance(record['config'], dict) or 'shape' not in record['data']:
+      raise ValueError('fields are missing')
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise errors.UserError(f'{path} is damaged ({error})') from None
+  return record
+
+
+def refuse_changes(workdir, record, config, dataset=None) -> None:
+  """Raises if the workdir's state would mean something else under `config`."""
+  changed = config_lib.differences(record['config'], config)
+  if dataset is not None and not changed:
+    changed = config_lib.differences(
+      {'data': record['data']}, {'data': of_data(dataset)}
+    )
+  if changed:
+    way_out = '. Set these back, or choose another --workdir'
+    if not sweeps.is_population(record['config']):
+      way_out += (
+        f', which takes the weights along with --config.init_from={workdir}'
+      )
+    raise errors.UserError(
+      f'workdir {str(workdir)!r} belongs to another config: '
+      + '; '.join(changed)
+      + way_out
+    )
+
+
+def write(workdir: pathlib.Path, config, dataset, devices) -> None:
+  """Writes `config.json`."""
+  record = {
+    'config': config.to_dict(),
+    'data': of_data(dataset),
+    'device': {
+      'kind': devices[0].device_kind,
+      'platform': devices[0].platform,
+      'count': len(devices),
+    },
+    'versions': {'jaxgan': version.__version__}
+    | {name: metadata.version(name) for name in PACKAGES},
+    'git': _git_revision(),
+  }
+  text = json.dumps(record, indent=2) + '\n'
+  writers.write_atomically(workdir / 'config.json', text)
+
+
+def drop_after(workdir: pathlib.Path, step: int | None) -> None:
+  """Removes grids that a killed run drew after `step`; all if it is None."""
+  samples = workdir / 'samples'
+  samples.mkdir(exist_ok=True)
+  for path in (*workdir.glob('.*.tmp'), *samples.glob('.*.tmp')):
+    path.unlink()
+  for path in samples.glob('step_*.png'):
+    number = path.stem.split('_')[1]
+    if number.isdecimal() and (step is None or int(number) > step):
+      path.unlink()
+
+
+LONGEST_NAME = 80
+
+
+def derived_workdir(path: str, overrides: dict) -> pathlib.Path:
+  """`runs/<config>-<variant>-<field>=<value>...`, the same for the same run.
+
+  Args:
+    path: value of --config.
+    overrides: dotted fields that were set by flags; those that a run may change
+      when it goes on are left out.
+  """
+  from jaxgan import config as config_lib
+
+  file, _, variant = path.partition(':')
+  parts = [pathlib.Path(file).stem, variant]
+  parts += [
+    f'{name}={value}'
+    for name, value in sorted(overrides.items())
+    if name not in config_lib.RESUMABLE_FIELDS
+  ]
+  name = '-'.join(part for part in parts if part)
+  safe = re.sub(r'[^A-Za-z0-9._=,-]+', '_', name)
+  if safe != name or len(safe) > LONGEST_NAME:
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    safe = f'{safe[:LONGEST_NAME]}-{digest}'
+  return pathlib.Path('runs') / safe
