@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.core import interpolation, noise
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import noise
 
 # Compilation of many small programs takes half a minute.
 pytestmark = pytest.mark.slow
@@ -26,12 +26,12 @@ def angles(points):
 
 
 def test_every_kind_of_latent_has_a_way():
-  assert latents_lib.WAYS.keys() == noise.LATENTS.keys()
+  assert interpolation.WAYS.keys() == noise.LATENTS.keys()
 
 
 def test_halfway_between_unit_vectors_at_a_right_angle():
   a, b = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 1.0, 0.0])
-  found = latents_lib.slerp(a, b, 0.5)
+  found = interpolation.slerp(a, b, 0.5)
   np.testing.assert_allclose(found, np.array([1, 1, 0]) / np.sqrt(2), atol=1e-6)
 
 
@@ -40,23 +40,23 @@ def test_it_is_the_formula_of_the_paper():
   w = np.arccos(np.dot(a, b))
   for t in (0.1, 0.3, 0.9):
     expected = (np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w)
-    np.testing.assert_allclose(latents_lib.slerp(a, b, t), expected, atol=1e-6)
+    np.testing.assert_allclose(interpolation.slerp(a, b, t), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize('size', [2, 3, 100])
 def test_equal_norms_are_kept(size):
   a, b = noise.LATENTS['sphere'](jax.random.key(1), 2, (size,))
-  norms = jnp.linalg.norm(latents_lib.slerp(a, b, SHARES), axis=-1)
+  norms = jnp.linalg.norm(interpolation.slerp(a, b, SHARES), axis=-1)
   np.testing.assert_allclose(norms, np.sqrt(size), rtol=1e-5)
 
 
 def test_other_norms_go_linearly():
   a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 6.0])
-  norms = jnp.linalg.norm(latents_lib.slerp(a, b, SHARES), axis=-1)
+  norms = jnp.linalg.norm(interpolation.slerp(a, b, SHARES), axis=-1)
   np.testing.assert_allclose(norms, 2 + 4 * SHARES, rtol=1e-5)
 
 
-@pytest.mark.parametrize('way', [latents_lib.slerp, latents_lib.lerp])
+@pytest.mark.parametrize('way', [interpolation.slerp, interpolation.lerp])
 def test_ends_are_exact(way):
   a, b = random(5, 4), 3.0 * random(5, 4, seed=1)
   np.testing.assert_array_equal(way(a, b, 0.0), a)
@@ -65,15 +65,15 @@ def test_ends_are_exact(way):
 
 def test_angles_grow_evenly():
   a, b = random(2, 10) * jnp.array([[1.0], [4.0]])
-  steps = angles(latents_lib.slerp(a, b, SHARES))
-  np.testing.assert_allclose(steps, latents_lib.angle(a, b) / 8, rtol=1e-4)
+  steps = angles(interpolation.slerp(a, b, SHARES))
+  np.testing.assert_allclose(steps, interpolation.angle(a, b) / 8, rtol=1e-4)
 
 
 def test_parallel_vectors_are_joined_by_a_line():
   a = random(6)
   for b in (a, 2.5 * a):
-    found = latents_lib.slerp(a, b, SHARES)
-    expected = latents_lib.lerp(a, b, SHARES)
+    found = interpolation.slerp(a, b, SHARES)
+    expected = interpolation.lerp(a, b, SHARES)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -82,24 +82,24 @@ def test_parallel_vectors_are_joined_by_a_line():
 def test_opposite_vectors_are_joined_on_their_sphere(size, nearly):
   a = random(size)
   b = -a + nearly * random(size, seed=1)
-  found = latents_lib.slerp(a, b, SHARES)
+  found = interpolation.slerp(a, b, SHARES)
   norms = jnp.linalg.norm(found, axis=-1)
   np.testing.assert_allclose(norms, jnp.linalg.norm(a), rtol=1e-2)
   np.testing.assert_allclose(angles(found), np.pi / 8, rtol=1e-2)
-  np.testing.assert_array_equal(found, latents_lib.slerp(a, b, SHARES))
+  np.testing.assert_array_equal(found, interpolation.slerp(a, b, SHARES))
 
 
 def test_where_there_is_no_arc_there_is_a_line():
   zero = jnp.zeros(3)
   for a, b in ((zero, random(3)), (zero, zero), (-jnp.ones(1), jnp.ones(1))):
-    found = latents_lib.slerp(a, b, SHARES)
-    np.testing.assert_allclose(found, latents_lib.lerp(a, b, SHARES), atol=1e-6)
+    found = interpolation.slerp(a, b, SHARES)
+    np.testing.assert_allclose(found, interpolation.lerp(a, b, SHARES), atol=1e-6)
 
 
 def test_small_angles_keep_their_digits():
   a, b = jnp.array([1.0, 0.0]), jnp.array([1.0, 1e-5])
-  np.testing.assert_allclose(latents_lib.angle(a, b), 1e-5, rtol=1e-3)
-  np.testing.assert_allclose(latents_lib.angle(a, -a), np.pi, rtol=1e-6)
+  np.testing.assert_allclose(interpolation.angle(a, b), 1e-5, rtol=1e-3)
+  np.testing.assert_allclose(interpolation.angle(a, -a), np.pi, rtol=1e-6)
 
 
 @pytest.mark.parametrize('kind', noise.LATENTS)
@@ -131,7 +131,7 @@ def test_a_path_starts_anywhere():
 def test_steps_are_equal_where_legs_are_not(kind):
   """Within a leg, and on both sides of a corner together."""
   points = noise.LATENTS[kind](jax.random.key(2), 5, (3,))
-  _, measure = latents_lib.WAYS[kind]
+  _, measure = interpolation.WAYS[kind]
   path = latents_lib.closed_path(points, 600, kind)
   steps = np.asarray(measure(path, jnp.roll(path, -1, axis=0)))
   # At the corners the straight way is shorter.
@@ -147,7 +147,7 @@ def test_sphere_latents_stay_on_the_sphere():
   norms = jnp.linalg.norm(path, axis=-1)
   np.testing.assert_allclose(norms, np.sqrt(8), rtol=1e-4)
   values = jnp.linspace(-2.5, 2.5, 5)
-  walk = latents_lib.walk(points, 3, values, 'sphere')
+  walk = interpolation.walk(points, 3, values, 'sphere')
   np.testing.assert_allclose(
     jnp.linalg.norm(walk, axis=-1), np.sqrt(8), rtol=1e-4
   )
@@ -179,7 +179,7 @@ def test_the_same_point_twice_in_turn_is_no_stop():
 def test_a_walk_changes_one_dimension(kind):
   points = noise.LATENTS[kind](jax.random.key(0), 4, (6,))
   values = jnp.linspace(-1.0, 1.0, 5)
-  found = latents_lib.walk(points, 2, values, kind)
+  found = interpolation.walk(points, 2, values, kind)
   assert found.shape == (4, 5, 6)
   for row in found:
     np.testing.assert_array_equal(row[:, 2], values)
@@ -191,7 +191,7 @@ def test_a_walk_changes_one_dimension(kind):
 
 
 def test_how_far_a_walk_goes():
-  assert latents_lib.reach('normal', 100) == 3.0
-  assert latents_lib.reach('uniform', 100) == 1.0
-  assert latents_lib.reach('sphere', 100) == 3.0
-  assert latents_lib.reach('sphere', 4) == 2.0  # Its radius.
+  assert interpolation.reach('normal', 100) == 3.0
+  assert interpolation.reach('uniform', 100) == 1.0
+  assert interpolation.reach('sphere', 100) == 3.0
+  assert interpolation.reach('sphere', 4) == 2.0  # Its radius.

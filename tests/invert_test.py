@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.core import latents as latents_lib
-from jaxgan.core import masks, noise
+from jaxgan.core import interpolation, masks, noise
 from jaxgan.modes import latent_search, poisson
 
 SHAPE = (6, 5, 2)  # not square, odd
@@ -86,7 +85,7 @@ def test_latents_stay_where_they_are_drawn_from(kind):
   if kind == 'sphere':
     np.testing.assert_allclose(jnp.mean(found**2, axis=-1), 1.0, rtol=1e-4)
   else:
-    limit = latents_lib.reach(kind, Z)
+    limit = interpolation.reach(kind, Z)
     assert np.abs(found).max() == pytest.approx(limit)
 
 

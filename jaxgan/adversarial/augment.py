@@ -2,7 +2,7 @@
 
 Everything is differentiable, so that the generator learns through it.
 
-Rows of `AUGMENTATIONS` are (images [B, H, W, C] in [-1, 1], key, axis_name) to
+Rows of `AUGMENTATIONS` are (images [B, H, W, C] in [-1, 1], key) to
 the same shape: those of DiffAugment (Zhao et al. 2020,
 https://arxiv.org/abs/2006.10738, section 4.2), with the strengths of the
 authors' code. Row i of the noise follows example i.
@@ -20,9 +20,9 @@ SHIFT = 1 / 8  # largest translation, of the side
 HOLE = 1 / 2  # side of the hole, of the image's side
 
 
-def color(x, key, axis_name=None):
+def color(x, key):
   """Random brightness, saturation and contrast."""
-  u = noise.uniform(key, len(x), (3, 1, 1, 1), axis_name)  # [B, 3, 1, 1, 1]
+  u = noise.uniform(key, len(x), (3, 1, 1, 1))  # [B, 3, 1, 1, 1]
   x = x + u[:, 0] - 0.5
   grey = jnp.mean(x, axis=-1, keepdims=True)
   x = grey + 2.0 * u[:, 1] * (x - grey)
@@ -30,18 +30,18 @@ def color(x, key, axis_name=None):
   return mean + (0.5 + u[:, 2]) * (x - mean)
 
 
-def _offsets(key, count, low, high, axis_name):
+def _offsets(key, count, low, high):
   """Integers [count, 2] in [low, high], one range for each axis."""
   low, high = jnp.asarray(low), jnp.asarray(high)
-  u = noise.uniform(key, count, (2,), axis_name)
+  u = noise.uniform(key, count, (2,))
   return low[None] + jnp.floor(u * (high - low + 1)[None]).astype(int)
 
 
-def translation(x, key, axis_name=None):
+def translation(x, key):
   """Shifts by up to an eighth of the side; what comes in is mid-grey."""
   limit = tuple(round(side * SHIFT) for side in x.shape[1:3])
   padded = jnp.pad(x, ((0, 0), *((p, p) for p in limit), (0, 0)))
-  starts = _offsets(key, len(x), (0, 0), [2 * p for p in limit], axis_name)
+  starts = _offsets(key, len(x), (0, 0), [2 * p for p in limit])
 
   def cut(image, start):
     return jax.lax.dynamic_slice(image, (*start, 0), x.shape[1:])
@@ -49,10 +49,10 @@ def translation(x, key, axis_name=None):
   return jax.vmap(cut)(padded, starts)
 
 
-def cutout(x, key, axis_name=None):
+def cutout(x, key):
   """A mid-grey hole of half the side, centred anywhere."""
   sides = x.shape[1:3]
-  centres = _offsets(key, len(x), (0, 0), [s - 1 for s in sides], axis_name)
+  centres = _offsets(key, len(x), (0, 0), [s - 1 for s in sides])
   inside = jnp.ones((len(x), *sides), bool)
   for axis, side in enumerate(sides):
     hole = max(round(side * HOLE), 1)
@@ -82,13 +82,13 @@ def find(names: Sequence[str], is_image: bool):
   return tuple(AUGMENTATIONS[name] for name in names)
 
 
-def instance_noise(x, key, deviation, axis_name=None):
+def instance_noise(x, key, deviation):
   """Adds Gaussian noise to images of both kinds.
 
   Soenderby et al. 2017 (https://arxiv.org/abs/1610.04490), section 3.2;
   Arjovsky and Bottou 2017 (https://arxiv.org/abs/1701.04862), section 3.
   """
-  return x + deviation * noise.normal(key, len(x), x.shape[1:], axis_name)
+  return x + deviation * noise.normal(key, len(x), x.shape[1:])
 
 
 def fading(start: float, images: int, seen) -> jax.Array:

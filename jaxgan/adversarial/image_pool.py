@@ -7,7 +7,7 @@ checkpoint.
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import noise
+from jaxgan.core import axis, noise
 
 
 def create(size: int, shape: tuple[int, ...]) -> dict[str, jax.Array]:
@@ -18,7 +18,7 @@ def create(size: int, shape: tuple[int, ...]) -> dict[str, jax.Array]:
   }
 
 
-def mix(pool, fake, key, share: float, axis_name: str | None = None):
+def mix(pool, fake, key, share: float):
   """Replaces some fakes by earlier ones, and takes the new ones in.
 
   Shrivastava et al. 2017 (https://arxiv.org/abs/1612.07828), section 2.3; here
@@ -29,22 +29,18 @@ def mix(pool, fake, key, share: float, axis_name: str | None = None):
     fake: new images [B, ...].
     key: which fakes are replaced, and by what.
     share: how many, on average, once the pool holds anything.
-    axis_name: mapped axis that splits the batch.
 
   Returns:
     Images [B, ...] to show, and the pool after it.
   """
   images, count = pool['images'], pool['count']
   held = jnp.minimum(count, len(images))
-  u = noise.uniform(key, len(fake), (2,), axis_name)
+  u = noise.uniform(key, len(fake), (2,))
   place = jnp.floor(u[:, 0] * held).astype(int)
   is_old = (u[:, 1] < share) & (held > 0)
   shape = (-1,) + (1,) * (fake.ndim - 1)
   shown = jnp.where(is_old.reshape(shape), images[place], fake)
-  new = fake
-  if axis_name is not None:
-    new = jax.lax.all_gather(fake, axis_name, tiled=True)
-  new = new[-len(images) :]
+  new = axis.gather(fake)[-len(images) :]
   places = (count + jnp.arange(len(new))) % len(images)
   pool = {
     'images': images.at[places].set(new),
@@ -53,7 +49,7 @@ def mix(pool, fake, key, share: float, axis_name: str | None = None):
   return shown, pool
 
 
-def swap(pool, fake, key, share: float, axis_name: str | None = None):
+def swap(pool, fake, key, share: float):
   """Swaps some fakes for earlier ones; the others are not taken in.
 
   The rule of the authors' code for Zhu et al. 2017
@@ -62,10 +58,8 @@ def swap(pool, fake, key, share: float, axis_name: str | None = None):
   probability `share`, it takes the place of one drawn from the pool, which is
   shown instead. See `mix` for what goes in and comes out.
   """
-  u = noise.uniform(key, len(fake), (2,), axis_name)
-  new = (fake, u)
-  if axis_name is not None:
-    new = jax.lax.all_gather(new, axis_name, tiled=True)
+  u = noise.uniform(key, len(fake), (2,))
+  new = axis.gather((fake, u))
 
   def one(pool, new):
     images, count = pool['images'], pool['count']
@@ -83,7 +77,7 @@ def swap(pool, fake, key, share: float, axis_name: str | None = None):
     return pool, shown
 
   pool, shown = jax.lax.scan(one, pool, new)
-  if axis_name is not None:
-    start = jax.lax.axis_index(axis_name) * len(fake)
+  if axis.is_mapped():
+    start = axis.index() * len(fake)
     shown = jax.lax.dynamic_slice_in_dim(shown, start, len(fake))
   return shown, pool

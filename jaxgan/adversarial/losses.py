@@ -7,6 +7,7 @@ discriminator's loss counts real and fake in full (no factor 1/2), unless the
 paper writes one.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.core import noise, switches
+from jaxgan.core import axis, noise, switches
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 softplus = jax.nn.softplus
@@ -23,6 +24,11 @@ relu = jax.nn.relu
 
 def _raw(logits):
   return logits
+
+
+def _mean(logits):
+  """Returns the mean over the global batch."""
+  return axis.mean(logits.mean())
 
 
 class Pair(NamedTuple):
@@ -35,8 +41,6 @@ class Pair(NamedTuple):
       its loss is a sum of one term for reals and one for fakes.
     as_fake: the term for logits that are labelled fake, likewise.
     output: logits -> D(x) as the paper draws it.
-    across_batch: an example's loss depends on means over the batch, so that
-      logits of all devices are needed.
   """
 
   discriminator: Loss
@@ -44,12 +48,30 @@ class Pair(NamedTuple):
   as_real: Callable | None = None
   as_fake: Callable | None = None
   output: Callable = _raw
-  across_batch: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Sum:
+  """A discriminator loss of one term for reals and one for fakes.
+
+  A term whose logits are None is left out, as in updates on one kind alone.
+  """
+
+  as_real: Callable
+  as_fake: Callable
+
+  def __call__(self, real, fake):
+    terms = [
+      term(logits)
+      for term, logits in ((self.as_real, real), (self.as_fake, fake))
+      if logits is not None
+    ]
+    return sum(terms[1:], start=terms[0])
 
 
 def _separable(as_real, as_fake, generator, output=_raw) -> Pair:
   return Pair(
-    discriminator=lambda real, fake: as_real(real) + as_fake(fake),
+    discriminator=Sum(as_real, as_fake),
     generator=lambda real, fake: generator(fake),
     as_real=as_real,
     as_fake=as_fake,
@@ -97,12 +119,11 @@ PAIRS = {
   # more real than the average fake.
   'relativistic_average': Pair(
     discriminator=lambda real, fake: (
-      softplus(fake.mean() - real) + softplus(fake - real.mean())
+      softplus(_mean(fake) - real) + softplus(fake - _mean(real))
     ),
     generator=lambda real, fake: (
-      softplus(real.mean() - fake) + softplus(real - fake.mean())
+      softplus(_mean(real) - fake) + softplus(real - _mean(fake))
     ),
-    across_batch=True,
   ),
   # The same paper, section 4.1; Huang et al. 2024 (R3GAN),
   # https://arxiv.org/abs/2501.05441, equation 2: more real than its partner.
@@ -145,51 +166,70 @@ def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
   return soften(pair, real, fake)
 
 
+@dataclasses.dataclass(frozen=True)
+class Soft:
+  """A loss term whose label belongs by a share to the other class."""
+
+  own: Callable
+  other: Callable
+  share: float | jax.Array
+
+  def __call__(self, logits):
+    share = self.share
+    if isinstance(share, jax.Array) and share.ndim:
+      share = share.reshape(-1, *(1,) * (logits.ndim - 1))
+    return (1.0 - share) * self.own(logits) + share * self.other(logits)
+
+
 def soften(pair: Pair, real, fake) -> Pair:
-  """`smooth` with shares of any size in [0, 1], numbers or arrays [B].
+  """Returns `smooth` with shares of any size in [0, 1], numbers or arrays [B].
 
   A share of 1 is a flipped label.
   """
-  as_real, as_fake = pair.as_real, pair.as_fake
-
-  def soft_real(logits):
-    return (1.0 - real) * as_real(logits) + real * as_fake(logits)
-
-  def soft_fake(logits):
-    return (1.0 - fake) * as_fake(logits) + fake * as_real(logits)
-
+  as_real = Soft(pair.as_real, pair.as_fake, real)
+  as_fake = Soft(pair.as_fake, pair.as_real, fake)
   return pair._replace(
-    discriminator=lambda r, f: soft_real(r) + soft_fake(f),
-    as_real=soft_real,
-    as_fake=soft_fake,
+    discriminator=Sum(as_real, as_fake), as_real=as_real, as_fake=as_fake
   )
 
 
-def label_shares(key, count: int, noise_share: float, flip: float, axis_name):
+@dataclasses.dataclass(frozen=True)
+class SoftGenerator:
+  """A generator loss that takes a share of the discriminator's fake term."""
+
+  generator: Loss
+  as_fake: Callable
+  share: float
+
+  def __call__(self, real, fake):
+    return (1.0 - self.share) * self.generator(
+      real, fake
+    ) + self.share * self.as_fake(fake)
+
+
+def label_shares(key, count: int, noise_share: float, flip: float):
   """Random shares [count] of the other class, for reals and for fakes.
 
   Noisy labels take a uniform share in [0, noise_share); a share `flip` of all
   labels is swapped (https://github.com/soumith/ganhacks, tricks 6).
   """
-  u = noise.uniform(key, count, (2, 2), axis_name)
+  u = noise.uniform(key, count, (2, 2))
   shares = noise_share * u[:, 0]
   shares = jnp.where(u[:, 1] < flip, 1.0 - shares, shares)
   return shares[:, 0], shares[:, 1]
 
 
-def top_share(logits, share, axis_name: str | None = None):
+def top_share(logits, share):
   """Weights [B] of mean 1 that keep the highest `share` of logits [B].
 
   Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: the generator
   learns from the fakes that look most real. At least one is kept.
   """
   logits = jax.lax.stop_gradient(logits)
-  every = logits
-  if axis_name is not None:
-    every = jax.lax.all_gather(logits, axis_name, tiled=True)
-  kept = jnp.maximum(jnp.round(share * len(every)).astype(int), 1)
-  threshold = jnp.sort(every)[len(every) - kept]
-  return (logits >= threshold) / jnp.mean(every >= threshold)
+  batch = axis.gather(logits)
+  kept = jnp.maximum(jnp.round(share * len(batch)).astype(int), 1)
+  threshold = jnp.sort(batch)[len(batch) - kept]
+  return (logits >= threshold) / jnp.mean(batch >= threshold)
 
 
 def equilibrium(pair: Pair) -> dict[str, float]:

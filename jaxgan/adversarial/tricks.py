@@ -1,207 +1,252 @@
-"""What never changes in a game against a discriminator.
+"""Tricks of GAN training, as functions that are put in once.
 
-The method of an algorithm with a discriminator, or with several, extends
-`Adversary` by fields of its own; `jaxgan.discriminate` holds what they do.
+`Tricks` collects what happens between the generator and the discriminator. All
+tricks are the identity by default. `build` makes them from plain values.
+Tricks compare by value, so that equal methods compile once.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan import errors
-from jaxgan.adversarial import augment, image_pool, losses, penalties
-from jaxgan.core import state as state_lib
-from jaxgan.core import switches
-from jaxgan.data import dataset
-from jaxgan.data.dataset import Spec
-
-ONE_OF = {
-  'loss': losses.PAIRS,
-  'discriminator_batches': ('separate', 'joint', 'apart'),
-  'fakes': ('batch', 'running'),
-}
+from jaxgan.adversarial import augment, image_pool, losses
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial.terms import per_example
+from jaxgan.core import axis, switches
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.core.state import TrainState
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Adversary:
-  """The fields of every method with a discriminator.
+def images_seen(state: TrainState, local: int):
+  """Returns the images of all rounds before; `local` images per device."""
+  return state.step * local * axis.size()
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentInputs:
+  """Augments, perturbs and packs images before a discriminator sees them.
 
   Attributes:
-    loss: a row of `losses.PAIRS`.
-    penalties: pairs of a row of `penalties.PENALTIES` and its weight.
-    adversarial: weight of the generator's adversarial loss.
-    discriminator_batches: 'separate' calls on reals and on fakes; 'joint', one
-      call on both, so that batch statistics are of both; 'apart', an update on
-      reals, then one on fakes.
-    fakes: whether fakes for the discriminator have 'batch' or 'running'
-      statistics.
-    label_noise: largest random share taken from the discriminator's labels.
-    label_flip: probability with which its labels are swapped.
-    augment: rows of `augment.AUGMENTATIONS`.
+    augmentations: rows of `augment.AUGMENTATIONS`.
+    noise: deviation of instance noise.
+    noise_images: images after which that noise is gone; 0 is never.
+    pack: examples that the discriminator sees as one.
+  """
+
+  augmentations: tuple[Callable, ...] = ()
+  noise: float = 0.0
+  noise_images: float = 0
+  pack: int = 1
+
+  def __call__(self, state: TrainState, x, key):
+    """Returns images [B / pack, ...] of [B, ...], or a tuple of scales."""
+    return jax.tree.map(lambda x: self._one(state, x, key), x)
+
+  def _one(self, state: TrainState, x, key):
+    keys = jax.random.split(key, len(self.augmentations) + 1)
+    for index, change in enumerate(self.augmentations):
+      x = change(x, keys[index])
+    if switches.is_on(self.noise):
+      deviation = augment.fading(
+        self.noise, self.noise_images, images_seen(state, len(x))
+      )
+      x = augment.instance_noise(x, keys[-1], deviation)
+    return augment.pack(x, self.pack)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayFakes:
+  """Shows some earlier fakes; the pool is part of the state's 'extra'.
+
+  Attributes:
+    size: earlier fakes that are kept; 0 is off.
+    share: share of fakes that are replaced by earlier ones.
+    rule: `image_pool.mix` or `image_pool.swap`.
+  """
+
+  size: int = 0
+  share: float = 0.0
+  rule: Callable = image_pool.mix
+
+  def init(self, shape: tuple[int, ...], name: str = 'replay'):
+    """Returns an empty pool by name, or nothing where it is off."""
+    return {name: image_pool.create(self.size, shape)} if self.size else {}
+
+  def __call__(self, state: TrainState, fake, key, name: str = 'replay'):
+    """Returns fakes [B, ...], and the parts of 'extra' that changed."""
+    if not self.size:
+      return fake, {}
+    fake, pool = self.rule(state.extra[name], fake, key, self.share)
+    return fake, {name: pool}
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftenLabels:
+  """Gives every label of the discriminator a random share of the other class.
+
+  Attributes:
+    noise: largest random share that is taken from a label.
+    flip: probability of a swapped label.
+  """
+
+  noise: float = 0.0
+  flip: float = 0.0
+
+  def __call__(self, loss: losses.Pair, examples, key) -> losses.Pair:
+    """Returns the losses with labels drawn for images [B, ...] of each kind."""
+    if not (switches.is_on(self.noise) or switches.is_on(self.flip)):
+      return loss
+    count = len(jax.tree.leaves(examples)[0])
+    shares = losses.label_shares(key, count, self.noise, self.flip)
+    return losses.soften(loss, *shares)
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectFakes:
+  """Weighs the fakes that the generator learns from.
+
+  Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: those that
+  look most real.
+
+  Attributes:
+    share: share of fakes that count, in the end.
+    images: images after which the share is reached; 0 is from the start.
+    pack: examples that the discriminator sees as one.
+  """
+
+  share: float = 1.0
+  images: float = 0
+  pack: int = 1
+
+  def __call__(self, state: TrainState, values, logits):
+    """Returns values [B] or [B, h, w] as weighted means [B] over each map."""
+    values = per_example(values)
+    if self.share >= 1.0:
+      return values
+    share = self.share
+    if self.images:
+      seen = images_seen(state, len(logits) * self.pack)
+      share += augment.fading(1.0 - share, self.images, seen)
+    return values * losses.top_share(per_example(logits), share)
+
+
+def unchanged(gradient):
+  """Returns the gradient as it is."""
+  return gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputGradient:
+  """Applies a function to the gradient at the generator's output.
+
+  Attributes:
+    change: gradient -> gradient, of the shape of the images.
+  """
+
+  change: Callable = unchanged
+
+  def __call__(self, images):
+    """Returns the images; their gradient passes through `change`."""
+    if self.change is unchanged:
+      return images
+
+    @jax.custom_vjp
+    def identity(x):
+      return x
+
+    identity.defvjp(
+      lambda x: (x, None), lambda _, gradient: (self.change(gradient),)
+    )
+    return identity(images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tricks:
+  """What happens between the generator and the discriminator.
+
+  Attributes:
+    augment_inputs: (state, images, key) -> images that a discriminator sees.
+    replay_fakes: (state, fake, key) -> fakes, and the changed part of 'extra'.
+    updates: gradient steps of the discriminator on one batch, each a function
+      of `discriminator.UPDATES`.
+    soften_labels: (losses, images, key) -> losses of the discriminator.
+    select_fakes: (state, generator losses, logits) -> weighted losses [B].
+    output_gradient: images -> images whose gradient is changed.
+    batch_fakes: True if fakes for the discriminator use statistics of their
+      batch, False if they use running statistics.
+  """
+
+  augment_inputs: AugmentInputs = AugmentInputs()
+  replay_fakes: ReplayFakes = ReplayFakes()
+  updates: tuple[Callable, ...] = discriminator_lib.UPDATES['separate']
+  soften_labels: SoftenLabels = SoftenLabels()
+  select_fakes: SelectFakes = SelectFakes()
+  output_gradient: OutputGradient = OutputGradient()
+  batch_fakes: bool = True
+
+  @property
+  def pack(self) -> int:
+    return self.augment_inputs.pack
+
+  def augment_both(self, state: TrainState, real, fake, keys):
+    """Returns augmented reals, at the scales of the fakes, and fakes."""
+    real = pixels_lib.at_scales_of(real, fake)
+    return (
+      self.augment_inputs(state, real, keys['real_show']),
+      self.augment_inputs(state, fake, keys['fake_show']),
+    )
+
+  def example(self, shape: tuple[int, ...]) -> Any:
+    """Returns zeros [1, ...] like augmented inputs of images of a shape."""
+    return augment.pack(jnp.zeros((self.pack, *shape)), self.pack)
+
+
+FAKES = ('batch', 'running')
+
+
+def build(
+  *,
+  augmentations: tuple[Callable, ...] = (),
+  instance_noise: float = 0.0,
+  instance_noise_images: float = 0,
+  pack: int = 1,
+  replay_size: int = 0,
+  replay_share: float = 0.0,
+  replay_rule: Callable = image_pool.mix,
+  discriminator_batches: str = 'separate',
+  label_noise: float = 0.0,
+  label_flip: float = 0.0,
+  top_k: float = 1.0,
+  top_k_images: float = 0,
+  fakes: str = 'batch',
+) -> Tricks:
+  """Returns tricks from plain values.
+
+  Args:
+    augmentations: rows of `augment.AUGMENTATIONS`.
     instance_noise: deviation of the noise on what the discriminator sees.
     instance_noise_images: images after which that noise is gone; 0 is never.
     pack: examples that the discriminator sees as one.
-    top_k: share of fakes that the generator learns from, in the end.
-    top_k_images: images after which it is reached; 0 is from the start.
     replay_size: earlier fakes that are kept; 0 is none.
     replay_share: share of fakes that are replaced by earlier ones.
-    ema_halflife: of the generator's average, in images; 0 for no average.
-    ema_rampup: cap of the half-life, as a share of the images seen.
-    axis_name: set where the caller maps the step over parts of the batch.
+    replay_rule: `image_pool.mix` or `image_pool.swap`.
+    discriminator_batches: a key of `discriminator.UPDATES`.
+    label_noise: largest random share taken from the discriminator's labels.
+    label_flip: probability with which its labels are swapped.
+    top_k: share of fakes that the generator learns from, in the end.
+    top_k_images: images after which it is reached; 0 is from the start.
+    fakes: statistics of fakes for the discriminator, 'batch' or 'running'.
   """
-
-  loss: losses.Pair = losses.PAIRS['non_saturating']
-  penalties: tuple[tuple[Callable, float], ...] = ()
-  adversarial: float = 1.0
-  discriminator_batches: str = 'separate'
-  fakes: str = 'batch'
-  label_noise: float = 0.0
-  label_flip: float = 0.0
-  augment: tuple[Callable, ...] = ()
-  instance_noise: float = 0.0
-  instance_noise_images: int = 0
-  pack: int = 1
-  top_k: float = 1.0
-  top_k_images: int = 0
-  replay_size: int = 0
-  replay_share: float = 0.0
-  ema_halflife: float = 0.0
-  ema_rampup: float = 0.0
-  axis_name: str | None = None
-
-
-def from_config(
-  config, spec: Spec, axis_name: str | None, labels: str = ''
-) -> dict[str, Any]:
-  """The fields of `Adversary` that a config sets; the others keep defaults.
-
-  Args:
-    config: of the run.
-    spec: of the data.
-    axis_name: of the mapped axis, if any.
-    labels: the field of the config, if any, that brings labels into the game.
-
-  Raises:
-    UserError: for unknown names and for tricks that exclude each other.
-  """
-  refuse_unknown(config, ONE_OF)
-  for name in config.penalties:
-    if name not in penalties.PENALTIES:
-      raise errors.unknown('penalties', name, penalties.PENALTIES)
-  found = {
-    field.name: config[field.name]
-    for field in dataclasses.fields(Adversary)
-    if field.name in config
-  }
-  if labels:
-    dataset.refuse_missing_labels(config[labels], spec, labels)
-    if config[labels] and found.get('pack', 1) > 1:
-      raise errors.UserError(
-        f'pack={found["pack"]} shows several images as one, which has no '
-        f'label; set pack=1 or {labels}={type(config[labels])()}'
-      )
-  return found | {
-    'loss': _loss(config),
-    'penalties': tuple(
-      (penalties.PENALTIES[name], weight)
-      for name, weight in sorted(config.penalties.items())
-      if switches.is_on(weight)
+  return Tricks(
+    augment_inputs=AugmentInputs(
+      augmentations, instance_noise, instance_noise_images, pack
     ),
-    'augment': augment.find(found.get('augment', ()), spec.is_image),
-    'axis_name': axis_name,
-  }
-
-
-def refuse_unknown(config, tables: Mapping[str, Any]) -> None:
-  """Raises a UserError for a value that is not in its field's table."""
-  for name, known in tables.items():
-    group, _, field = name.rpartition('.')
-    value = (config[group] if group else config)[field]
-    if value not in known:
-      raise errors.unknown(name, value, known)
-
-
-def _loss(config) -> losses.Pair:
-  """The losses with softened labels, the generator's too where asked for."""
-  pair, soft = losses.PAIRS[config.loss], dict(config.label_smoothing)
-  both = soft.pop('generator', False)
-  for setting, is_set in {
-    'label_noise/label_flip': switches.is_on(config.get('label_noise', 0.0))
-    or switches.is_on(config.get('label_flip', 0.0)),
-    "discriminator_batches='apart'": config.discriminator_batches == 'apart',
-    'label_smoothing.generator=True': both,
-  }.items():
-    if is_set and pair.as_real is None:
-      raise errors.UserError(
-        f'{setting} needs a loss with one term for reals and one for fakes, '
-        f'which loss={config.loss!r} has not; relativistic losses compare both'
-      )
-  try:
-    softened = losses.smooth(pair, **soft)
-  except ValueError as error:
-    raise errors.UserError(f'label_smoothing: {error}') from None
-  if not both:
-    return softened
-  share = soft['real']
-  return softened._replace(
-    generator=lambda real, fake: (
-      (1.0 - share) * pair.generator(real, fake) + share * pair.as_fake(fake)
-    )
+    replay_fakes=ReplayFakes(replay_size, replay_share, replay_rule),
+    updates=discriminator_lib.UPDATES[discriminator_batches],
+    soften_labels=SoftenLabels(label_noise, label_flip),
+    select_fakes=SelectFakes(top_k, top_k_images, pack),
+    batch_fakes=fakes == 'batch',
   )
-
-
-def expected(
-  loss: losses.Pair,
-  discriminator: str = 'discriminator',
-  generator: str = 'generator',
-) -> dict[str, float]:
-  """Metrics of both players where fakes are distributed as reals."""
-  found = losses.equilibrium(loss)
-  names = {
-    f'{discriminator}/loss': 'discriminator',
-    f'{generator}/loss': 'generator',
-    f'{discriminator}/real': 'output',
-    f'{discriminator}/fake': 'output',
-  }
-  return {name: found[k] for name, k in names.items() if k in found}
-
-
-def init(method: Adversary, modules, key: jax.Array) -> dict:
-  """Fresh networks by name; modules: {name: (module, inputs)}, in order."""
-  return {
-    name: state_lib.create(
-      module,
-      state_lib.player(method, name).optimizer,
-      jax.random.fold_in(key, place),
-      *inputs,
-    )
-    for place, (name, (module, inputs)) in enumerate(modules.items())
-  }
-
-
-def shown_example(method: Adversary, shape: tuple[int, ...]):
-  """Zeros [1, ...] like what `show` makes of images of this shape."""
-  images = jnp.zeros((method.pack, *shape))
-  return augment.pack(images, method.pack)
-
-
-def create_pool(
-  method: Adversary, shape: tuple[int, ...], name: str = 'replay'
-) -> dict[str, Any]:
-  """What `recall` keeps in the state's 'extra'; nothing where it is off."""
-  if not method.replay_size:
-    return {}
-  return {name: image_pool.create(method.replay_size, shape)}
-
-
-def made_shape(module: nn.Module, *inputs) -> tuple[int, ...]:
-  """Shape of one image that an untrained generator makes of its inputs."""
-
-  def run(key):
-    return module.init_with_output(key, *inputs, train=False)[0]
-
-  return jax.eval_shape(run, jax.random.key(0)).shape[1:]

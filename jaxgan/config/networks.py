@@ -1,25 +1,37 @@
 """Networks and optimizers from a config."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
-import optax
 
 from jaxgan import errors, models
+from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, optim
 from jaxgan.data.dataset import Spec
 from jaxgan.models.layers import norms
 
-NETWORKS = ('encoder', 'decoder')
+
+def latents(config) -> latents_lib.Latents:
+  """Returns how latents are drawn: `config.codes`, then `config.latent`.
+
+  Raises:
+    UserError: for an unknown distribution.
+  """
+  if config.latent not in noise.LATENTS:
+    raise errors.unknown('latent', config.latent, noise.LATENTS)
+  codes = latents_lib.parse(config.get('codes', ''))
+  z = latents_lib.Part('z', config.latent, config.latent_size)
+  return latents_lib.Latents((*codes, z))
 
 
-def networks(config, spec: Spec, axis_name: str | None, **derived):
-  """The fields above, as a config gives them.
+def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
+  """Returns the fields of a method with an encoder and a decoder.
 
   Args:
     config: of the run: 'encoder', 'decoder', 'batch_size', 'ema_halflife',
       'ema_rampup'.
     spec: of the data.
-    axis_name: set where the caller maps the step over parts of the batch.
     **derived: fields of networks that follow from others.
 
   Raises:
@@ -27,38 +39,31 @@ def networks(config, spec: Spec, axis_name: str | None, **derived):
   """
   if not spec.is_image:
     raise errors.UserError(
-      f'method={config.method!r} needs images and data.name='
-      f'{config.data.name!r} has points; set another data.name'
+      f'method={config.method!r} needs images, and data.name='
+      f'{config.data.name!r} has points. Set another data.name.'
     )
   fields = {
     'shape': spec.shape,
     'ema_halflife': config.ema_halflife,
     'ema_rampup': config.ema_rampup,
-    'axis_name': axis_name,
   }
-  for name in NETWORKS:
-    fields[name], fields[f'{name}_optimizer'] = build_network(
-      config,
-      name,
-      config.batch_size,
-      shape=spec.shape,
-      axis_name=axis_name,
-      **derived,
-    )
+  for name in ('encoder', 'decoder'):
+    images = config.batch_size
+    fields |= network_fields(config, name, images, shape=spec.shape, **derived)
   return fields
 
 
 # `config.precision`: dtype of networks. Of 'tf32' only products are rounded, in
-# the device, see `parallel.products`.
+# the device, see `training.devices.products`.
 PRECISIONS = {'f32': None, 'tf32': None, 'bf16': jnp.bfloat16}
 
 
 def build_network(
   config, player: str, images_per_update: float, **derived
-) -> tuple[nn.Module, optax.GradientTransformation]:
-  """The network `config[player]` and what moves it.
+) -> tuple[nn.Module, optim.Optimizer]:
+  """Returns the network `config[player]` and its optimizer.
 
-  `config.precision` gives it its dtype, see `PRECISIONS`.
+  The network computes in the dtype of `config.precision`, see `PRECISIONS`.
 
   Args:
     config: of the run.
@@ -80,22 +85,39 @@ def build_network(
   if reference:
     settings['norm'] = 'virtual'
     derived['reference_size'] = reference
-  # Runs that were begun before there was the field are float32.
+  # Runs that are older than the field are float32.
   precision = config.get('precision', 'f32')
   dtype = PRECISIONS[precision]
   module = models.build(player, settings, dtype=dtype, **derived)
   if dtype is not None and not hasattr(module, 'dtype'):
     raise errors.UserError(
       f"precision={precision!r} needs a field 'dtype' and {player}.name="
-      f"{settings['name']!r} has none; give it one, or set precision='f32'"
+      f"{settings['name']!r} has none. Add the field, or set precision='f32'."
     )
   if reference:
     module = norms.VirtualBatch(
       module,
       reference,
-      noise.LATENTS[config.latent],
+      latents(config),
       derived.get('num_classes', 0),
     )
   if spectral:
     module = norms.SpectralNorm(module)
   return module, optimizer
+
+
+def network_fields(
+  config, name: str, images_per_update: float, field: str = '', **derived
+) -> dict[str, Any]:
+  """Returns a network and its optimizer as fields of a method.
+
+  Args:
+    config: of the run.
+    name: of the network in the config; see `build_network` for the others.
+    images_per_update: images seen between two updates of this network.
+    field: name of the network in the method; by default that in the config.
+    **derived: fields that follow from the data.
+  """
+  module, optimizer = build_network(config, name, images_per_update, **derived)
+  field = field or name
+  return {field: module, f'{field}_optimizer': optimizer}

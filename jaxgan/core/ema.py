@@ -4,8 +4,87 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.core import axis, switches
 from jaxgan.core import state as state_lib
-from jaxgan.core import switches
+from jaxgan.core.state import Network, TrainState
+
+
+def start(networks: dict[str, Network], names, with_stats: bool = False):
+  """Returns first averages, the parts 'ema' and 'extra' of a state.
+
+  Args:
+    networks: fresh networks by name.
+    names: of the networks to average.
+    with_stats: True to average running statistics as well, which networks need
+      that see one image at a time. They are kept in 'extra', as 'NAME_stats'.
+  """
+  # Copies: the state is donated, and a buffer can be donated only once.
+  copy = lambda tree: jax.tree.map(jnp.copy, tree)
+  extra = {}
+  if with_stats:
+    extra = {_stats_name(n): copy(_batch_stats(networks[n])) for n in names}
+  return {name: copy(networks[name].params) for name in names}, extra
+
+
+def _stats_name(name: str) -> str:
+  return f'{name}_stats'
+
+
+def _batch_stats(network: Network):
+  return network.stats.get('batch_stats', {})
+
+
+def follow(method, state: TrainState, local: int) -> TrainState:
+  """Returns the state with all its averages after a round.
+
+  Args:
+    method: has the fields `ema_halflife` and `ema_rampup`, see `average`.
+    state: after the gradient steps of a round, before `step` is increased.
+    local: images of the round on this device.
+  """
+  stats = {
+    name: state.extra[_stats_name(name)]
+    for name in state.ema
+    if _stats_name(name) in state.extra
+  }
+  params = {name: state.networks[name].params for name in state.ema}
+  params, stats = average(
+    (state.ema, stats),
+    (params, {name: _batch_stats(state.networks[name]) for name in stats}),
+    state.step,
+    local * axis.size(),
+    method.ema_halflife,
+    method.ema_rampup,
+  )
+  stats = {_stats_name(name): value for name, value in stats.items()}
+  return state.replace(ema=params, extra=state.extra | stats)
+
+
+def use_averages(method, state: TrainState, name: str, batches) -> TrainState:
+  """Returns a state whose network has averaged weights.
+
+  Args:
+    method: has the module in the field `name`.
+    state: a state.
+    name: of the network.
+    batches: inputs for its batch statistics, see `standing_stats`.
+  """
+  network, params = state.networks[name], state.ema[name]
+  stats = standing_stats(getattr(method, name), params, network.stats, batches)
+  network = network.replace(params=params, stats=stats)
+  return state.replace(networks=state.networks | {name: network})
+
+
+def variables(state: TrainState, name: str):
+  """Returns the variables of a network with averaged weights.
+
+  Running statistics are averages too where the state has them.
+  """
+  stats = state.networks[name].stats
+  averaged = state.extra.get(_stats_name(name))
+  if averaged is not None and 'batch_stats' in stats:
+    stats = {**stats, 'batch_stats': averaged}
+  return {'params': state.ema[name], **stats}
 
 
 def average(ema, params, step, batch_size: int, halflife: float, rampup: float):

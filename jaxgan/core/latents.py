@@ -1,191 +1,204 @@
-"""Ways through latent space: arrays in, arrays out.
+"""Latents as a list of named parts.
 
-Most of the mass of a Gaussian in many dimensions lies near a sphere, which a
-straight line between two latents leaves: in its middle are latents that the
-generator never saw. Between such latents the way is an arc. Functions of many
-small operations are compiled as one.
+`Latents` says how latents are drawn, for example 'normal 100' or
+'categorical 10 + uniform 2 + normal 62'.
 """
 
+import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-# A walk goes this far to both sides.
-NORMAL_RANGE, UNIFORM_RANGE = 3.0, 1.0
-# Shorter than this, a vector of length one has no direction left.
-SHORTEST = 1e-6
-
-
-def lerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
-  """The point at share t of the straight line from a to b; all broadcast.
-
-  Args:
-    a: [..., Z].
-    b: [..., Z].
-    t: [...] in [0, 1].
-  """
-  a, b, t = _aligned(a, b, t)
-  t = t[..., None]
-  return jnp.where(t < 1.0, a + t * (b - a), b)
+from jaxgan import errors
+from jaxgan.core import interpolation, noise
+from jaxgan.core.interpolation import NORMAL_RANGE, SHORTEST, WAYS
 
 
-def _aligned(a, b, t):
-  """[..., Z], [..., Z] and [...] of one shape."""
-  shape = jnp.broadcast_shapes(a.shape[:-1], b.shape[:-1], jnp.shape(t))
-  full = (*shape, a.shape[-1])
-  return (
-    jnp.broadcast_to(a, full),
-    jnp.broadcast_to(b, full),
-    jnp.broadcast_to(t, shape),
-  )
+@functools.partial(jax.jit, static_argnames=('num', 'latents'))
+def closed_path(points: jax.Array, num: int, latents: 'Latents') -> jax.Array:
+  """Returns latents at equal steps on the closed path through all points.
 
-
-@jax.jit
-def slerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
-  """The point at share t of the arc from a to b; all broadcast.
-
-  White 2016, https://arxiv.org/abs/1609.04468, after Shoemake 1985:
-
-    sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b,   w the angle of a and b
-
-  for vectors of one length. Of others, lengths go linearly, so that the angle
-  to a is t w for vectors of any lengths. Opposite vectors are joined by one of
-  the half circles between them, always the same; where there is no arc (a
-  vector of zeros, or opposite numbers with Z = 1), by the straight line.
-
-  Args:
-    a: [..., Z].
-    b: [..., Z].
-    t: [...] in [0, 1]. The ends are a and b exactly.
-  """
-  a, b, t = _aligned(a, b, t)
-  start, length = _unit(a)
-  _, other_length = _unit(b)
-  aside = _aside(a, b)
-  has_arc = (length > 0) & (other_length > 0) & jnp.any(aside != 0, -1)
-  turned = (t * angle(a, b))[..., None]
-  arc = jnp.cos(turned) * start + jnp.sin(turned) * aside
-  arc = arc * (length + t * (other_length - length))[..., None]
-  found = jnp.where(has_arc[..., None], arc, lerp(a, b, t))
-  found = jnp.where(t[..., None] > 0.0, found, a)
-  return jnp.where(t[..., None] < 1.0, found, b)
-
-
-@jax.jit
-def angle(a: jax.Array, b: jax.Array) -> jax.Array:
-  """The angle [...] in [0, pi] between a and b [..., Z].
-
-  By Kahan's formula: the inverse cosine of a product loses half of the digits
-  of small angles.
-  """
-  a, b = _unit(a)[0], _unit(b)[0]
-  apart, together = _length(a - b), _length(a + b)
-  return 2.0 * jnp.arctan2(apart, together)
-
-
-def _length(x):
-  return jnp.sqrt(jnp.sum(x**2, axis=-1))
-
-
-def _unit(x):
-  """Vectors at length one (zeros stay zeros), and their lengths [...]."""
-  length = _length(x)
-  return x / jnp.where(length > 0, length, 1.0)[..., None], length
-
-
-def _aside(a, b):
-  """The unit vector at a right angle to a on the side of b [..., Z].
-
-  Zeros where there is none that could be needed: the vectors are parallel.
-  """
-  a, b = _unit(a)[0], _unit(b)[0]
-
-  def across(x):
-    rest = x - jnp.sum(x * a, axis=-1, keepdims=True) * a
-    unit, length = _unit(rest)
-    return jnp.where((length > SHORTEST)[..., None], unit, 0.0)
-
-  found = across(across(b))  # Twice: of nearly opposite vectors little is left.
-  # Opposite vectors: towards the axis that is farthest from theirs.
-  axis = jax.nn.one_hot(jnp.argmin(jnp.abs(a), axis=-1), a.shape[-1])
-  is_opposite = jnp.all(found == 0, axis=-1) & (jnp.sum(a * b, axis=-1) < 0)
-  return jnp.where(is_opposite[..., None], across(axis), found)
-
-
-def distance(a: jax.Array, b: jax.Array) -> jax.Array:
-  """Length [...] of the straight line between a and b [..., Z]."""
-  return _length(a - b)
-
-
-# The way between latents of each of `noise.LATENTS`, and its measure.
-WAYS = {
-  'normal': (slerp, angle),
-  'sphere': (slerp, angle),
-  'uniform': (lerp, distance),
-}
-
-
-@functools.partial(jax.jit, static_argnames=('num', 'kind'))
-def closed_path(points: jax.Array, num: int, kind: str) -> jax.Array:
-  """Latents at equal steps on the closed way through all points.
-
-  The step from the last one to the first is as long as all others, so shown
-  again and again they have no seam. Steps are equal in angle (straight ways: in
-  length), measured along the way.
+  The step from the last latent to the first is as long as all others, so an
+  animation that repeats has no seam. Steps are equal in angle on arcs and in
+  length on straight lines. With several parts, all legs take the same time.
 
   Args:
     points: [K, Z]; the first is the first of the path.
-    num: how many.
-    kind: of latents, a key of `WAYS`.
+    num: latents on the path.
+    latents: where the points come from.
 
   Returns:
     [num, Z].
   """
-  way, measure = WAYS[kind]
   following = jnp.roll(points, -1, axis=0)
-  lengths = measure(points, following)
-  # Points that are all the same have no length: they get equal times.
-  lengths = jnp.where(jnp.sum(lengths) > 0, lengths, 1.0)
+  if len(latents.parts) == 1:
+    _, measure = WAYS[latents.parts[0].distribution]
+    lengths = measure(points, following)
+    # Points that are all the same have no length: they get equal times.
+    lengths = jnp.where(jnp.sum(lengths) > 0, lengths, 1.0)
+  else:
+    lengths = jnp.ones(len(points))
   ends = jnp.cumsum(lengths)
-  place = jnp.arange(num) * (ends[-1] / num)
-  leg = jnp.searchsorted(ends, place, side='right')
+  time = jnp.arange(num) * (ends[-1] / num)
+  leg = jnp.searchsorted(ends, time, side='right')
   leg = jnp.minimum(leg, len(points) - 1)
-  t = (place - (ends - lengths)[leg]) / lengths[leg]
-  return way(points[leg], following[leg], jnp.clip(t, 0.0, 1.0))
+  t = jnp.clip((time - (ends - lengths)[leg]) / lengths[leg], 0.0, 1.0)
+  starts, goals = latents.split(points[leg]), latents.split(following[leg])
+  return jnp.concatenate(
+    [
+      WAYS[part.distribution][0](starts[part.name], goals[part.name], t)
+      for part in latents.parts
+    ],
+    axis=-1,
+  )
 
 
-def reach(kind: str, size: int) -> float:
-  """How far from zero a walk in one dimension goes."""
-  if kind == 'uniform':
-    return UNIFORM_RANGE
-  if kind == 'sphere':  # Its radius is sqrt(Z).
-    return min(NORMAL_RANGE, size**0.5)
-  return NORMAL_RANGE
+class Part(NamedTuple):
+  """A part of a latent vector.
+
+  Attributes:
+    name: unique among the parts.
+    distribution: a key of `noise.LATENTS`.
+    size: dimensions.
+  """
+
+  name: str
+  distribution: str
+  size: int
 
 
-@functools.partial(jax.jit, static_argnames=('dimension', 'kind'))
-def walk(
-  points: jax.Array, dimension: int, values: jax.Array, kind: str
-) -> jax.Array:
-  """Every point with one dimension set to every value: [N, M, Z].
+@dataclasses.dataclass(frozen=True)
+class Latents:
+  """Latent vectors [Z] whose parts follow each other."""
 
-  On the sphere the other dimensions are scaled to stay on it.
+  parts: tuple[Part, ...]
+
+  @property
+  def size(self) -> int:
+    """Z, the dimensions of all parts together."""
+    return sum(part.size for part in self.parts)
+
+  def __str__(self) -> str:
+    return ' + '.join(f'{part.distribution} {part.size}' for part in self.parts)
+
+  def sample(self, key, count: int) -> jax.Array:
+    """Draws latents [count, Z]; row i depends on the key and on i alone."""
+    draws = []
+    for index, part in enumerate(self.parts):
+      part_key = jax.random.fold_in(key, index) if index else key
+      draw = noise.LATENTS[part.distribution]
+      draws.append(draw(part_key, count, (part.size,)))
+    return jnp.concatenate(draws, axis=-1) if len(draws) > 1 else draws[0]
+
+  def split(self, z: jax.Array) -> dict[str, jax.Array]:
+    """Returns the parts of latents [..., Z] by name."""
+    ends = np.cumsum([part.size for part in self.parts])[:-1]
+    pieces = jnp.split(z, ends, axis=-1)
+    return {part.name: x for part, x in zip(self.parts, pieces, strict=True)}
+
+  def part_of(self, dimension: int) -> tuple[Part, int]:
+    """Returns the part that holds a dimension, and where that part begins."""
+    start = 0
+    for part in self.parts:
+      if dimension < start + part.size:
+        return part, start
+      start += part.size
+    raise IndexError(f'dimension {dimension} of {start}')
+
+  def walk(self, points, dimension: int, columns: int):
+    """Varies one dimension of latents; of a categorical part, the category.
+
+    Args:
+      points: [N, Z].
+      dimension: in 0..Z - 1.
+      columns: values of a dimension; a categorical part has a value for each
+        category.
+
+    Returns:
+      Latents [N, columns, Z], and a text that describes the values.
+    """
+    part, start = self.part_of(dimension)
+    inner = points[:, start : start + part.size]
+    if part.distribution == 'categorical':
+      rows = jnp.broadcast_to(
+        jnp.eye(part.size), (len(points), part.size, part.size)
+      )
+      text = f'{part.name} from 0 to {part.size - 1}'
+    else:
+      limit = interpolation.reach(part.distribution, part.size)
+      values = jnp.linspace(-limit, limit, columns)
+      rows = interpolation.walk(
+        inner, dimension - start, values, part.distribution
+      )
+      text = f'latent {dimension} from {-limit:.3g} to {limit:.3g}'
+    full = jnp.repeat(points[:, None], rows.shape[1], axis=1)
+    return full.at[:, :, start : start + part.size].set(rows), text
+
+  def project(self, z: jax.Array) -> jax.Array:
+    """Moves latents [..., Z] to the nearest that are likely to be drawn."""
+    pieces = self.split(z)
+    return jnp.concatenate(
+      [SUPPORTS[part.distribution](pieces[part.name]) for part in self.parts],
+      axis=-1,
+    )
+
+
+def _sphere(z):
+  square = jnp.mean(z**2, axis=-1, keepdims=True)
+  return z * jax.lax.rsqrt(jnp.maximum(square, SHORTEST))
+
+
+def _simplex(z):
+  z = jnp.clip(z, 0.0, 1.0)
+  return z / jnp.maximum(jnp.sum(z, axis=-1, keepdims=True), SHORTEST)
+
+
+# distribution -> latents [..., Z] moved into its support; of a Gaussian, to
+# where it is not too unlikely.
+SUPPORTS = {
+  'normal': lambda z: jnp.clip(z, -NORMAL_RANGE, NORMAL_RANGE),
+  'uniform': lambda z: jnp.clip(z, -1.0, 1.0),
+  'sphere': _sphere,
+  'categorical': _simplex,
+}
+
+
+def single(distribution: str = 'normal', size: int = 100) -> Latents:
+  """Returns latents of one part, named 'z'."""
+  return Latents((Part('z', distribution, size),))
+
+
+def parse(text: str, field: str = 'codes') -> tuple[Part, ...]:
+  """Reads parts from a text such as 'categorical 10 + uniform 2'.
+
+  Parts are named after their distribution, with a number from the second part
+  of the same distribution on.
 
   Args:
-    points: [N, Z].
-    dimension: which one, in 0..Z - 1.
-    values: [M].
-    kind: of latents, a key of `WAYS`.
+    text: distributions and sizes, joined by +; '' for no parts.
+    field: of the config, for errors.
+
+  Raises:
+    UserError: for a text that is not of this form.
   """
-  rest = points.at[:, dimension].set(0.0)  # [N, Z]
-  shape = (len(points), len(values), points.shape[-1])
-  found = jnp.broadcast_to(rest[:, None], shape)
-  if kind == 'sphere':
-    left = jnp.maximum(points.shape[-1] - values**2, 0.0)  # [M]
-    found = _unit(found)[0] * jnp.sqrt(left)[None, :, None]
-  return found.at[:, :, dimension].set(values[None, :])
+  parts = []
+  for piece in filter(None, (piece.strip() for piece in text.split('+'))):
+    distribution, _, size = piece.partition(' ')
+    if distribution not in noise.LATENTS:
+      raise errors.unknown(field, distribution, noise.LATENTS)
+    if not size.strip().isdecimal() or not 0 < int(size) < 2**31:
+      raise errors.UserError(
+        f'{field}={text!r} needs a size after {distribution!r}. Write parts as '
+        "'categorical 10 + uniform 2'."
+      )
+    same = sum(part.distribution == distribution for part in parts)
+    name = f'{distribution}_{same}' if same else distribution
+    parts.append(Part(name, distribution, int(size)))
+  return tuple(parts)
 
 
 def bound(log_weights: jax.Array) -> jax.Array:

@@ -26,7 +26,6 @@ def holes(
   count: int,
   shape: tuple[int, ...],
   size: int,
-  axis_name: str | None = None,
 ) -> Holes:
   """One hole an example, uniform over all places where it fits.
 
@@ -35,10 +34,9 @@ def holes(
     count: examples on this device.
     shape: (H, W, ...) of the images.
     size: side of the hole, in 1..min(H, W).
-    axis_name: mapped axis that splits the batch.
   """
   height, width = shape[:2]
-  u = noise.uniform(key, count, (2,), axis_name)
+  u = noise.uniform(key, count, (2,))
   free = np.array([height, width]) - size + 1
   corner = jnp.floor(u * free[None]).astype(int)
 
@@ -88,7 +86,6 @@ def inputs(
   value: float = 0.0,
   channel: bool = False,
   noise_channels: int = 0,
-  axis_name: str | None = None,
 ):
   """What a generator sees of images with holes.
 
@@ -99,7 +96,6 @@ def inputs(
     value: what holes are filled with.
     channel: whether 1 for known pixels and 0 for others are appended.
     noise_channels: channels of Gaussian noise that are appended.
-    axis_name: mapped axis that splits the batch.
 
   Returns:
     [B, H, W, C + channel + noise_channels].
@@ -109,7 +105,7 @@ def inputs(
     seen.append(where.known.astype(image.dtype))
   if noise_channels:
     shape = (*image.shape[1:3], noise_channels)
-    seen.append(noise.normal(key, image.shape[0], shape, axis_name))
+    seen.append(noise.normal(key, image.shape[0], shape))
   return jnp.concatenate(seen, axis=-1)
 
 

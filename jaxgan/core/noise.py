@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from jaxgan.core import threefry
+from jaxgan.core import axis, threefry
 
 UNIT_SPHERE_EPSILON = 1e-12
 
@@ -21,22 +21,19 @@ def keys(key, *names: str) -> dict[str, jax.Array]:
   return dict(zip(names, jax.random.split(key, len(names)), strict=True))
 
 
-def indices(count: int, axis_name: str | None = None) -> jax.Array:
-  """Places [count] of this device's examples in the global batch."""
-  places = jnp.arange(count)
-  if axis_name is None:
-    return places
-  return places + jax.lax.axis_index(axis_name) * count
+def indices(count: int) -> jax.Array:
+  """Returns the indices [count] of this device's examples in the batch."""
+  return jnp.arange(count) + axis.index() * count
 
 
 def _rows(sampler):
-  def draw(key, count, shape=(), axis_name=None):
+  def draw(key, count, shape=()):
     key = threefry.written_out(key)
 
     def row(index):
       return sampler(jax.random.fold_in(key, index), shape)
 
-    return _split(jax.vmap(row)(indices(count, axis_name)))
+    return _split(jax.vmap(row)(indices(count)))
 
   return draw
 
@@ -90,13 +87,20 @@ def _sphere(key, shape):
   return x * jax.lax.rsqrt(square)
 
 
-# Each is (key, count, shape, axis_name) -> [count, *shape].
+# Each is (key, count, shape) -> [count, *shape].
 normal = _rows(_normal)
 uniform = _rows(_uniform)  # in [0, 1)
 
-# What latents can be drawn from: name -> a sampler as above.
+
+def _one_hot(key, shape):
+  """Draws a one-hot vector; all classes have the same probability."""
+  return jax.nn.one_hot(jax.random.randint(key, (), 0, shape[-1]), shape[-1])
+
+
+# Distributions of latents: name -> (key, count, (size,)) -> [count, size].
 LATENTS = {
   'normal': normal,
   'uniform': _rows(_signed_uniform),  # in [-1, 1)
   'sphere': _rows(_sphere),
+  'categorical': _rows(_one_hot),
 }

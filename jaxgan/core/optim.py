@@ -5,6 +5,7 @@ not change them. Nothing of a schedule is kept in the optimizer's state but the
 number of updates.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import errors
-from jaxgan.core import optim, switches
+from jaxgan.core import switches
 
 
 def adam(
@@ -152,41 +153,89 @@ def learning_rate(
   return optax.join_schedules([rise, after], [warmup_images])
 
 
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+  """An optimizer and its schedule, which compares by value.
+
+  `init` and `update` are those of `optax.GradientTransformation`.
+
+  Attributes:
+    name: a key of `OPTIMIZERS`.
+    learning_rate: its peak.
+    b1: decay of the mean gradient (momentum).
+    b2: decay of the mean square gradient.
+    eps: added to the root of the mean square.
+    schedule: a key of `SCHEDULES`.
+    schedule_images: images after which a decaying schedule reaches zero.
+    warmup_images: images of a linear rise from zero, before the schedule.
+    clip_weights: limit of all weights, see `clip_weights`; 0 is off.
+    historical_averaging: weight of the pull to the mean; 0 is off.
+    images_per_update: images seen between two updates.
+  """
+
+  name: str
+  learning_rate: float
+  b1: float
+  b2: float
+  eps: float
+  schedule: str = 'constant'
+  schedule_images: float = 0
+  warmup_images: float = 0
+  clip_weights: float = 0.0
+  historical_averaging: float = 0.0
+  images_per_update: float = 1.0
+
+  def transformation(self, field: str = 'optimizer'):
+    """Returns the optimizer as an `optax.GradientTransformation`."""
+    rate = learning_rate(
+      self.learning_rate,
+      self.schedule,
+      self.schedule_images,
+      self.warmup_images,
+      field,
+    )
+    images = float(self.images_per_update)
+    optimizer = OPTIMIZERS[self.name](
+      lambda updates: rate(updates * images), self.b1, self.b2, self.eps
+    )
+    if self.clip_weights:
+      optimizer = optax.chain(optimizer, clip_weights(self.clip_weights))
+    if switches.is_on(self.historical_averaging):
+      optimizer = optax.chain(
+        historical_averaging(self.historical_averaging), optimizer
+      )
+    return optimizer
+
+  def init(self, params):
+    return self.transformation().init(params)
+
+  def update(self, grads, state, params=None):
+    return self.transformation().update(grads, state, params)
+
+
 def build(
   settings: Mapping[str, Any],
   images_per_update: float,
   field: str = 'optimizer',
-) -> optax.GradientTransformation:
-  """The optimizer that `settings` describe.
+) -> Optimizer:
+  """Returns the optimizer that settings describe.
 
   Args:
-    settings: 'name' (a key of `OPTIMIZERS`), 'learning_rate', 'b1', 'b2',
-      'eps', optionally 'schedule', 'schedule_images', 'warmup_images' (see
-      `learning_rate`), 'clip_weights' and 'historical_averaging' (0 is off).
+    settings: fields of `Optimizer`.
     images_per_update: images seen between two updates.
     field: of the config, for errors.
+
+  Raises:
+    UserError: for an unknown name or field, or a schedule without a length.
   """
-  settings = dict(settings)
-  name, peak, b1, b2, eps = (
-    settings.pop(setting)
-    for setting in ('name', 'learning_rate', 'b1', 'b2', 'eps')
-  )
-  clip = settings.pop('clip_weights', 0.0)
-  history = settings.pop('historical_averaging', 0.0)
-  if name not in OPTIMIZERS:
-    raise errors.unknown(f'{field}.name', name, OPTIMIZERS)
-  known = ('schedule', 'schedule_images', 'warmup_images')
+  if settings['name'] not in OPTIMIZERS:
+    raise errors.unknown(f'{field}.name', settings['name'], OPTIMIZERS)
+  known = {f.name for f in dataclasses.fields(Optimizer)}
   for setting in settings:
-    if setting not in known:
-      raise errors.unknown(field, setting, known)
-  rate = learning_rate(peak, **settings, field=field)
-  optimizer = OPTIMIZERS[name](
-    lambda updates: rate(updates * float(images_per_update)), b1, b2, eps
-  )
-  if clip:
-    optimizer = optax.chain(optimizer, optim.clip_weights(clip))
-  if switches.is_on(history):
-    optimizer = optax.chain(historical_averaging(history), optimizer)
+    if setting not in known - {'images_per_update'}:
+      raise errors.unknown(field, setting, known - {'images_per_update'})
+  optimizer = Optimizer(**settings, images_per_update=images_per_update)
+  optimizer.transformation(field)  # Raises for a schedule that has no length.
   return optimizer
 
 

@@ -15,6 +15,23 @@ def to_images(pixels: jax.Array) -> jax.Array:
   return jnp.clip(2.0 * pixels - 1.0, -1.0, 1.0)
 
 
+def at_scales_of(image, like):
+  """Returns images at the scales of other images.
+
+  Args:
+    image: [B, H, W, C].
+    like: an array, or a tuple of arrays [B, h, w, C] at several scales.
+
+  Returns:
+    The image itself, or a tuple of it resized to each of the scales.
+  """
+  if not isinstance(like, tuple):
+    return image
+  return tuple(
+    jax.image.resize(image, (len(image), *x.shape[1:]), 'linear') for x in like
+  )
+
+
 def to_float(images):
   """uint8 images to float32 in [-1, 1]; points stay as they are."""
   if images.dtype != jnp.uint8:

@@ -1,9 +1,11 @@
-"""The state of a training run: arrays only, and what moves them.
+"""The state of a training run, and gradient steps on it.
 
-Modules, optimizers and losses are parts of a `Method` (see `jaxgan.steps`) and
-never of the state, so that no hyper-parameter can hide in a checkpoint.
+The state holds arrays only. Modules, optimizers and losses are fields of a
+method (see `jaxgan.steps`), so that no hyper-parameter hides in a checkpoint.
 """
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan.core import state as state_lib
+from jaxgan.core import axis
 
 
 @struct.dataclass
@@ -58,6 +60,42 @@ def create(
   stats = module.init({'params': key, 'dropout': key}, *inputs, train=False)
   params = stats.pop('params')
   return Network(params, stats, optimizer.init(params))
+
+
+def create_all(method, modules, key: jax.Array) -> dict[str, Network]:
+  """Returns fresh networks by name.
+
+  Args:
+    method: has an optimizer in the field `NAME_optimizer` of each network.
+    modules: {name: (module, examples of its inputs)}, in order.
+    key: of the run; each network has a key of its own.
+  """
+  return {
+    name: create(
+      module,
+      getattr(method, f'{name}_optimizer'),
+      jax.random.fold_in(key, index),
+      *inputs,
+    )
+    for index, (name, (module, inputs)) in enumerate(modules.items())
+  }
+
+
+def output_shapes(module: nn.Module, *inputs):
+  """Returns shapes of the output of an untrained module."""
+
+  def run(key):
+    return module.init_with_output(key, *inputs, train=False)[0]
+
+  return jax.eval_shape(run, jax.random.key(0))
+
+
+def made_shape(generator: nn.Module, *inputs) -> tuple[int, ...]:
+  """Returns the shape of one image of an untrained generator.
+
+  Of several scales this is the last and largest one.
+  """
+  return jax.tree.leaves(output_shapes(generator, *inputs))[-1].shape[1:]
 
 
 def apply(module: nn.Module, params, stats, *inputs, train: bool, key=None):
@@ -134,98 +172,166 @@ def apply_and_look(
 
 
 def global_norm(tree) -> jax.Array:
-  """Euclidean norm of all leaves; dots, as XLA:CPU is slow at reductions."""
+  """Returns the Euclidean norm of all leaves together."""
+  # Dot products: XLA:CPU is slow at reductions.
   return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(tree)))
 
 
-def update(
-  network: Network, optimizer: optax.GradientTransformation, grads, stats
-) -> tuple[Network, dict[str, jax.Array]]:
-  """One optimizer update.
+class Output(NamedTuple):
+  """The result of a network.
+
+  Attributes:
+    value: images of a generator, logits of a discriminator.
+    sown: float32 arrays that the module sowed, by name.
+    stats: the mutable collections after the call.
+  """
+
+  value: Any
+  sown: dict[str, jax.Array] = {}
+  stats: Any = None
+
+  @property
+  def images(self):
+    return self.value
+
+  @property
+  def logits(self):
+    return self.value
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundNetwork:
+  """A module together with its weights: a function of inputs.
+
+  Attributes:
+    module: a module with `__call__(*inputs, train)`.
+    params: its parameters.
+    stats: its mutable collections.
+  """
+
+  module: nn.Module
+  params: Any
+  stats: Any
+
+  def __call__(self, *inputs, key=None, train: bool = True) -> Output:
+    """Applies the module.
+
+    Args:
+      *inputs: the module's inputs.
+      key: for dropout.
+      train: True to use and update statistics of the batch.
+    """
+    return Output(
+      *apply_and_look(
+        self.module, self.params, self.stats, *inputs, train=train, key=key
+      )
+    )
+
+  def after(self, output: Output) -> 'BoundNetwork':
+    """Returns the network with the statistics that a call left."""
+    return dataclasses.replace(self, stats=output.stats)
+
+
+def bind(method, state: TrainState, params=None) -> dict[str, BoundNetwork]:
+  """Returns all networks of a state as functions.
+
+  Args:
+    method: has a field for the module of each network, by its name.
+    state: a state.
+    params: {name: parameters} that replace those of the state.
+  """
+  params = params or {}
+  return {
+    name: BoundNetwork(
+      getattr(method, name), params.get(name, network.params), network.stats
+    )
+    for name, network in state.networks.items()
+  }
+
+
+class Aux(NamedTuple):
+  """What a loss returns beside its value.
+
+  Attributes:
+    stats: {network: mutable collections} after the forward pass.
+    metrics: {network: {name: scalar}}; '' for metrics of no network.
+    extra: parts of the state's 'extra' that changed.
+  """
+
+  stats: dict[str, Any]
+  metrics: dict[str, dict[str, jax.Array]]
+  extra: dict[str, Any] = {}
+
+
+def apply_gradients(
+  method, state: TrainState, name: str, grads
+) -> tuple[TrainState, dict[str, jax.Array]]:
+  """Moves one network.
+
+  Args:
+    method: has an optimizer in the field `NAME_optimizer`.
+    state: the state before.
+    name: of the network.
+    grads: gradients over the global batch.
 
   Returns:
-    The network after it, and the norms of gradient, parameters and update.
+    The state after it, and the norms of gradient, parameters and update.
   """
+  network = state.networks[name]
+  optimizer = getattr(method, f'{name}_optimizer')
   updates, opt_state = optimizer.update(
     grads, network.opt_state, network.params
   )
   params = optax.apply_updates(network.params, updates)
   # The norms are of arrays that exist: XLA:CPU would compute the squares again
-  # out of whatever made them. Updates by themselves do not, and need not.
+  # from the operations that made the arrays.
   grads = jax.lax.optimization_barrier(grads)
   change = jax.tree.map(jnp.subtract, params, network.params)
   norms = {
-    'grad_norm': global_norm(grads),
-    'param_norm': global_norm(params),
-    'update_norm': global_norm(change),
+    f'{name}/grad_norm': global_norm(grads),
+    f'{name}/param_norm': global_norm(params),
+    f'{name}/update_norm': global_norm(change),
   }
-  return Network(params, stats, opt_state), norms
+  network = network.replace(params=params, opt_state=opt_state)
+  return state.replace(networks=state.networks | {name: network}), norms
 
 
-def move(
-  state: TrainState,
-  name: str,
-  optimizer: optax.GradientTransformation,
-  grads,
-  stats,
-  metrics,
+def gradient_step(
+  method, state: TrainState, names: tuple[str, ...], loss: Callable, *inputs
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-  """The state after an update of one network, and its metrics by full name.
+  """Moves networks along the gradient of one loss.
 
   Args:
+    method: the parts of the algorithm that never change.
     state: the state before.
-    name: of the network.
-    optimizer: what moves it.
-    grads: over the global batch.
-    stats: the network's mutable collections after its forward pass.
-    metrics: scalars by short name; norms are added.
+    names: of the networks that learn; all others are frozen.
+    loss: (method, networks, state, *inputs) -> (scalar, `Aux`), where networks
+      are those of `bind`.
+    *inputs: further inputs of the loss.
+
+  Returns:
+    The state after it, and metrics by full name, 'NETWORK/NAME'.
   """
-  network, norms = update(state.networks[name], optimizer, grads, stats)
-  metrics = {f'{name}/{k}': v for k, v in (metrics | norms).items()}
-  return state.replace(networks=state.networks | {name: network}), metrics
 
+  def loss_of(params):
+    return loss(method, bind(method, state, params), state, *inputs)
 
-def mean(tree, axis_name: str | None):
-  """Mean over the parts of the global batch that devices hold."""
-  if axis_name is None:
-    return tree
-  return jax.lax.pmean(tree, axis_name)
-
-
-def global_size(local: int, axis_name: str | None) -> int:
-  """Examples in the global batch, of which this device holds `local`."""
-  return local * (1 if axis_name is None else jax.lax.axis_size(axis_name))
-
-
-class Player(NamedTuple):
-  """A network that is trained: its name in the state, and what moves it."""
-
-  name: str
-  module: nn.Module
-  optimizer: optax.GradientTransformation
-
-
-def player(method, name: str) -> Player:
-  """The fields `name` and `name_optimizer` of a method."""
-  return Player(
-    name, getattr(method, name), getattr(method, f'{name}_optimizer')
+  params = {name: state.networks[name].params for name in names}
+  grads, aux = jax.grad(loss_of, has_aux=True)(params)
+  metrics = {
+    f'{network}/{name}': value
+    for network, values in aux.metrics.items()
+    for name, value in values.items()
+  }
+  grads, metrics = axis.mean((grads, metrics))
+  for name in names:
+    state, norms = apply_gradients(method, state, name, grads[name])
+    metrics |= norms
+  networks = {
+    name: state.networks[name].replace(stats=stats)
+    for name, stats in aux.stats.items()
+  }
+  state = state.replace(
+    networks=state.networks | networks, extra=state.extra | aux.extra
   )
-
-
-def descend(
-  state: TrainState, player: Player, loss_fn, axis_name: str | None = None
-):
-  """One update of one network, and its metrics by full name.
-
-  Args:
-    state: the state before.
-    player: the network.
-    loss_fn: params -> (loss, (mutable collections, metrics by short name)).
-    axis_name: mapped axis that splits the batch.
-  """
-  params = state.networks[player.name].params
-  grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
-  grads, metrics = state_lib.mean((grads, metrics), axis_name)
-  return state_lib.move(
-    state, player.name, player.optimizer, grads, stats, metrics
-  )
+  return state, metrics

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.core import latents as latents_lib
+from jaxgan.core import interpolation
 from jaxgan.metrics import check
 
 
@@ -47,12 +47,12 @@ def path_length(
   Raises:
     UserError: for an unknown kind, or different shapes.
   """
-  if kind not in latents_lib.WAYS:
-    raise errors.unknown('kind', kind, latents_lib.WAYS)
+  if kind not in interpolation.WAYS:
+    raise errors.unknown('kind', kind, interpolation.WAYS)
   starts, ends = check.features(least=1, starts=starts, ends=ends)
   shares = jnp.asarray(shares, jnp.float32)
   check.paired(starts=starts, ends=ends, shares=shares)
-  way, _ = latents_lib.WAYS[kind]
+  way, _ = interpolation.WAYS[kind]
   starts, ends = jnp.asarray(starts), jnp.asarray(ends)
   look = lambda t: features(decode(way(starts, ends, t)))
   _, speed = jax.jvp(look, (shares,), (jnp.ones_like(shares),))

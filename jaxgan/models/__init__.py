@@ -2,7 +2,7 @@
 
 A module's fields are plain numbers, never a config. Every module is called as
 `module(*inputs, train)`. Fields that follow from the data or the devices
-(`shape`, `num_classes`, `axis_name`) are filled in by whoever builds it.
+(`shape`, `num_classes`) are filled in by `config.networks`.
 
 `dtype` is what hidden layers compute in, None for float32. Whatever it is,
 parameters, statistics and the last layer, and with it all outputs, are float32.

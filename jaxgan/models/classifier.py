@@ -21,7 +21,6 @@ class ConvNet(nn.Module):
     dropout: rate before the last layer.
     momentum: of running statistics.
     num_classes: of the data.
-    axis_name: mapped axis over which batch statistics are taken.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -31,7 +30,6 @@ class ConvNet(nn.Module):
   dropout: float = 0.0
   momentum: float = 0.9
   num_classes: int = 10
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -41,7 +39,6 @@ class ConvNet(nn.Module):
         'batch',
         train=train,
         momentum=self.momentum,
-        axis_name=self.axis_name,
         dtype=self.dtype,
       )(x)
 
@@ -52,5 +49,5 @@ class ConvNet(nn.Module):
     x = x.reshape(len(x), -1)
     x = nn.relu(norm(nn.Dense(self.features, **fields)(x)))
     self.sow('intermediates', 'features', x)
-    x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+    x = layers.Dropout(self.dropout)(x, active=train)
     return nn.Dense(self.num_classes)(x)

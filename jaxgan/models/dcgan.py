@@ -50,7 +50,6 @@ class Generator(nn.Module):
     momentum: of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
-    axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
     dtype: of hidden layers, see `jaxgan.models`.
   """
@@ -70,7 +69,6 @@ class Generator(nn.Module):
   momentum: float = 0.99
   num_classes: int = 0
   initializer: str = 'lecun'
-  axis_name: str | None = None
   reference_size: int = 0
   dtype: jnp.dtype | None = None
 
@@ -89,7 +87,6 @@ class Generator(nn.Module):
         self.norm,
         train=train,
         momentum=self.momentum,
-        axis_name=self.axis_name,
         reference_size=self.reference_size,
         dtype=self.dtype,
       )(x)
@@ -118,9 +115,7 @@ class Generator(nn.Module):
     for features, (stride, size) in zip(self.widths[1:], hidden, strict=True):
       x = norm(self._enlarge(x, features, stride, size, self.dtype))
       x = nn.leaky_relu(x, self.slope)
-      x = layers.Dropout(self.dropout, self.axis_name)(
-        x, active=train or self.dropout_at_test
-      )
+      x = layers.Dropout(self.dropout)(x, active=train or self.dropout_at_test)
     return jnp.tanh(self._enlarge(x, channels, *last))
 
   def _enlarge(self, x, features, stride, size, dtype=None):
@@ -164,7 +159,6 @@ class Discriminator(nn.Module):
     momentum: of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
-    axis_name: mapped axis that splits the batch.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -183,7 +177,6 @@ class Discriminator(nn.Module):
   momentum: float = 0.99
   num_classes: int = 0
   initializer: str = 'lecun'
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -205,7 +198,7 @@ class Discriminator(nn.Module):
       zip(self.widths, strides, strict=True)
     ):
       if self.minibatch_stddev and place == len(self.widths) - 1:
-        x = norms.MinibatchStddev(self.axis_name)(x)
+        x = norms.MinibatchStddev()(x)
       x = layers.Conv(
         features,
         self.kernel,
@@ -219,20 +212,17 @@ class Discriminator(nn.Module):
           self.norm,
           train=train,
           momentum=self.momentum,
-          axis_name=self.axis_name,
           dtype=self.dtype,
         )(x)
       x = nn.leaky_relu(x, self.slope)
-      x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+      x = layers.Dropout(self.dropout)(x, active=train)
     x = x.reshape(len(x), -1)
     if self.num_classes and self.conditioning == 'concat':
       x = _one_hot(x, label, self.num_classes)
     if self.hidden:
       x = nn.relu(dense(self.hidden, dtype=self.dtype)(x))
     if self.minibatch_kernels:
-      x = norms.MinibatchDiscrimination(
-        self.minibatch_kernels, axis_name=self.axis_name
-      )(x)
+      x = norms.MinibatchDiscrimination(self.minibatch_kernels)(x)
     self.sow('intermediates', 'features', x)
     logits = dense(1)(x)[:, 0]
     if self.num_classes and self.conditioning == 'projection':

@@ -38,7 +38,6 @@ class UNet(nn.Module):
     norm: after each hidden layer but the first, one of `layers.NORMS`.
     momentum: of running statistics.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
-    axis_name: mapped axis over which batch statistics are taken.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -49,7 +48,6 @@ class UNet(nn.Module):
   norm: str = 'batch'
   momentum: float = 0.8
   initializer: str = 'lecun'
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -62,7 +60,6 @@ class UNet(nn.Module):
         self.norm,
         train=train,
         momentum=self.momentum,
-        axis_name=self.axis_name,
         dtype=self.dtype,
       )(x)
 
@@ -100,7 +97,6 @@ class ContextEncoder(nn.Module):
     norm: after hidden layers, one of `layers.NORMS`.
     momentum: of running statistics.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
-    axis_name: mapped axis over which batch statistics are taken.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -114,7 +110,6 @@ class ContextEncoder(nn.Module):
   norm: str = 'batch'
   momentum: float = 0.8
   initializer: str = 'lecun'
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -127,14 +122,13 @@ class ContextEncoder(nn.Module):
         self.norm,
         train=train,
         momentum=self.momentum,
-        axis_name=self.axis_name,
         dtype=self.dtype,
       )(x)
 
     for width in self.widths:
       x = nn.leaky_relu(norm(hidden(width, 3, 2)(x)), self.slope)
     x = nn.leaky_relu(hidden(self.bottleneck, 1, 2)(x), self.slope)
-    x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+    x = layers.Dropout(self.dropout)(x, active=train)
     for place, width in enumerate(self.decoder_widths):
       halvings = len(self.decoder_widths) - 1 - place
       size = -(-self.patch_size // 2**halvings)
@@ -197,7 +191,6 @@ class Discriminator(nn.Module):
     momentum: of running statistics.
     num_classes: labels that are told apart; 0 is no such head.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
-    axis_name: mapped axis over which batch statistics are taken.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -208,7 +201,6 @@ class Discriminator(nn.Module):
   momentum: float = 0.8
   num_classes: int = 0
   initializer: str = 'lecun'
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -222,7 +214,6 @@ class Discriminator(nn.Module):
           self.norm,
           train=train,
           momentum=self.momentum,
-          axis_name=self.axis_name,
           dtype=self.dtype,
         )(x)
       x = nn.leaky_relu(x, self.slope)

@@ -23,7 +23,6 @@ class Generator(nn.Module):
     norm: one of `layers.NORMS`, of the small image's units.
     momentum: of running statistics.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
-    axis_name: mapped axis over which batch statistics are taken.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -33,7 +32,6 @@ class Generator(nn.Module):
   norm: str = 'batch'
   momentum: float = 0.99
   initializer: str = 'lecun'
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -47,7 +45,6 @@ class Generator(nn.Module):
       self.norm,
       train=train,
       momentum=self.momentum,
-      axis_name=self.axis_name,
       dtype=self.dtype,
     )(x)
     x = jnp.tanh(x).reshape(-1, *start)

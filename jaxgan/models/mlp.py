@@ -62,7 +62,6 @@ class Generator(nn.Module):
     conditioning: one of `CONDITIONINGS`.
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     first_initializer: of the first layer's, if another.
-    axis_name: mapped axis over which batch statistics are taken.
     reference_size: rows in front that are a reference, see `layers`.
     dtype: of hidden layers, see `jaxgan.models`.
   """
@@ -77,7 +76,6 @@ class Generator(nn.Module):
   conditioning: str = 'concat'
   initializer: str = 'lecun'
   first_initializer: str = ''
-  axis_name: str | None = None
   reference_size: int = 0
   dtype: jnp.dtype | None = None
 
@@ -92,7 +90,6 @@ class Generator(nn.Module):
         self.norm,
         train=train,
         momentum=self.momentum,
-        axis_name=self.axis_name,
         reference_size=self.reference_size,
         dtype=self.dtype,
       )(x)
@@ -124,7 +121,6 @@ class Discriminator(nn.Module):
       section 5).
     initializer: of kernels, a key of `layers.INITIALIZERS`.
     first_initializer: of the first layer's, if another.
-    axis_name: mapped axis that splits the batch.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -138,7 +134,6 @@ class Discriminator(nn.Module):
   conditioning: str = 'concat'
   initializer: str = 'lecun'
   first_initializer: str = ''
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -149,14 +144,12 @@ class Discriminator(nn.Module):
     kernels = _initializers(self)
     for place, width in enumerate(self.widths):
       deviation = self.hidden_noise if place else self.input_noise
-      x = layers.GaussianNoise(deviation, self.axis_name)(x, active=train)
+      x = layers.GaussianNoise(deviation)(x, active=train)
       dense = nn.Dense(width, kernel_init=next(kernels), dtype=self.dtype)
       x = nn.leaky_relu(dense(x), self.slope)
-      x = layers.Dropout(self.dropout, self.axis_name)(x, active=train)
+      x = layers.Dropout(self.dropout)(x, active=train)
     if self.minibatch_kernels:
-      x = norms.MinibatchDiscrimination(
-        self.minibatch_kernels, axis_name=self.axis_name
-      )(x)
+      x = norms.MinibatchDiscrimination(self.minibatch_kernels)(x)
     self.sow('intermediates', 'features', x)
     if self.num_classes and self.conditioning == 'classes':
       classes = nn.Dense(self.num_classes, kernel_init=next(kernels))(x)

@@ -29,7 +29,6 @@ def _norm(module: nn.Module, train: bool):
     momentum=module.momentum,
     epsilon=EPSILON,
     affine=module.norm != 'instance',
-    axis_name=module.axis_name,
     dtype=module.dtype,
   )(x)
 
@@ -58,7 +57,6 @@ class UNet(nn.Module):
     norm: after hidden layers but the first and the innermost of the encoder,
       one of `layers.NORMS`.
     momentum: of running statistics.
-    axis_name: mapped axis that splits the batch.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -68,7 +66,6 @@ class UNet(nn.Module):
   dropout: float = 0.5
   norm: str = 'batch'
   momentum: float = 0.9
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -97,7 +94,7 @@ class UNet(nn.Module):
       if place:
         x = norm(x)
       if place and last - place < 3:
-        x = layers.Dropout(self.dropout, self.axis_name)(x, active=True)
+        x = layers.Dropout(self.dropout)(x, active=True)
     return jnp.tanh(x)
 
 
@@ -116,7 +113,6 @@ class ResNet(nn.Module):
     blocks: residual blocks, of the last of the widths.
     norm: after hidden layers, one of `layers.NORMS`.
     momentum: of running statistics.
-    axis_name: mapped axis that splits the batch.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -125,7 +121,6 @@ class ResNet(nn.Module):
   blocks: int = 9
   norm: str = 'instance'
   momentum: float = 0.9
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -177,7 +172,6 @@ class PatchDiscriminator(nn.Module):
     slope: negative slope of the leaky rectifiers.
     norm: after hidden layers but the first, one of `layers.NORMS`.
     momentum: of running statistics.
-    axis_name: mapped axis that splits the batch.
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
@@ -186,7 +180,6 @@ class PatchDiscriminator(nn.Module):
   slope: float = 0.2
   norm: str = 'batch'
   momentum: float = 0.9
-  axis_name: str | None = None
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -92,9 +92,11 @@ def _search(
   labels = held_out.labels(run, request, count)  # [N, K], or None
   choices = 1 if labels is None else labels.shape[1]
   restarts = request.restarts or -(-RESTARTS // choices)
-  starts = run.algorithm.latents(
-    run.method, jax.random.fold_in(key, 2), count * restarts * choices
-  ).reshape(count, restarts * choices, -1)
+  starts = (
+    run.algorithm.latent_space(run.method)
+    .sample(jax.random.fold_in(key, 2), count * restarts * choices)
+    .reshape(count, restarts * choices, -1)
+  )
   if labels is not None:
     labels = labels.repeat(restarts, axis=1)
   seen, weight = images, latent_search.weights(known, window(images.shape))
@@ -145,7 +147,7 @@ def _batch(
     weight,
     starts,
     labels,
-    kind=algorithm.latent_space(method)[0],
+    project=algorithm.latent_space(method).project,
     prior=prior_fn,
     prior_weight=weight_of_prior,
     observe=(lambda x: latent_search.reduced(x, FACTOR))

@@ -141,8 +141,7 @@ def _served(run: run_lib.Run):
 
 def _meaning(run: run_lib.Run, key: str) -> str:
   if key == 'latent':
-    kind, _ = run.algorithm.latent_space(run.method)
-    return f'drawn from {kind!r}'
+    return f'drawn from {str(run.algorithm.latent_space(run.method))!r}'
   return INPUTS[key]
 
 

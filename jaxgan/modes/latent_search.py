@@ -10,7 +10,7 @@ an image without a hole. Every image has several starts, of which the best is
 kept; all of them go through one scan.
 
   decode = lambda z: gan.decode(method, settled, z)
-  starts = gan.latents(method, key, 64 * 4).reshape(64, 4, -1)
+  starts = method.latents.sample(key, 64 * 4).reshape(64, 4, -1)
   found = invert.search(decode, images, invert.weights(known), starts)
   completed = jnp.where(known, images, found.images)
 """
@@ -22,8 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-
-from jaxgan.core import latents as latents_lib
 
 WINDOW = 7  # pixels, as in the paper, whose images are 64 x 64
 PRIOR_WEIGHT = 0.003  # of the discriminator's, as in the paper
@@ -49,22 +47,6 @@ class Found(NamedTuple):
   images: jax.Array
   loss: jax.Array
   start: jax.Array
-
-
-def _sphere(z):
-  square = jnp.mean(z**2, axis=-1, keepdims=True)
-  return z * jax.lax.rsqrt(jnp.maximum(square, latents_lib.SHORTEST))
-
-
-# Latents of each of `noise.LATENTS` moved to the nearest that it could draw;
-# of a Gaussian, to those that are not too unlikely.
-SUPPORTS = {
-  'normal': lambda z: jnp.clip(
-    z, -latents_lib.NORMAL_RANGE, latents_lib.NORMAL_RANGE
-  ),
-  'uniform': lambda z: jnp.clip(z, -1.0, 1.0),
-  'sphere': _sphere,
-}
 
 
 def weights(known: jax.Array, window: int = WINDOW) -> jax.Array:
@@ -126,7 +108,7 @@ def search(
   starts: jax.Array,
   labels: jax.Array | None = None,
   *,
-  kind: str = 'normal',
+  project: Callable = latents_lib.SUPPORTS['normal'],
   prior: Callable | None = None,
   prior_weight: float = PRIOR_WEIGHT,
   observe: Callable | None = None,
@@ -145,7 +127,8 @@ def search(
     weight: of every pixel of it, [N, h, w, 1]; see `weights`.
     starts: first latents [N, R, Z], R for every image.
     labels: classes [N, R] of conditional generators.
-    kind: of latents, a key of `SUPPORTS`, on which they stay.
+    project: moves latents into the support of their distribution, see
+      `Latents.project`.
     prior: (latents [B, Z], images [B, H, W, C], and labels if there are) to
       prior losses [B]; nothing is added without.
     prior_weight: of it.
@@ -172,7 +155,7 @@ def search(
       z, state = carry
       grads, _ = jax.grad(loss_fn, has_aux=True)(z)
       updates, state = optimizer.update(grads, state)
-      return (SUPPORTS[kind](optax.apply_updates(z, updates)), state), None
+      return (project(optax.apply_updates(z, updates)), state), None
 
     carry = (start, optimizer.init(start))
     (z, _), _ = jax.lax.scan(update, carry, length=iterations)

@@ -13,7 +13,6 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data
@@ -102,7 +101,7 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
   """
   key = jax.random.key(seed)
   if run.has_latents:
-    z = run.algorithm.latents(run.method, key, num)
+    z = run.algorithm.latent_space(run.method).sample(key, num)
     return _decoded(run, z, label)
   sample_all = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
   return iter(jax.device_get(sample_all(run.method, run.state, key, num)))
@@ -113,7 +112,7 @@ def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
 
   They are decoded in batches of one size, and those are not kept.
   """
-  settle = jax.jit(run.algorithm.settle, static_argnums=0)
+  settle = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
   decode = jax.jit(run.algorithm.decode, static_argnums=0)
   state = settle(run.method, run.state)
   size = min(BATCH, len(z))
@@ -136,17 +135,14 @@ def _grid(
     if request.labels == ALL:
       columns = len(run.classes)
   else:
-    kind, size = run.algorithm.latent_space(run.method)
-    reach = latents_lib.reach(kind, size)
-    caption += f'latent {request.walk} from {-reach:.3g} to {reach:.3g}'
-    columns = WALK_COLUMNS
-    key = jax.random.key(request.seed)
-    points = run.algorithm.latents(run.method, key, request.num)
-    values = jnp.linspace(-reach, reach, columns)
-    rows = latents_lib.walk(points, request.walk, values, kind)
+    latents = run.algorithm.latent_space(run.method)
+    points = latents.sample(jax.random.key(request.seed), request.num)
+    rows, text = latents.walk(points, request.walk, WALK_COLUMNS)
+    caption += text
+    columns = rows.shape[1]
     if label is not None:
       label = label.repeat(columns)
-    images = _decoded(run, rows.reshape(-1, size), label)
+    images = _decoded(run, rows.reshape(-1, latents.size), label)
   if request.labels is not None:
     shown = len(run.classes) if request.labels == ALL else request.num
     names = [run.classes[k] for k in classes[:shown]]
@@ -159,16 +155,16 @@ def _grid(
 def _animate(
   request: Request, run: Run, label, colour, path: pathlib.Path
 ) -> None:
-  kind, size = run.algorithm.latent_space(run.method)
+  latents = run.algorithm.latent_space(run.method)
   num_frames = round(request.seconds * request.frames_per_second)
   key = jax.random.key(request.seed)
-  points = run.algorithm.latents(run.method, key, request.paths * request.num)
-  paths = jax.vmap(lambda p: latents_lib.closed_path(p, num_frames, kind))(
-    points.reshape(request.paths, request.num, size)
+  points = latents.sample(key, request.paths * request.num)
+  paths = jax.vmap(lambda p: latents_lib.closed_path(p, num_frames, latents))(
+    points.reshape(request.paths, request.num, latents.size)
   )  # [paths, frames, Z]
   if label is not None:
     label = np.tile(label, num_frames)
-  images = _decoded(run, paths.swapaxes(0, 1).reshape(-1, size), label)
+  images = _decoded(run, paths.swapaxes(0, 1).reshape(-1, latents.size), label)
   images = map(colour, images)
 
   def frames():

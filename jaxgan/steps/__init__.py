@@ -1,57 +1,104 @@
 """Training algorithms, one file each.
 
 Every file holds a frozen dataclass of the parts that never change (the method)
-and these functions:
+and functions of it. Each file defines these:
 
-  from_config(config, spec, axis_name=None) -> method
+  from_config(config, spec) -> method
+  modules(method) -> {name: (module, examples of its inputs)}
   init(method, key) -> TrainState
   train_step(method, state, batch, key) -> (TrainState, metrics)
-  sample(method, state, key, num) -> images, what metrics score
-  preview(method, state, batch, key) -> {name: images}, what a person looks at:
-    images [N, H, W, C], or [rows, columns, H, W, C] where the layout matters;
-    the first is the main picture. Several come in an OrderedDict: `jit` sorts
-    the keys of a plain one
   evaluate(method, state, batch) -> scores of held-out images
-  draws(method) -> batches of `batch_size` examples that a round takes
-  modules(method) -> {name: (module, inputs)}, for the table at the start
-  expected(method) -> {metric: value}, where theory says that metrics end
-  SHOWN_IMAGES: examples that `preview` wants in its batch, always the same
 
-Where images come from latents, there are also
+Where images come from latents, the method has a field `latents`, and the file
+defines
 
-  latent_space(method) -> (a key of noise.LATENTS, size)
-  latents(method, key, num) -> [num, size]
-  settle(method, state) -> state, with what need be found only once
-  decode(method, settled state, latents, label=None) -> images
+  decode(method, state, z, label=None) -> images, with the weights of
+    `use_ema_weights`
 
-Where what was trained makes images, there is also
+Everything else has a default in `jaxgan.steps._defaults`:
 
-  served(method, state) -> {name: (function, weights, inputs)}, for others to
-    use: the function takes the weights (a tree of arrays) and a batch of each
-    of the inputs, and returns images; the inputs are examples by name, [1,
-    ...], keys of `export.INPUTS`. The state is settled, where there is `settle`
+  sample(method, state, key, num) -> images that metrics score
+  preview(method, state, batch, key) -> {name: images} that a person looks at:
+    images [N, H, W, C], or [rows, columns, H, W, C] where the layout matters.
+    The first is the main picture. Several come in an OrderedDict, as `jit`
+    sorts the keys of a plain one
+  SHOWN_IMAGES: held-out examples in the batch of `preview`
+  batches_per_round(method) -> batches of `batch_size` examples in a round
+  equilibrium_metrics(method) -> {metric: value} where theory says it ends
+  use_ema_weights(method, state) -> state for `decode`
+  export_functions(method, state) -> {name: (function, weights, inputs)}: the
+    function maps the weights and a batch of each input to images; the inputs
+    are examples [1, ...] by name, keys of `export.INPUTS`
 
-Where there is a discriminator, the method extends `adversary.Adversary`, and
-`jaxgan.discriminate` updates it.
+Where there is a discriminator, the method extends `adversarial.game.Game`.
 
 `key` is the key of the run and never changes: a step folds in `state.step`, so
 a resumed run draws the numbers that it would have drawn. Nothing here knows of
 files, flags or the training loop.
 """
 
+import dataclasses
+import functools
 import importlib
 import pkgutil
+from types import ModuleType
 
 from jaxgan import errors
+from jaxgan.steps import _defaults
 
 
-def find(name: str):
-  """The module of the algorithm `name`."""
-  known = [
-    info.name
-    for info in pkgutil.iter_modules(__path__)
-    if not info.name.startswith('_')
-  ]
-  if name not in known:
-    raise errors.unknown('method', name, known)
-  return importlib.import_module(f'{__name__}.{name}')
+@dataclasses.dataclass(frozen=True)
+class Algorithm:
+  """A file of `jaxgan.steps` together with the defaults of the contract.
+
+  Attributes:
+    module: the file.
+  """
+
+  module: ModuleType
+
+  @property
+  def name(self) -> str:
+    return self.module.__name__.rpartition('.')[-1]
+
+  def __getattr__(self, name: str):
+    if name in vars(self.module):
+      return vars(self.module)[name]
+    if name in _defaults.FUNCTIONS:
+      return functools.partial(_defaults.FUNCTIONS[name], self)
+    if name in _defaults.CONSTANTS:
+      return _defaults.CONSTANTS[name]
+    raise AttributeError(f'{self.module.__name__} has no {name!r}')
+
+  def __dir__(self):
+    return sorted(
+      {*vars(self.module), *_defaults.FUNCTIONS, *_defaults.CONSTANTS}
+    )
+
+
+def with_defaults(algorithm) -> Algorithm:
+  """Returns an algorithm with the defaults of the contract.
+
+  Args:
+    algorithm: an `Algorithm`, or a module with the functions that differ.
+  """
+  return (
+    algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
+  )
+
+
+def known() -> list[str]:
+  """Returns the names of all algorithms."""
+  names = (info.name for info in pkgutil.iter_modules(__path__))
+  return [name for name in names if not name.startswith('_')]
+
+
+def find(name: str) -> Algorithm:
+  """Returns the algorithm `name`.
+
+  Raises:
+    UserError: if there is none.
+  """
+  if name not in known():
+    raise errors.unknown('method', name, known())
+  return Algorithm(importlib.import_module(f'{__name__}.{name}'))

@@ -129,7 +129,7 @@ class Checkpoints:
         step,
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(host),
-          integrity=ocp.args.JsonSave(digests(host)),
+          integrity=ocp.args.JsonSave(digests.digests(host)),
           meta=ocp.args.JsonSave(meta),
         ),
       )
@@ -194,7 +194,7 @@ class Checkpoints:
       digests._refuse(folder, digests._mismatches(stored, like))
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     state = manager.restore(step, args=args)['state']
-    found = digests(jax.device_get(state))
+    found = digests.digests(jax.device_get(state))
     wrong = [path for path in expected if found.get(path) != expected[path]]
     if wrong or found.keys() != expected.keys():
       raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
@@ -268,7 +268,7 @@ class Checkpoints:
       found, _ = self.read(step, like)
     except Exception as error:
       raise self._failed(step, error) from error
-    if digests(found) != digests(jax.device_get(state)):
+    if digests.digests(found) != digests.digests(jax.device_get(state)):
       raise self._failed(step, ValueError('it reads back differently'))
 
 

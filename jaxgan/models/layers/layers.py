@@ -125,11 +125,9 @@ class Dropout(nn.Module):
   Attributes:
     rate: share of activations that become zero; the others grow to keep the
       mean.
-    axis_name: mapped axis that splits the batch.
   """
 
   rate: float
-  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, active: bool) -> jax.Array:
@@ -137,7 +135,7 @@ class Dropout(nn.Module):
       return x
 
     def keep(key):
-      draw = noise.uniform(key, x.shape[0], x.shape[1:], self.axis_name)
+      draw = noise.uniform(key, x.shape[0], x.shape[1:])
       return draw >= self.rate
 
     kept = noise.once(keep, self.make_rng('dropout'))
@@ -149,16 +147,14 @@ class GaussianNoise(nn.Module):
 
   Attributes:
     deviation: of the noise; 0 is off.
-    axis_name: mapped axis that splits the batch.
   """
 
   deviation: float
-  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, active: bool) -> jax.Array:
     if not active or self.deviation == 0.0:
       return x
     key = self.make_rng('dropout')
-    draw = noise.normal(key, x.shape[0], x.shape[1:], self.axis_name)
+    draw = noise.normal(key, x.shape[0], x.shape[1:])
     return x + self.deviation * draw

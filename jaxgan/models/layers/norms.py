@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.core import noise
+from jaxgan.core import axis
+from jaxgan.core.latents import Latents
 from jaxgan.models.layers import layers
 
 
@@ -36,7 +37,6 @@ def norm(
   momentum: float = 0.9,
   epsilon: float = 1e-3,
   affine: bool = True,
-  axis_name: str | None = None,
   reference_size: int = 0,
   dtype: jnp.dtype | None = None,
 ) -> Callable:
@@ -51,7 +51,6 @@ def norm(
     momentum: of the running statistics of 'batch'.
     epsilon: added to variances.
     affine: whether 'instance' learns a scale and a bias.
-    axis_name: mapped axis over which 'batch' takes statistics.
     reference_size: rows of the reference batch of 'virtual'.
     dtype: of the result; statistics are float32 whatever it is.
   """
@@ -60,7 +59,7 @@ def norm(
       use_running_average=not train,
       momentum=momentum,
       epsilon=epsilon,
-      axis_name=axis_name,
+      axis_name=axis.name(),
       dtype=dtype,
     )
   if kind == 'layer':
@@ -123,13 +122,13 @@ class VirtualBatch(nn.Module):
   Attributes:
     module: a generator whose norm is 'virtual', with the same reference size.
     size: latents in the reference batch.
-    latent: what they are drawn from, a row of `noise.LATENTS`.
+    latents: how the latents are drawn.
     num_classes: classes that the reference goes through in turn; 0 for none.
   """
 
   module: nn.Module
   size: int
-  latent: Callable = noise.normal
+  latents: Latents
   num_classes: int = 0
 
   @nn.compact
@@ -137,7 +136,7 @@ class VirtualBatch(nn.Module):
     reference = self.variable(
       'reference',
       'latent',
-      lambda: self.latent(self.make_rng('params'), self.size, z.shape[1:]),
+      lambda: self.latents.sample(self.make_rng('params'), self.size),
     )
     z = jnp.concatenate([reference.value, z])
     inputs = (z,)
@@ -152,19 +151,13 @@ class MinibatchStddev(nn.Module):
 
   Karras et al. 2018 (https://arxiv.org/abs/1710.10196), section 3, over the
   whole global batch: [B, ..., C] to [B, ..., C + 1].
-
-  Attributes:
-    axis_name: mapped axis that splits the batch.
   """
-
-  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     x = x.astype(jnp.float32)
     mean, square = jnp.mean(x, axis=0), jnp.mean(x**2, axis=0)
-    if self.axis_name is not None:
-      mean, square = jax.lax.pmean((mean, square), self.axis_name)
+    mean, square = axis.mean((mean, square))
     deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0.0) + 1e-8)
     channel = jnp.broadcast_to(jnp.mean(deviation), (*x.shape[:-1], 1))
     return jnp.concatenate([x, channel], axis=-1)
@@ -182,20 +175,16 @@ class MinibatchDiscrimination(nn.Module):
   Attributes:
     kernels: number of kernels.
     size: dimension of each.
-    axis_name: mapped axis that splits the batch.
   """
 
   kernels: int = 50
   size: int = 5
-  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     m = nn.Dense(self.kernels * self.size, use_bias=False)(x)
     m = m.reshape(-1, self.kernels, self.size)
-    others = m
-    if self.axis_name is not None:
-      others = jax.lax.all_gather(m, self.axis_name, tiled=True)
+    others = axis.gather(m)
     distance = jnp.abs(m[:, None] - others[None]).sum(
       axis=-1
     )  # [B, N, kernels]

@@ -1,0 +1,47 @@
+"""Fields that all methods with a discriminator share."""
+
+import dataclasses
+
+import optax
+
+from jaxgan.adversarial import losses, terms
+from jaxgan.adversarial.terms import Term
+from jaxgan.adversarial.tricks import Tricks
+
+ADAM = optax.adam(2e-4, b1=0.5)  # the optimizer of methods made by hand
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Game:
+  """The parts of a game that never change.
+
+  Attributes:
+    loss: a row of `losses.PAIRS`.
+    adversarial: weight of the generator's adversarial loss.
+    tricks: what happens between generator and discriminator.
+    discriminator_terms: summands of the discriminator's loss.
+    generator_terms: summands of the generator's loss.
+    ema_halflife: of the generator's average, in images; 0 for no average.
+    ema_rampup: cap of the half-life, as a share of the images seen.
+  """
+
+  loss: losses.Pair = losses.PAIRS['non_saturating']
+  adversarial: float = 1.0
+  tricks: Tricks = Tricks()
+  discriminator_terms: tuple[Term, ...] = ()
+  generator_terms: tuple[Term, ...] = ()
+  ema_halflife: float = 0.0
+  ema_rampup: float = 0.0
+
+
+def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:
+  """Returns the first 'extra' of a state: an empty pool, states of terms.
+
+  Args:
+    method: the parts of the game that never change.
+    shape: of one image in the pool of earlier fakes.
+    key: of the run.
+  """
+  both = (*method.discriminator_terms, *method.generator_terms)
+  pool = method.tricks.replay_fakes.init(shape)
+  return pool | terms.first_states(both, key)

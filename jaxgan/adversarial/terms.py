@@ -1,0 +1,243 @@
+"""Terms that are added to the losses of a game.
+
+A `Term` has a name, a weight and a function. Penalties, classification losses
+and feature matching are terms. A term may also have a state of its own, a
+cadence, and a weight that depends on the images seen.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan.core import axis, switches
+from jaxgan.core.state import Aux, BoundNetwork, Output, TrainState
+
+ABSENT = Output(None)  # output for a kind that an update does not look at
+
+
+class Scene(NamedTuple):
+  """What a term may look at: one forward pass of a game.
+
+  Attributes:
+    method: the parts of the algorithm that never change.
+    state: the state before the update.
+    batch: the real images of the update, and labels if there are any.
+    networks: all networks by name, as functions.
+    discriminator: the one that judged.
+    real: its inputs for reals, a tuple that begins with images.
+    fake: its inputs for fakes, likewise.
+    on_real: its output for `real`; `ABSENT` in an update on fakes alone.
+    on_fake: its output for `fake`; `ABSENT` in an update on reals alone.
+    keys: PRNG keys by purpose: 'penalty', 'further', 'real', 'fake'.
+    z: latents of the fakes, if there are any.
+    generated: the output of the generator, where it is the one that learns.
+  """
+
+  method: Any
+  state: TrainState
+  batch: dict[str, jax.Array]
+  networks: dict[str, BoundNetwork]
+  discriminator: BoundNetwork
+  real: tuple
+  fake: tuple
+  on_real: Output
+  on_fake: Output
+  keys: dict[str, jax.Array]
+  z: jax.Array | None = None
+  generated: Output | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+  """A summand of a loss.
+
+  Attributes:
+    name: of its metric, and of its state in the state's 'extra'.
+    function: scene -> scalar; with `init`, (scene, state) -> (scalar, state).
+    weight: a number, or a function of the images seen.
+    kinds: outputs that must be present, 'real' or 'fake' or both.
+    init: key -> the first state of the term, a tree of arrays; None for none.
+    every: rounds between two evaluations. The value counts `every` times, so
+      that the mean over rounds stays the same (Karras et al. 2020,
+      https://arxiv.org/abs/1912.04958, section 3.1).
+  """
+
+  name: str
+  function: Callable
+  weight: float | Callable = 1.0
+  kinds: tuple[str, ...] = ()
+  init: Callable | None = None
+  every: int = 1
+
+  def applies(self, scene: Scene) -> bool:
+    """Returns True if the scene has the outputs that the term needs."""
+    outputs = {'real': scene.on_real, 'fake': scene.on_fake}
+    return all(outputs[kind] is not ABSENT for kind in self.kinds)
+
+  def __call__(self, scene: Scene):
+    """Returns the weight, the value, and the term's state after it."""
+    state = scene.state.extra.get(self.name)
+
+    def evaluate():
+      if self.init is None:
+        return self.every * self.function(scene), state
+      value, new = self.function(scene, state)
+      return self.every * value, new
+
+    value, state = (
+      evaluate()
+      if self.every == 1
+      else jax.lax.cond(
+        scene.state.step % self.every == 0,
+        evaluate,
+        lambda: (jnp.zeros(()), state),
+      )
+    )
+    weight = self.weight
+    if callable(weight):
+      images = len(jax.tree.leaves(scene.batch)[0]) * axis.size()
+      weight = weight(scene.state.step * images)
+    return weight, value, state
+
+
+def add_up(terms: Sequence[Term], loss, scene: Scene):
+  """Adds weighted terms to a loss.
+
+  Args:
+    terms: of the network that learns.
+    loss: a scalar.
+    scene: the forward pass.
+
+  Returns:
+    The sum, values of the terms by name, and the parts of the state's 'extra'
+    that changed.
+  """
+  metrics, extra = {}, {}
+  for term in terms:
+    if term.applies(scene):
+      weight, value, state = term(scene)
+      loss += weight * value
+      metrics[term.name] = metrics.get(term.name, 0.0) + value
+      if term.init is not None:
+        extra[term.name] = state
+  return loss, metrics, extra
+
+
+def discriminator_total(method, name: str, loss, scene: Scene, extra=None):
+  """Returns a discriminator's loss with its terms, and `Aux`.
+
+  Args:
+    method: has `loss` and `discriminator_terms`.
+    name: of the discriminator.
+    loss: a scalar.
+    scene: the forward pass.
+    extra: parts of the state's 'extra' that changed before.
+  """
+  outputs = {'real': scene.on_real, 'fake': scene.on_fake}
+  outputs = {k: v for k, v in outputs.items() if v is not ABSENT}
+  metrics = {
+    kind: jnp.mean(method.loss.output(output.logits))
+    for kind, output in outputs.items()
+  }
+  metrics['loss'] = loss
+  total, values, changed = add_up(method.discriminator_terms, loss, scene)
+  *_, last = outputs.values()
+  extra = (extra or {}) | changed
+  return total, Aux({name: last.stats}, {name: metrics | values}, extra)
+
+
+def generator_total(method, name: str, loss, scene: Scene):
+  """Returns a generator's weighted loss with its terms, and `Aux`.
+
+  Args:
+    method: has `adversarial` and `generator_terms`.
+    name: of the generator.
+    loss: its adversarial loss, a scalar.
+    scene: the forward pass.
+  """
+  total, values, extra = add_up(
+    method.generator_terms, method.adversarial * loss, scene
+  )
+  metrics = {name: {'loss': loss} | values}
+  return total, Aux({name: scene.generated.stats}, metrics, extra)
+
+
+def first_states(terms: Sequence[Term], key) -> dict[str, Any]:
+  """Returns the first states of terms, parts of a state's 'extra'."""
+  return {
+    term.name: term.init(jax.random.fold_in(key, index))
+    for index, term in enumerate(terms)
+    if term.init is not None
+  }
+
+
+def per_example(values):
+  """Returns means [B] over maps [B, h, w]; values [B] are unchanged."""
+  return values.reshape(len(values), -1).mean(-1) if values.ndim > 1 else values
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+  """The mean of a row of `penalties.PENALTIES`, as the function of a term."""
+
+  rule: Callable
+
+  def __call__(self, scene: Scene):
+    real, *others = scene.real
+
+    def critic(x):
+      output = scene.discriminator(x, *others, key=scene.keys['real'])
+      return per_example(output.logits)
+
+    values = self.rule(critic, real, scene.fake[0], scene.keys['penalty'])
+    return jnp.mean(values)
+
+
+def classification(output: Output, labels):
+  """Returns the mean cross-entropy of sown 'classes' [B, K]; labels: int [B]."""
+  return jnp.mean(
+    optax.softmax_cross_entropy_with_integer_labels(
+      output.sown['classes'], labels
+    )
+  )
+
+
+def real_classes(scene: Scene):
+  """Odena et al. 2017, https://arxiv.org/abs/1610.09585, equation 3: reals."""
+  return classification(scene.on_real, scene.batch['label'])
+
+
+def fake_classes(scene: Scene):
+  """Odena et al. 2017, https://arxiv.org/abs/1610.09585, equation 3: fakes."""
+  return classification(scene.on_fake, scene.batch['label'])
+
+
+def labelled_classes(scene: Scene):
+  """Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 5."""
+  inputs = (scene.batch['labelled_image'], *scene.real[1:])
+  output = scene.discriminator(*inputs, key=scene.keys['further'])
+  return classification(output, scene.batch['labelled_label'])
+
+
+def feature_matching(scene: Scene):
+  """Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1."""
+  real, fake = axis.mean(
+    [
+      jnp.mean(output.sown['features'], axis=0)
+      for output in (scene.on_real, scene.on_fake)
+    ]
+  )
+  return jnp.mean((real - fake) ** 2)
+
+
+def of_weights(*rows) -> tuple[Term, ...]:
+  """Returns a term for each (name, function, weight, kinds) that is on."""
+  return tuple(
+    Term(name, function, weight, kinds)
+    for name, function, weight, kinds in rows
+    if switches.is_on(weight)
+  )

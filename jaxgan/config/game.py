@@ -1,0 +1,182 @@
+"""Losses, tricks and terms of a game against a discriminator, from a config."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxgan import errors
+from jaxgan.adversarial import augment, image_pool, losses, penalties, terms
+from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import tricks as tricks_lib
+from jaxgan.adversarial.terms import Penalty, Term
+from jaxgan.core import state as state_lib
+from jaxgan.core import switches
+from jaxgan.data.dataset import Spec, refuse_missing_labels
+
+ONE_OF = {
+  'loss': losses.PAIRS,
+  'discriminator_batches': discriminator_lib.UPDATES,
+  'fakes': tricks_lib.FAKES,
+}
+# Config field -> argument of `tricks.build`, where the names differ.
+_RENAMED = {'augment': 'augmentations'}
+
+
+def fields(
+  config, spec: Spec, labels: str = '', replay_rule=image_pool.mix
+) -> dict[str, Any]:
+  """Returns fields that methods with a discriminator share.
+
+  Args:
+    config: of the run.
+    spec: of the data.
+    labels: the config field, if any, that brings labels into the game.
+    replay_rule: how earlier fakes are shown.
+
+  Returns:
+    The fields of `adversarial.game.Game`.
+
+  Raises:
+    UserError: for unknown names and for tricks that exclude each other.
+  """
+  refuse_unknown(config, ONE_OF)
+  if labels:
+    refuse_missing_labels(config[labels], spec, labels)
+    pack = config.get('pack', 1)
+    if config[labels] and pack > 1:
+      raise errors.UserError(
+        f'pack={pack} shows several images as one, which has no label. Set '
+        f'pack=1 or {labels}={type(config[labels])()}.'
+      )
+  known = tricks_lib.build.__kwdefaults__
+  values = {
+    _RENAMED.get(name, name): value
+    for name, value in config.items()
+    if _RENAMED.get(name, name) in known
+  }
+  values['augmentations'] = augment.find(
+    values.get('augmentations', ()), spec.is_image
+  )
+  auxiliary = config.get('auxiliary', 0.0)
+  labelled = config.get('labelled', 0.0)
+  matching = config.get('feature_matching', 0.0)
+  return {
+    'loss': _loss(config),
+    'adversarial': config.adversarial,
+    'tricks': tricks_lib.build(**values, replay_rule=replay_rule),
+    'discriminator_terms': (
+      *terms.of_weights(
+        ('real_class_loss', terms.real_classes, auxiliary, ('real',)),
+        ('fake_class_loss', terms.fake_classes, auxiliary, ('fake',)),
+        ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
+      ),
+      *penalty_terms(config.penalties),
+    ),
+    'generator_terms': terms.of_weights(
+      ('feature_matching', terms.feature_matching, matching, ()),
+      ('class_loss', terms.fake_classes, auxiliary, ()),
+    ),
+    'ema_halflife': config.ema_halflife,
+    'ema_rampup': config.ema_rampup,
+  }
+
+
+def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:
+  """Returns a term for each penalty whose weight is on.
+
+  Raises:
+    UserError: for an unknown penalty.
+  """
+  for name in weights:
+    if name not in penalties.PENALTIES:
+      raise errors.unknown('penalties', name, penalties.PENALTIES)
+  return terms.of_weights(
+    *(
+      (name, Penalty(penalties.PENALTIES[name]), weight, ('real',))
+      for name, weight in sorted(weights.items())
+    )
+  )
+
+
+def refuse_unknown(config, tables: Mapping[str, Any]) -> None:
+  """Raises a UserError for a value that is not in its field's table."""
+  for name, known in tables.items():
+    group, _, field = name.rpartition('.')
+    value = (config[group] if group else config)[field]
+    if value not in known:
+      raise errors.unknown(name, value, known)
+
+
+def _loss(config) -> losses.Pair:
+  """Returns the losses with softened labels, the generator's too if asked."""
+  pair, soft = losses.PAIRS[config.loss], dict(config.label_smoothing)
+  both = soft.pop('generator', False)
+  for setting, is_set in {
+    'label_noise/label_flip': switches.is_on(config.get('label_noise', 0.0))
+    or switches.is_on(config.get('label_flip', 0.0)),
+    "discriminator_batches='apart'": config.discriminator_batches == 'apart',
+    'label_smoothing.generator=True': both,
+  }.items():
+    if is_set and pair.as_real is None:
+      raise errors.UserError(
+        f'{setting} is incompatible with loss={config.loss!r}, which has no '
+        'separate real and fake terms. Choose another loss.'
+      )
+  try:
+    softened = losses.smooth(pair, **soft)
+  except ValueError as error:
+    raise errors.UserError(f'label_smoothing: {error}') from None
+  if not both:
+    return softened
+  return softened._replace(
+    generator=losses.SoftGenerator(pair.generator, pair.as_fake, soft['real'])
+  )
+
+
+def refuse_labels(config, spec: Spec, discriminator) -> None:
+  """Raises a UserError for uses of labels that exclude each other.
+
+  Args:
+    config: of the run, with the fields of `presets.game`.
+    spec: of the data.
+    discriminator: a module.
+  """
+  refuse_missing_labels(config.labelled, spec, 'labelled')
+  head = getattr(discriminator, 'conditioning', '')
+  if switches.is_on(config.labelled) and not (
+    head == 'classes' and 'labelled' in config.data
+  ):
+    raise errors.UserError(
+      f'labelled={config.labelled} needs '
+      "discriminator.conditioning='classes' and a field data.labelled. Start "
+      'from configs/semi_supervised_mnist.py.'
+    )
+  if switches.is_on(config.auxiliary) and not (
+    config.conditional and head == 'auxiliary'
+  ):
+    raise errors.UserError(
+      f'auxiliary={config.auxiliary} needs conditional=True and '
+      "discriminator.conditioning='auxiliary'."
+    )
+  if config.replay_size and config.conditional:
+    raise errors.UserError(
+      f'replay_size={config.replay_size} shows earlier images, whose labels '
+      'are not kept. Set replay_size=0 or conditional=False.'
+    )
+
+
+def refuse_shape(config, generator, shape: tuple[int, ...]) -> None:
+  """Raises a UserError for a generator that makes images of another shape.
+
+  Args:
+    config: of the run.
+    generator: (module, examples of its inputs).
+    shape: of the images of the data.
+  """
+  module, inputs = generator
+  made = state_lib.made_shape(module, *inputs)
+  if made != shape:
+    raise errors.UserError(
+      f'generator.name={config.generator.name!r} makes images of shape {made} '
+      f'and the data have {shape}. Set data.image_size and data.channels to '
+      'what the network makes, or choose another network.'
+    )
