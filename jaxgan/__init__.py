@@ -1,24 +1,26 @@
 """jaxgan: generative adversarial networks as pure functions in JAX.
 
-The parts, in the order in which data flow: `jaxgan.data` yields batches,
-`jaxgan.models` holds Flax networks, `jaxgan.losses` and `jaxgan.penalties` are
-tables of functions of logits, `jaxgan.discriminate` is the discriminator's side
-of every game, `jaxgan.steps` holds one file per training algorithm. All of
-these are pure and run under `jit`, `pmap`, `vmap` and `scan`.
-`jaxgan.train` is the loop around them and the only part that has side effects.
+Packages, in the order in which data flow: `core` holds state, noise and
+optimizers; `data` yields batches; `visual` draws pictures; `models` holds Flax
+networks; `metrics` scores images; `adversarial` holds losses, penalties and
+tricks; `config` builds networks from config fields; `steps` holds one file per
+algorithm; `training` runs the loop; `modes` holds tools for a finished run.
+Everything before `training` is pure and runs under `jit`, `pmap`, `vmap` and
+`scan`, apart from reading data.
 
-What people use from Python, imported when it is first asked for:
+Names for use from Python, imported on first access:
 
   trainer    compiles rounds of an algorithm on arrays, without files
-  restore    what a run left in its workdir: method, state, config
-  show       images in [-1, 1] as one Pillow image, which notebooks display
-  gan, inpaint, pix2pix, cyclegan, autoencoder, vae, classifier
-             the algorithms of `jaxgan.steps`
+  restore    reads a workdir: method, state, config
+  show       draws images in [-1, 1] as one Pillow image for a notebook
+  gan, vae, and all other files of `jaxgan.steps`, with their defaults
   config, data, losses, metrics, models, penalties, presets, train
              the modules of these names
 """
 
 import importlib
+import pathlib
+import pkgutil
 
 from jaxgan.core.version import __version__ as __version__
 
@@ -42,14 +44,23 @@ _PUBLIC = {
     name: f'jaxgan.{name}' for name in ('config', 'data', 'metrics', 'models')
   },
 }
-__all__ = sorted(_PUBLIC)
+_ALGORITHMS = [
+  info.name
+  for info in pkgutil.iter_modules(
+    [str(pathlib.Path(__file__).parent / 'steps')]
+  )
+  if not info.name.startswith('_')
+]
+__all__ = sorted([*_PUBLIC, *_ALGORITHMS])
 
 
 def __getattr__(name: str):
+  if name in _ALGORITHMS:
+    return importlib.import_module('jaxgan.steps').find(name)
   if name not in _PUBLIC:
     raise AttributeError(
-      f'jaxgan has no {name!r}; it has {", ".join(__all__)}, and further '
-      'modules by their own import'
+      f'jaxgan has no {name!r}. It has {", ".join(__all__)}; import other '
+      'modules by their full name.'
     )
   module, _, attribute = _PUBLIC[name].partition(':')
   found = importlib.import_module(module)

@@ -5,7 +5,8 @@ method (see `jaxgan.steps`), so that no hyper-parameter hides in a checkpoint.
 """
 
 import dataclasses
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax
@@ -187,7 +188,7 @@ class Output(NamedTuple):
   """
 
   value: Any
-  sown: dict[str, jax.Array] = {}
+  sown: Any = None
   stats: Any = None
 
   @property
@@ -260,7 +261,7 @@ class Aux(NamedTuple):
 
   stats: dict[str, Any]
   metrics: dict[str, dict[str, jax.Array]]
-  extra: dict[str, Any] = {}
+  extra: Mapping[str, Any] = types.MappingProxyType({})
 
 
 def apply_gradients(

@@ -12,6 +12,7 @@ only the sum of weights is kept.
   likelihood.estimate(log_weights, key, chunks=50)  # k = 5,000: [N]
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -93,3 +94,41 @@ def cross_entropy(logits: jax.Array, pixels: jax.Array) -> jax.Array:
   """
   logits, pixels = flat(logits), flat(pixels)
   return jax.nn.softplus(logits) - pixels * logits
+
+
+@dataclasses.dataclass(frozen=True)
+class Bernoulli:
+  """p(x|z) whose outputs are logits; for grey pixels the cross-entropy."""
+
+  def log_density(self, logits, pixels):
+    """Returns nats [B] of pixels [B, ...] in [0, 1]."""
+    return -cross_entropy(logits, pixels).sum(axis=1)
+
+  def mean(self, logits):
+    """Returns mean pixels."""
+    return jax.nn.sigmoid(logits)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+  """p(x|z) whose outputs are means of pixels.
+
+  Attributes:
+    deviation: the standard deviation of every pixel.
+  """
+
+  deviation: float
+
+  def log_density(self, mean, pixels):
+    """Returns nats [B] of pixels [B, ...] in [0, 1]."""
+    constant = math.log(self.deviation) + 0.5 * math.log(2.0 * math.pi)
+    error = flat(pixels - mean) / self.deviation
+    return -jnp.sum(0.5 * error**2 + constant, axis=1)
+
+  def mean(self, outputs):
+    """Returns mean pixels."""
+    return outputs
+
+
+# name -> (decoder_deviation) -> likelihood of pixels.
+LIKELIHOODS = {'bernoulli': lambda deviation: Bernoulli(), 'gaussian': Gaussian}

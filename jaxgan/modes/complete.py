@@ -22,8 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.adversarial import augment
-from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import augment, terms
 from jaxgan.core import masks
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
@@ -92,11 +91,9 @@ def _search(
   labels = held_out.labels(run, request, count)  # [N, K], or None
   choices = 1 if labels is None else labels.shape[1]
   restarts = request.restarts or -(-RESTARTS // choices)
-  starts = (
-    run.algorithm.latent_space(run.method)
-    .sample(jax.random.fold_in(key, 2), count * restarts * choices)
-    .reshape(count, restarts * choices, -1)
-  )
+  starts = run.method.latents.sample(
+    jax.random.fold_in(key, 2), count * restarts * choices
+  ).reshape(count, restarts * choices, -1)
   if labels is not None:
     labels = labels.repeat(restarts, axis=1)
   seen, weight = images, latent_search.weights(known, window(images.shape))
@@ -104,7 +101,7 @@ def _search(
     seen = latent_search.reduced(images, FACTOR)
     # A block stands for all of its pixels.
     weight = jnp.full((*seen.shape[:3], 1), float(FACTOR**2))
-  settle = jax.jit(run.algorithm.settle, static_argnums=0)
+  settle = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
   state = settle(run.method, run.state)
   run_batch = functools.partial(
     _batch,
@@ -147,7 +144,7 @@ def _batch(
     weight,
     starts,
     labels,
-    project=algorithm.latent_space(method).project,
+    project=method.latents.project,
     prior=prior_fn,
     prior_weight=weight_of_prior,
     observe=(lambda x: latent_search.reduced(x, FACTOR))
@@ -181,9 +178,7 @@ def prior(method, state):
       *label,
       train=False,
     )
-    return latent_search.discriminator_prior(
-      discriminator_lib.per_example(logits)
-    )
+    return latent_search.discriminator_prior(terms.per_example(logits))
 
   return of_discriminator, latent_search.PRIOR_WEIGHT
 

@@ -117,7 +117,7 @@ class Judge:
 
 def make_scorer(config, algorithm) -> Judge:
   """Builds the judge of a run from the `eval_*` fields of its config."""
-  if not hasattr(algorithm, 'latent_space'):
+  if not algorithm.has_latents:
     raise errors.UserError(
       f'eval_images={config.eval_images}: method={config.method!r} makes no '
       'images from latents; set eval_images=0'

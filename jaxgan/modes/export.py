@@ -22,7 +22,6 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from jaxgan import errors
 from jaxgan.core import version
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import run as run_lib
@@ -56,11 +55,6 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
   """
   workdir = pathlib.Path(workdir).absolute()
   run = restore_lib.restore(workdir, member=member)
-  if not hasattr(run.algorithm, 'served'):
-    raise errors.UserError(
-      f'method={run.name!r} makes no images and has nothing to export; give '
-      'the --workdir of another run'
-    )
   name = f'step_{int(run.state.step):08d}'
   if member is not None:
     name += f'_member_{member:02d}'
@@ -128,12 +122,11 @@ def _without_paths():
 def _served(run: run_lib.Run):
   """What the algorithm serves, of a settled state, with weights in NumPy."""
   state = run.state
-  if hasattr(run.algorithm, 'settle'):
-    settle = jax.jit(run.algorithm.settle, static_argnums=0)
-    state = settle(run.method, state)
+  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
+  state = use_ema_weights(run.method, state)
   return {
     name: (function, jax.device_get(weights), inputs)
-    for name, (function, weights, inputs) in run.algorithm.served(
+    for name, (function, weights, inputs) in run.algorithm.export_functions(
       run.method, state
     ).items()
   }
@@ -141,7 +134,7 @@ def _served(run: run_lib.Run):
 
 def _meaning(run: run_lib.Run, key: str) -> str:
   if key == 'latent':
-    return f'drawn from {str(run.algorithm.latent_space(run.method))!r}'
+    return f'drawn from {str(run.method.latents)!r}'
   return INPUTS[key]
 
 

@@ -23,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxgan.core import latents as latents_lib
+
 WINDOW = 7  # pixels, as in the paper, whose images are 64 x 64
 PRIOR_WEIGHT = 0.003  # of the discriminator's, as in the paper
 # Of 32 held-out digits and the default vae_mnist run, mean absolute errors in

@@ -99,7 +99,7 @@ def _show(run, state, rounds: int, metrics, finite, last: int) -> None:
 
 def _batch(run, step: int, seed: int) -> dict[str, np.ndarray]:
   """The examples of a round, [1, draws, B, ...] each."""
-  draws = run.algorithm.draws(run.method)
+  draws = run.algorithm.batches_per_round(run.method)
   size, config = run.config.batch_size, run.config
   rows = [
     batches_lib.host_examples(

@@ -126,7 +126,7 @@ def check(request: Request, run: Run) -> None:
       f'{flag}: method={run.name!r} makes no images from latents; leave it out'
     )
   if request.walk is not None:
-    size = run.algorithm.latent_space(run.method).size
+    size = run.method.latents.size
     if not 0 <= request.walk < size:
       raise errors.UserError(
         f'{flag} is out of range; the latents have dimensions 0..{size - 1}'

@@ -101,7 +101,7 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
   """
   key = jax.random.key(seed)
   if run.has_latents:
-    z = run.algorithm.latent_space(run.method).sample(key, num)
+    z = run.method.latents.sample(key, num)
     return _decoded(run, z, label)
   sample_all = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
   return iter(jax.device_get(sample_all(run.method, run.state, key, num)))
@@ -135,7 +135,7 @@ def _grid(
     if request.labels == ALL:
       columns = len(run.classes)
   else:
-    latents = run.algorithm.latent_space(run.method)
+    latents = run.method.latents
     points = latents.sample(jax.random.key(request.seed), request.num)
     rows, text = latents.walk(points, request.walk, WALK_COLUMNS)
     caption += text
@@ -155,7 +155,7 @@ def _grid(
 def _animate(
   request: Request, run: Run, label, colour, path: pathlib.Path
 ) -> None:
-  latents = run.algorithm.latent_space(run.method)
+  latents = run.method.latents
   num_frames = round(request.seconds * request.frames_per_second)
   key = jax.random.key(request.seed)
   points = latents.sample(key, request.paths * request.num)

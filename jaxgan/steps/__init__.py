@@ -61,6 +61,11 @@ class Algorithm:
   def name(self) -> str:
     return self.module.__name__.rpartition('.')[-1]
 
+  @property
+  def has_latents(self) -> bool:
+    """True if images come from latents."""
+    return 'decode' in vars(self.module)
+
   def __getattr__(self, name: str):
     if name in vars(self.module):
       return vars(self.module)[name]
@@ -82,9 +87,7 @@ def with_defaults(algorithm) -> Algorithm:
   Args:
     algorithm: an `Algorithm`, or a module with the functions that differ.
   """
-  return (
-    algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
-  )
+  return algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
 
 
 def known() -> list[str]:

@@ -22,11 +22,55 @@ import optax
 from jaxgan import errors
 from jaxgan.adversarial import augment
 from jaxgan.config import networks as networks_lib
+from jaxgan.core import axis, noise, switches
 from jaxgan.core import ema as ema_lib
-from jaxgan.core import noise, switches
 from jaxgan.core import state as state_lib
-from jaxgan.core.state import Player, TrainState
+from jaxgan.core.state import Aux, TrainState
 from jaxgan.data.dataset import Spec
+
+
+def loss(method, networks, state, image, label, key):
+  """Returns the cross-entropy with softened labels."""
+  del state
+  target = optax.smooth_labels(
+    jax.nn.one_hot(label, method.num_classes), method.label_smoothing
+  )
+  output = networks['network'](image, key=key)
+  value = jnp.mean(optax.softmax_cross_entropy(output.logits, target))
+  metrics = {'loss': value, 'error': _error(output.logits, label)}
+  return value, Aux({'network': output.stats}, {'network': metrics})
+
+
+def train_step(method, state, batch, key):
+  """One update.
+
+  Args:
+    method: the parts that never change, a `Classifier`.
+    state: the state before the round.
+    batch: 'image' [B, ...] in [-1, 1] and 'label' [B].
+    key: the key of the run.
+
+  Returns:
+    The state after the round and a dict of scalar metrics.
+  """
+  keys = noise.keys(jax.random.fold_in(key, state.step), 'show', 'dropout')
+  image, label = batch['image'], batch['label']
+  for index, change in enumerate(method.augment):
+    image = change(image, jax.random.fold_in(keys['show'], index))
+  state, metrics = state_lib.gradient_step(
+    *(method, state, ('network',), loss, image, label, keys['dropout'])
+  )
+  average = ema_lib.average(
+    state.ema['network'],
+    _averaged(state.networks['network']),
+    state.step,
+    len(image) * axis.size(),
+    method.ema_halflife,
+    method.ema_rampup,
+  )
+  state = state.replace(step=state.step + 1, ema={'network': average})
+  return state, metrics
+
 
 SHOWN_IMAGES = 1_000  # of which the preview shows the worst
 PREVIEW_SIZE = 100
@@ -45,7 +89,6 @@ class Classifier:
     label_smoothing: share of each label that is spread over all classes.
     ema_halflife: of the average, in images; 0 for no average.
     ema_rampup: cap of the half-life, as a share of the images seen.
-    axis_name: set where the caller maps the step over parts of the batch.
   """
 
   network: nn.Module
@@ -56,10 +99,74 @@ class Classifier:
   label_smoothing: float = 0.0
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
-  axis_name: str | None = None
 
 
-def from_config(config, spec: Spec, axis_name: str | None = None):
+def modules(method):
+  """The network with an example of its inputs, for tables."""
+  return {'network': (method.network, (jnp.zeros((1, *method.shape)),))}
+
+
+def _averaged(network: state_lib.Network):
+  """What the average is of: weights, and the statistics that belong to them."""
+  return {'params': network.params, 'stats': network.stats}
+
+
+def init(method, key: jax.Array) -> TrainState:
+  """The state before the first round."""
+  (module, inputs), *_ = modules(method).values()
+  network = state_lib.create(module, method.network_optimizer, key, *inputs)
+  # A copy: the state is donated, and a buffer can be given away only once.
+  average = jax.tree.map(jnp.copy, _averaged(network))
+  return TrainState(
+    jnp.zeros((), jnp.int32), {'network': network}, {'network': average}, {}
+  )
+
+
+def _error(logits, label):
+  """Share of examples whose largest logit is another class's."""
+  return jnp.mean(jnp.argmax(logits, axis=-1) != label)
+
+
+def predict(method, state: TrainState, image):
+  """What averaged weights say of images [N, ...] in [-1, 1].
+
+  Returns:
+    'logits' [N, num_classes] and 'features' [N, D].
+  """
+  average = state.ema['network']
+  logits, sown, _ = state_lib.apply_and_look(
+    method.network, average['params'], average['stats'], image, train=False
+  )
+  return {'logits': logits, 'features': sown['features']}
+
+
+def evaluate(method, state: TrainState, batch):
+  """Loss and error on images that were never trained on, averaged weights."""
+  logits, label = (
+    predict(method, state, batch['image'])['logits'],
+    batch['label'],
+  )
+  loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+  return {
+    'network/held_out_loss': jnp.mean(loss),
+    'network/held_out_error': _error(logits, label),
+  }
+
+
+def preview(method, state: TrainState, batch, key):
+  """The held-out images whose class is least probable to the network.
+
+  Returns:
+    'worst' [100, ...], or fewer, the worst one first.
+  """
+  del key
+  image, label = batch['image'], batch['label']
+  logits = predict(method, state, image)['logits']
+  loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+  return {'worst': image[jnp.argsort(-loss)[:PREVIEW_SIZE]]}
+
+
+def from_config(config, spec: Spec) -> Classifier:
   """Builds the method; the only reader of the config for this algorithm."""
   if not spec.num_classes:
     raise errors.UserError(
@@ -75,7 +182,6 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
     config.batch_size,
     shape=spec.shape,
     num_classes=spec.num_classes,
-    axis_name=axis_name,
   )
   return Classifier(
     network,
@@ -86,140 +192,4 @@ def from_config(config, spec: Spec, axis_name: str | None = None):
     label_smoothing=config.label_smoothing,
     ema_halflife=config.ema_halflife,
     ema_rampup=config.ema_rampup,
-    axis_name=axis_name,
   )
-
-
-def modules(method: Classifier):
-  """The network with an example of its inputs, for tables."""
-  return {'network': (method.network, (jnp.zeros((1, *method.shape)),))}
-
-
-def expected(method: Classifier) -> dict[str, float]:
-  """Nothing: where the loss ends depends on the data."""
-  del method
-  return {}
-
-
-def draws(method: Classifier) -> int:
-  """Batches of images that a round takes."""
-  del method
-  return 1
-
-
-def _averaged(network: state_lib.Network):
-  """What the average is of: weights, and the statistics that belong to them."""
-  return {'params': network.params, 'stats': network.stats}
-
-
-def init(method: Classifier, key: jax.Array) -> TrainState:
-  """The state before the first round."""
-  (module, inputs), *_ = modules(method).values()
-  network = state_lib.create(module, method.network_optimizer, key, *inputs)
-  # A copy: the state is donated, and a buffer can be given away only once.
-  average = jax.tree.map(jnp.copy, _averaged(network))
-  return TrainState(
-    jnp.zeros((), jnp.int32), {'network': network}, {'network': average}, {}
-  )
-
-
-def train_step(method: Classifier, state: TrainState, batch, key):
-  """One update.
-
-  Args:
-    method: the parts that never change.
-    state: the state before the round.
-    batch: 'image' [B, ...] in [-1, 1] and 'label' [B].
-    key: the key of the run.
-
-  Returns:
-    The state after the round and a dict of scalar metrics.
-  """
-  keys = noise.keys(jax.random.fold_in(key, state.step), 'show', 'dropout')
-  image, label = batch['image'], batch['label']
-  for place, change in enumerate(method.augment):
-    show_key = jax.random.fold_in(keys['show'], place)
-    image = change(image, show_key, method.axis_name)
-  target = optax.smooth_labels(
-    jax.nn.one_hot(label, method.num_classes), method.label_smoothing
-  )
-
-  def loss_fn(params):
-    logits, stats = state_lib.apply(
-      method.network,
-      params,
-      state.networks['network'].stats,
-      image,
-      train=True,
-      key=keys['dropout'],
-    )
-    loss = jnp.mean(optax.softmax_cross_entropy(logits, target))
-    metrics = {'loss': loss, 'error': _error(logits, label)}
-    return loss, (stats, metrics)
-
-  player = Player('network', method.network, method.network_optimizer)
-  state, metrics = state_lib.descend(state, player, loss_fn, method.axis_name)
-  average = ema_lib.average(
-    state.ema['network'],
-    _averaged(state.networks['network']),
-    state.step,
-    state_lib.global_size(len(image), method.axis_name),
-    method.ema_halflife,
-    method.ema_rampup,
-  )
-  state = state.replace(step=state.step + 1, ema={'network': average})
-  return state, metrics
-
-
-def _error(logits, label):
-  """Share of examples whose largest logit is another class's."""
-  return jnp.mean(jnp.argmax(logits, axis=-1) != label)
-
-
-def predict(method: Classifier, state: TrainState, image):
-  """What averaged weights say of images [N, ...] in [-1, 1].
-
-  Returns:
-    'logits' [N, num_classes] and 'features' [N, D].
-  """
-  average = state.ema['network']
-  logits, sown, _ = state_lib.apply_and_look(
-    method.network, average['params'], average['stats'], image, train=False
-  )
-  return {'logits': logits, 'features': sown['features']}
-
-
-def sample(method: Classifier, state: TrainState, key, num: int):
-  """Refuses: a classifier makes no images.
-
-  Raises:
-    UserError: always.
-  """
-  del method, state, key, num
-  raise errors.UserError("method='classifier' makes no images to sample")
-
-
-def evaluate(method: Classifier, state: TrainState, batch):
-  """Loss and error on images that were never trained on, averaged weights."""
-  logits, label = (
-    predict(method, state, batch['image'])['logits'],
-    batch['label'],
-  )
-  loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-  return {
-    'network/held_out_loss': jnp.mean(loss),
-    'network/held_out_error': _error(logits, label),
-  }
-
-
-def preview(method: Classifier, state: TrainState, batch, key):
-  """The held-out images whose class is least probable to the network.
-
-  Returns:
-    'worst' [100, ...], or fewer, the worst one first.
-  """
-  del key
-  image, label = batch['image'], batch['label']
-  logits = predict(method, state, image)['logits']
-  loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-  return {'worst': image[jnp.argsort(-loss)[:PREVIEW_SIZE]]}

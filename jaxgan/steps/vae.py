@@ -20,9 +20,6 @@ its place.
 
 import collections
 import dataclasses
-import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -31,57 +28,71 @@ import optax
 
 from jaxgan import errors
 from jaxgan.config import networks as networks_lib
-from jaxgan.config.networks import NETWORKS
+from jaxgan.core import ema as ema_lib
+from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, switches
 from jaxgan.core import state as state_lib
-from jaxgan.core.latents import bound
-from jaxgan.core.pixels import to_images, to_pixels
-from jaxgan.core.state import TrainState
+from jaxgan.core.latents import Latents, bound
+from jaxgan.core.pixels import to_images
+from jaxgan.core.state import Aux, TrainState
 from jaxgan.data.dataset import Spec
-from jaxgan.metrics.likelihood import cross_entropy, flat
+from jaxgan.metrics.likelihood import LIKELIHOODS, Bernoulli, Gaussian
 from jaxgan.steps import _encoder_decoder
+from jaxgan.steps._elbo import divergence as divergence
+from jaxgan.steps._elbo import observe, terms
 from jaxgan.steps._encoder_decoder import averaged
+
+
+def loss(method, networks, state, pixels, keys):
+  """Returns the negative bound, a mean over images [B, ...] in [0, 1]."""
+  del state
+  noise_key, encoder_key, decoder_key = keys
+  shape = (max(method.importance_samples, 1), method.latent_size)
+  draw = noise.normal(noise_key, len(pixels), shape)
+  code = networks['encoder'](pixels, key=encoder_key)
+  stats = {'encoder': code.stats}
+
+  def decoder(z):
+    output = networks['decoder'](z, key=decoder_key)
+    stats['decoder'] = output.stats
+    return output.value
+
+  _, kl, likelihood, log_weights = terms(
+    method, code.value, decoder, pixels, draw
+  )
+  reconstruction, kl = -jnp.mean(likelihood), jnp.mean(kl)
+  if method.importance_samples:
+    value = -jnp.mean(bound(log_weights))
+  else:
+    value = reconstruction + method.beta * kl
+  metrics = {'loss': value, 'reconstruction': reconstruction, 'kl': kl}
+  return value, Aux(stats, {'vae': metrics})
+
+
+def train_step(method, state, batch, key):
+  """One update of both networks.
+
+  Args:
+    method: the parts that never change, a `VAE`.
+    state: the state before the round.
+    batch: 'image' [B, ...] in [-1, 1].
+    key: the key of the run.
+
+  Returns:
+    The state after the round and a dict of scalar metrics, nats an image:
+    'loss' is the negative bound, 'reconstruction' -log p(x|z), 'kl' the
+    divergence.
+  """
+  key = jax.random.fold_in(key, state.step)
+  *keys, pixel_key = jax.random.split(key, 4)
+  pixels = observe(method, batch['image'], pixel_key)
+  return _encoder_decoder.step(method, state, loss, len(pixels), pixels, keys)
+
 
 SHOWN_IMAGES = 10  # of which reconstructions are shown
 PREVIEW_SIZE = 100
 MANIFOLD_SIDE = 20
 ACTIVE_VARIANCE = 0.01
-
-
-class Likelihood(NamedTuple):
-  """p(x|z) of pixels in [0, 1], given the decoder's outputs.
-
-  Attributes:
-    log_density: (outputs, pixels), both [B, ...], to nats [B].
-    mean: outputs to mean pixels.
-  """
-
-  log_density: Callable
-  mean: Callable
-
-
-def bernoulli(deviation: float = 0.0) -> Likelihood:
-  """Outputs are logits; for grey pixels the cross-entropy, no density."""
-  del deviation
-  return Likelihood(
-    lambda logits, pixels: -cross_entropy(logits, pixels).sum(axis=1),
-    jax.nn.sigmoid,
-  )
-
-
-def gaussian(deviation: float) -> Likelihood:
-  """Outputs are means of pixels that have one standard deviation."""
-  constant = math.log(deviation) + 0.5 * math.log(2.0 * math.pi)
-  return Likelihood(
-    lambda mean, pixels: (
-      -jnp.sum(0.5 * (flat(pixels - mean) / deviation) ** 2 + constant, axis=1)
-    ),
-    lambda mean: mean,
-  )
-
-
-# name -> (decoder_deviation) -> Likelihood.
-LIKELIHOODS = {'bernoulli': bernoulli, 'gaussian': gaussian}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +114,6 @@ class VAE:
     binarised: pixels are drawn as 0 or 1, see `observe`.
     ema_halflife: of both networks' averages, in images; 0 for no average.
     ema_rampup: cap of the half-life, as a share of the images seen.
-    axis_name: set where the caller maps the step over parts of the batch.
   """
 
   encoder: nn.Module
@@ -112,52 +122,21 @@ class VAE:
   latent_size: int
   encoder_optimizer: optax.GradientTransformation = optax.adam(1e-3)
   decoder_optimizer: optax.GradientTransformation = optax.adam(1e-3)
-  likelihood: Likelihood = bernoulli()
+  likelihood: Bernoulli | Gaussian = Bernoulli()
   beta: float = 1.0
   importance_samples: int = 0
   held_out_samples: int = 0
   binarised: bool = False
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
-  axis_name: str | None = None
+
+  @property
+  def latents(self) -> Latents:
+    """How latents of the prior are drawn."""
+    return latents_lib.single('normal', self.latent_size)
 
 
-def from_config(config, spec: Spec, axis_name: str | None = None) -> VAE:
-  """Builds the method; the only reader of the config for this algorithm."""
-  if config.likelihood not in LIKELIHOODS:
-    raise errors.unknown('likelihood', config.likelihood, LIKELIHOODS)
-  if config.decoder_deviation <= 0:
-    raise errors.UserError(
-      f'decoder_deviation={config.decoder_deviation} must be positive'
-    )
-  for name in ('beta', 'importance_samples', 'held_out_samples'):
-    if switches.is_known(config[name]) and config[name] < 0:
-      raise errors.UserError(f'{name}={config[name]} must not be negative')
-  is_weighed = not switches.is_known(config.beta) or config.beta != 1.0
-  if config.importance_samples and is_weighed:
-    raise errors.UserError(
-      f'beta={config.beta} weighs a divergence that the importance-weighted '
-      'bound does not have; set beta=1.0 or importance_samples=0'
-    )
-  if config.binarised and config.likelihood != 'bernoulli':
-    raise errors.UserError(
-      f'binarised=True makes pixels of 0 and 1, of which likelihood='
-      f"{config.likelihood!r} has no density; set likelihood='bernoulli' or "
-      'binarised=False'
-    )
-  size = config.latent_size
-  return VAE(
-    **networks_lib.networks(config, spec, axis_name, code_size=2 * size),
-    latent_size=size,
-    likelihood=LIKELIHOODS[config.likelihood](config.decoder_deviation),
-    beta=config.beta,
-    importance_samples=config.importance_samples,
-    held_out_samples=config.held_out_samples,
-    binarised=config.binarised,
-  )
-
-
-def modules(method: VAE):
+def modules(method):
   """Both networks with an example of their inputs, for tables."""
   return {
     'encoder': (method.encoder, (jnp.zeros((1, *method.shape)),)),
@@ -165,171 +144,31 @@ def modules(method: VAE):
   }
 
 
-def expected(method: VAE) -> dict[str, float]:
-  """Nothing: where the bound ends depends on the entropy of the images."""
-  del method
-  return {}
-
-
-def draws(method: VAE) -> int:
-  """Batches of images that a round takes."""
-  del method
-  return 1
-
-
-def init(method: VAE, key: jax.Array) -> TrainState:
+def init(method, key: jax.Array) -> TrainState:
   """The state before the first round."""
-  return _encoder_decoder.create(method, modules(method), key)
+  return _encoder_decoder.init(method, modules(method), key)
 
 
-def observe(method: VAE, images: jax.Array, key) -> jax.Array:
-  """Images [B, ...] in [-1, 1] as the pixels in [0, 1] that the bounds are of.
-
-  Where they are `binarised`, each is 1 with its grey value as probability, and
-  drawn again with every key (Burda et al. 2015, section 5; Salakhutdinov and
-  Murray 2008, https://doi.org/10.1145/1390156.1390266).
-  """
-  pixels = to_pixels(images)
-  if not method.binarised:
-    return pixels
-  draw = noise.uniform(key, len(pixels), pixels.shape[1:], method.axis_name)
-  return (draw < pixels).astype(pixels.dtype)
-
-
-def divergence(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-  """KL(N(mean, variance) || N(0, 1)) in nats, [B, Z] each, to [B].
-
-  Kingma and Welling 2013, appendix B.
-  """
-  return 0.5 * jnp.sum(
-    mean**2 + jnp.exp(log_variance) - log_variance - 1.0, axis=-1
-  )
-
-
-def terms(method: VAE, code, run, pixels: jax.Array, draw: jax.Array):
-  """What the bounds are made of.
-
-  Args:
-    method: the parts that never change.
-    code: what the encoder makes of the pixels, [B, 2 Z].
-    run: the decoder, latents [B * k, Z] to outputs.
-    pixels: [B, ...] in [0, 1].
-    draw: standard normal noise [B, k, Z].
-
-  Returns:
-    Posterior mean [B, Z], divergence [B], and for every draw the log-likelihood
-    [B, k] and the log-weight [B, k].
-  """
-  mean, log_variance = jnp.split(code, 2, axis=-1)
-  deviation = jnp.exp(0.5 * log_variance)
-  z = mean[:, None] + deviation[:, None] * draw
-  batch, k, size = z.shape
-  outputs = run(z.reshape(-1, size))
-  likelihood = method.likelihood.log_density(
-    outputs, jnp.repeat(pixels, k, axis=0)
-  ).reshape(batch, k)
-  # log p(z) - log q(z|x); their constants cancel.
-  ratio = 0.5 * jnp.sum(draw**2 + log_variance[:, None] - z**2, axis=-1)
-  return mean, divergence(mean, log_variance), likelihood, likelihood + ratio
-
-
-def train_step(method: VAE, state: TrainState, batch, key):
-  """One update of both networks.
-
-  Args:
-    method: the parts that never change.
-    state: the state before the round.
-    batch: 'image' [B, ...] in [-1, 1].
-    key: the key of the run.
-
-  Returns:
-    The state after the round and a dict of scalar metrics, nats an image:
-    'loss' is the negative bound, 'reconstruction' -log p(x|z), 'kl' the
-    divergence.
-  """
-  key = jax.random.fold_in(key, state.step)
-  noise_key, encoder_key, decoder_key, pixel_key = jax.random.split(key, 4)
-  pixels = observe(method, batch['image'], pixel_key)
-  shape = (max(method.importance_samples, 1), method.latent_size)
-  draw = noise.normal(noise_key, len(pixels), shape, method.axis_name)
-  keys = {'encoder': encoder_key, 'decoder': decoder_key}
-
-  def loss_fn(params):
-    stats = {}
-
-    def run(name):
-      def call(x):
-        output, stats[name] = state_lib.apply(
-          getattr(method, name),
-          params[name],
-          state.networks[name].stats,
-          x,
-          train=True,
-          key=keys[name],
-        )
-        return output
-
-      return call
-
-    _, kl, likelihood, log_weights = terms(
-      method, run('encoder')(pixels), run('decoder'), pixels, draw
-    )
-    reconstruction, kl = -jnp.mean(likelihood), jnp.mean(kl)
-    if method.importance_samples:
-      loss = -jnp.mean(bound(log_weights))
-    else:
-      loss = reconstruction + method.beta * kl
-    metrics = {'loss': loss, 'reconstruction': reconstruction, 'kl': kl}
-    return loss, (stats, {f'vae/{k}': v for k, v in metrics.items()})
-
-  params = {name: state.networks[name].params for name in NETWORKS}
-  grads, (stats, metrics) = jax.grad(loss_fn, has_aux=True)(params)
-  return _encoder_decoder.move(
-    method, state, grads, stats, metrics, len(pixels)
-  )
-
-
-def latent_space(method: VAE) -> tuple[str, int]:
-  """What latents are drawn from, a key of `noise.LATENTS`, and their size."""
-  return 'normal', method.latent_size
-
-
-def latents(method: VAE, key, num: int):
-  """Latents [num, Z] of the prior; row i depends on the key and on i alone."""
-  return noise.normal(key, num, (method.latent_size,))
-
-
-def settle(method: VAE, state: TrainState) -> TrainState:
-  """The state as it is: the networks have no statistics of batches."""
-  del method
-  return state
-
-
-def decode(method: VAE, state: TrainState, z, label=None):
+def decode(method, state: TrainState, z, label=None):
   """Latents [N, Z] to mean images [N, ...] in [-1, 1], averaged weights."""
   del label  # There are no conditional VAEs here.
   outputs = averaged(method, state, 'decoder', z)
   return to_images(method.likelihood.mean(outputs))
 
 
-def served(method: VAE, state: TrainState):
+def export_functions(method, state: TrainState):
   """Latents [B, Z] to mean images; see `jaxgan.steps`."""
   run = state_lib.inference(method.decoder)
 
   def function(weights, z):
     return to_images(method.likelihood.mean(run(weights, z)))
 
-  weights = _encoder_decoder.weights(state, 'decoder')
+  weights = ema_lib.variables(state, 'decoder')
   example = jnp.zeros((1, method.latent_size))
   return {'generator': (function, weights, {'latent': example})}
 
 
-def sample(method: VAE, state: TrainState, key, num: int):
-  """Mean images [num, ...] in [-1, 1] of latents from the prior."""
-  return decode(method, state, latents(method, key, num))
-
-
-def evaluate(method: VAE, state: TrainState, batch):
+def evaluate(method, state: TrainState, batch):
   """Bounds on images that were never trained on, averaged weights.
 
   Args:
@@ -371,7 +210,7 @@ def evaluate(method: VAE, state: TrainState, batch):
   return {f'vae/{name}': value for name, value in scores.items()}
 
 
-def manifold(method: VAE, state: TrainState) -> jax.Array:
+def manifold(method, state: TrainState) -> jax.Array:
   """Images [20, 20, ...] in [-1, 1] at the quantiles of both latents.
 
   Kingma and Welling 2013, figure 4: the first latent grows to the right, the
@@ -384,7 +223,7 @@ def manifold(method: VAE, state: TrainState) -> jax.Array:
   return images.reshape(side, side, *method.shape)
 
 
-def preview(method: VAE, state: TrainState, batch, key):
+def preview(method, state: TrainState, batch, key):
   """Samples, reconstructions, and the manifold of two latents.
 
   Args:
@@ -407,9 +246,44 @@ def preview(method: VAE, state: TrainState, batch, key):
     decode(method, state, mean),
   ]
   found = collections.OrderedDict(
-    samples=sample(method, state, key, PREVIEW_SIZE),
+    samples=decode(method, state, method.latents.sample(key, PREVIEW_SIZE)),
     reconstructions=jnp.stack(rows),
   )
   if method.latent_size == 2:
     found['manifold'] = manifold(method, state)
   return found
+
+
+def from_config(config, spec: Spec) -> VAE:
+  """Builds the method; the only reader of the config for this algorithm."""
+  if config.likelihood not in LIKELIHOODS:
+    raise errors.unknown('likelihood', config.likelihood, LIKELIHOODS)
+  if config.decoder_deviation <= 0:
+    raise errors.UserError(
+      f'decoder_deviation={config.decoder_deviation} must be positive'
+    )
+  for name in ('beta', 'importance_samples', 'held_out_samples'):
+    if switches.is_known(config[name]) and config[name] < 0:
+      raise errors.UserError(f'{name}={config[name]} must not be negative')
+  is_weighed = not switches.is_known(config.beta) or config.beta != 1.0
+  if config.importance_samples and is_weighed:
+    raise errors.UserError(
+      f'beta={config.beta} weighs a divergence that the importance-weighted '
+      'bound does not have; set beta=1.0 or importance_samples=0'
+    )
+  if config.binarised and config.likelihood != 'bernoulli':
+    raise errors.UserError(
+      f'binarised=True makes pixels of 0 and 1, of which likelihood='
+      f"{config.likelihood!r} has no density; set likelihood='bernoulli' or "
+      'binarised=False'
+    )
+  size = config.latent_size
+  return VAE(
+    **networks_lib.encoder_and_decoder(config, spec, code_size=2 * size),
+    latent_size=size,
+    likelihood=LIKELIHOODS[config.likelihood](config.decoder_deviation),
+    beta=config.beta,
+    importance_samples=config.importance_samples,
+    held_out_samples=config.held_out_samples,
+    binarised=config.binarised,
+  )

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan.core import pixels as pixels_lib
+from jaxgan.core.axis import AXIS, MEMBERS
 from jaxgan.data import batches as batches_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import processes
@@ -126,7 +127,7 @@ def _program(
     What compiles, and its first arguments.
   """
   shards = engine.num_devices if engine.name == 'pmap' else 1
-  split = NamedSharding(engine.mesh, PartitionSpec(devices_lib.AXIS))
+  split = NamedSharding(engine.mesh, PartitionSpec(AXIS))
 
   def call(shard, state, data, seed, *values):
     key = jax.random.key(seed)
@@ -161,12 +162,12 @@ def _program(
       return state, jax.tree.map(jnp.transpose, metrics)
 
     if engine.num_devices > 1:
-      own = PartitionSpec(devices_lib.AXIS)
+      own = PartitionSpec(MEMBERS)
       members = jax.shard_map(
         members,
         mesh=engine.mesh,
         in_specs=(own, PartitionSpec(), own),
-        out_specs=(own, PartitionSpec(None, devices_lib.AXIS)),
+        out_specs=(own, PartitionSpec(None, MEMBERS)),
         check_vma=False,
       )
     compiled = jax.jit(
@@ -185,7 +186,7 @@ def _program(
 
   mapped = jax.pmap(
     call,
-    axis_name=devices_lib.AXIS,
+    axis_name=AXIS,
     in_axes=(0, None, None if resident else 0, None),
     out_axes=None,
     donate_argnums=1,

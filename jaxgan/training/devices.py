@@ -22,11 +22,10 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgan import errors
+from jaxgan.core.axis import AXIS, MEMBERS
 from jaxgan.training import processes
 
 _logger = logging.getLogger(__name__)
-
-AXIS = 'data'
 
 
 def use_compilation_cache() -> None:
@@ -79,7 +78,7 @@ class Engine:
 
   Attributes:
     name: 'jit' or 'pmap'; or 'members', of a population.
-    mesh: the devices along `AXIS`.
+    mesh: the devices along `axis.AXIS`, or `axis.MEMBERS` of a population.
     at_once: members that a device trains together.
   """
 
@@ -90,11 +89,6 @@ class Engine:
   @property
   def num_devices(self) -> int:
     return self.mesh.size
-
-  @property
-  def axis_name(self) -> str | None:
-    """What `from_config` of a step is given."""
-    return AXIS if self.name == 'pmap' else None
 
   @property
   def replicated(self) -> NamedSharding:
@@ -110,7 +104,7 @@ class Engine:
 
   @property
   def by_member(self) -> NamedSharding:
-    return NamedSharding(self.mesh, PartitionSpec(AXIS))
+    return NamedSharding(self.mesh, PartitionSpec(MEMBERS))
 
   def replicate(self, tree):
     """Copies of arrays on every device."""
@@ -231,6 +225,6 @@ def make_for_members(members: int, at_once: int = 0, devices=None) -> Engine:
       f'device; choose one of {[k for k in range(1, each + 1) if not each % k]}'
     )
   mesh = jax.make_mesh(
-    (count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count]
+    (count,), (MEMBERS,), axis_types=(AxisType.Auto,), devices=devices[:count]
   )
   return Engine('members', mesh, at_once)

@@ -11,13 +11,13 @@ from types import ModuleType
 import jax
 import numpy as np
 
-from jaxgan import errors
+from jaxgan import errors, steps
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
 
 def trainer(
-  algorithm: ModuleType,
+  algorithm: steps.Algorithm | ModuleType,
   method,
   arrays: Mapping[str, np.ndarray],
   *,
@@ -31,7 +31,7 @@ def trainer(
   and so is all noise: rounds in two calls are the rounds of one.
 
   Args:
-    algorithm: a module of `jaxgan.steps`, or any with `train_step` and `draws`.
+    algorithm: of `jaxgan.steps`, or any module with `train_step`.
     method: the parts that never change.
     arrays: all examples, 'image' [N, ...] as uint8 or in [-1, 1], 'label' [N]
       and so on, as `Dataset.arrays()` gives them.
@@ -59,12 +59,13 @@ def trainer(
   ):
     if not least <= value < below:
       raise errors.UserError(f'{name}={value} must be in [{least}, {below})')
+  algorithm = steps.with_defaults(algorithm)
   engine = devices_lib.make_alone(batch_size)
   call = compile_lib.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),
     rounds=rounds_per_call,
-    draws=algorithm.draws(method),
+    draws=algorithm.batches_per_round(method),
     batch_size=batch_size,
     resident=True,
   )

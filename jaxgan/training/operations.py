@@ -107,7 +107,7 @@ def _shapes(run) -> dict[str, Any]:
   if run.resident:
     return found | {'data': jax.tree.map(like, run.dataset.arrays())}
   size = len(engine.places(run.config.batch_size))
-  lead = (1, algorithm.draws(run.mapped_method), size)
+  lead = (1, algorithm.batches_per_round(run.method), size)
   rows = {k: np.asarray(v) for k, v in run.dataset.read(0).items()}
   zeros = {k: np.zeros((*lead, *v.shape), v.dtype) for k, v in rows.items()}
   return found | {'data': engine.split(zeros)}
@@ -154,7 +154,7 @@ def count(run, platform: str = '') -> float:
   """
   algorithm, config = run.algorithm, run.config
   images = config.batch_size // run.engine.num_devices
-  images *= algorithm.draws(run.method)
+  images *= algorithm.batches_per_round(run.method)
   step = written_out(functools.partial(algorithm.train_step, run.method))
   place = jax.sharding.SingleDeviceSharding(devices_lib.host())
 

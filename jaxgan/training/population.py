@@ -184,8 +184,8 @@ class Members(Training):
       for number, seed in enumerate(self.population.seeds)
     }
 
-  def expected(self) -> dict[str, float]:
-    first, *others = map(self.algorithm.expected, self.methods)
+  def equilibrium_metrics(self) -> dict[str, float]:
+    first, *others = map(self.algorithm.equilibrium_metrics, self.methods)
     return {
       name: value
       for name, value in first.items()

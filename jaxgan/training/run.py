@@ -9,7 +9,6 @@ import json
 import logging
 import pathlib
 import zlib
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -81,7 +80,6 @@ class Training:
     if record is not None:
       record_lib.refuse_changes(self.workdir, record, config, self.dataset)
     spec = self.dataset.spec
-    # Outside of the mapped step there is no axis to take means over.
     try:
       self.method = self.algorithm.from_config(self.own, spec)
     except (AttributeError, KeyError) as error:
@@ -92,9 +90,6 @@ class Training:
         f'method={config.method!r} needs a field {field!r} and the config has '
         'none; begin with a config of that method'
       ) from None
-    self.mapped_method = self.algorithm.from_config(
-      self.own, spec, self.engine.axis_name
-    )
     self.resident = self.dataset.num_bytes <= config.data.resident_bytes
     self.held_out = self.shown = None
     num_shown = self.algorithm.SHOWN_IMAGES if config.sample_every else 0
@@ -224,7 +219,7 @@ class Training:
 
   def train_step(self):
     """What `parallel` repeats."""
-    return functools.partial(self.algorithm.train_step, self.mapped_method)
+    return functools.partial(self.algorithm.train_step, self.method)
 
   def program(self, rounds: int) -> dict:
     """So many rounds, as `parallel` compiles them."""
@@ -232,7 +227,7 @@ class Training:
       'engine': self.engine,
       'train_step': self.train_step(),
       'rounds': rounds,
-      'draws': self.algorithm.draws(self.mapped_method),
+      'draws': self.algorithm.batches_per_round(self.method),
       'batch_size': self.config.batch_size,
       'resident': self.resident,
       'shuffle': self.config.data.shuffle,
@@ -253,7 +248,7 @@ class Training:
         self.dataset,
         config.seed,
         config.batch_size,
-        algorithm.draws(self.method),
+        algorithm.batches_per_round(self.method),
         self.step,
         config.num_steps,
         config.data.shuffle,
@@ -366,9 +361,9 @@ class Training:
     """Likewise."""
     return {'': self.config.seed}
 
-  def expected(self) -> dict[str, float]:
+  def equilibrium_metrics(self) -> dict[str, float]:
     """Where theory says that metrics end."""
-    return self.algorithm.expected(self.method)
+    return self.algorithm.equilibrium_metrics(self.method)
 
   def save(self, checkpoints) -> None:
     meta = {
@@ -389,7 +384,7 @@ class Training:
     animation.gif(frames, self.workdir / 'samples.gif')
     curves.draw(
       writers.read_json_lines(self.workdir / 'metrics.jsonl'),
-      self.expected(),
+      self.equilibrium_metrics(),
       self.workdir / 'curves.png',
     )
 
@@ -399,7 +394,7 @@ class Run:
   """What a run left.
 
   Attributes:
-    algorithm: its module in `jaxgan.steps`.
+    algorithm: of `jaxgan.steps`.
     method: the parts that never change.
     state: a valid TrainState, the newest if not said otherwise.
     spec: of the data.
@@ -407,7 +402,7 @@ class Run:
     member: its number in a population, or None.
   """
 
-  algorithm: ModuleType
+  algorithm: steps.Algorithm
   method: Any
   state: TrainState
   spec: Spec
@@ -416,11 +411,11 @@ class Run:
 
   @property
   def name(self) -> str:
-    return self.algorithm.__name__.rpartition('.')[-1]
+    return self.algorithm.name
 
   @property
   def has_latents(self) -> bool:
-    return hasattr(self.algorithm, 'latent_space')
+    return hasattr(self.method, 'latents')
 
   @property
   def classes(self) -> tuple[str, ...]:

@@ -17,14 +17,13 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from types import ModuleType
 
 import jax
 import ml_collections
 import numpy as np
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors
+from jaxgan import data, errors, steps
 from jaxgan.core import pixels as pixels_lib
 
 _ALONE = 'start one run for each value with launch/sweep.py'
@@ -179,7 +178,7 @@ def _read(config) -> dict[str, list]:
   return found
 
 
-def method_of(algorithm: ModuleType, config, spec, values):
+def method_of(algorithm: steps.Algorithm, config, spec, values):
   """The method of a config with other values, traced ones too, of fields."""
   config = config.copy_and_resolve_references()
   with config.ignore_type():
@@ -192,7 +191,7 @@ def method_of(algorithm: ModuleType, config, spec, values):
   return algorithm.from_config(config, spec)
 
 
-def bind(algorithm: ModuleType, name: str, config, spec) -> Callable:
+def bind(algorithm: steps.Algorithm, name: str, config, spec) -> Callable:
   """A function of an algorithm that takes values of swept fields, not a method.
 
   Args:
@@ -216,7 +215,7 @@ def refuse(population: Population, algorithm, dataset: data.Dataset) -> None:
   """Raises a UserError that names the fields which can not be swept."""
   config, spec = population.config, dataset.spec
   methods = [algorithm.from_config(m, spec) for m in population.members]
-  draws = algorithm.draws(methods[0])
+  draws = algorithm.batches_per_round(methods[0])
   example = jax.eval_shape(
     lambda batch: {k: pixels_lib.to_float(x) for k, x in batch.items()},
     {
