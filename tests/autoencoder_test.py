@@ -12,10 +12,9 @@ import optax
 import pytest
 from runs import ROOT, module
 
-from jaxgan import data, errors, steps
+from jaxgan import autoencoder, data, errors, steps
 from jaxgan.core.pixels import to_pixels
 from jaxgan.models import autoencoder as networks
-from jaxgan.steps import autoencoder
 from jaxgan.training import summary
 from jaxgan.visual import grid
 

@@ -8,12 +8,11 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgan import classifier, errors
 from jaxgan import config as config_lib
-from jaxgan import errors
 from jaxgan.config import presets
 from jaxgan.data.dataset import Spec
 from jaxgan.models import classifier as networks
-from jaxgan.steps import classifier
 
 SHAPE = (8, 6, 1)
 

@@ -68,7 +68,7 @@ def test_inversion_writes_what_its_latents_make(workdir):
   assert said['psnr'] > 0.0
   run = restore_lib.restore(workdir)
   z = np.load(pathlib.Path(said['path']) / 'latents.npy')
-  state = run.algorithm.settle(run.method, run.state)
+  state = run.algorithm.use_ema_weights(run.method, run.state)
   made = run.algorithm.decode(run.method, state, z, np.full(3, 3))
   apart = pixels_lib.to_uint8(made).astype(int) - results(said)
   assert np.abs(apart).max() <= 1

@@ -47,7 +47,9 @@ def test_every_config_keeps_the_shape_of_its_state(path, variant):
   init = functools.partial(algorithm.init, method)
   before = jax.eval_shape(init, jax.random.key(0))
   batch = {
-    name: np.zeros((8 * algorithm.draws(method), *column.shape[1:]), kind)
+    name: np.zeros(
+      (8 * algorithm.batches_per_round(method), *column.shape[1:]), kind
+    )
     for name, column in dataset.arrays().items()
     for kind in [np.int32 if name.endswith('label') else np.float32]
   }
@@ -97,7 +99,7 @@ def test_every_default_trains(path):
     engine,
     functools.partial(algorithm.train_step, method),
     rounds=1,
-    draws=algorithm.draws(method),
+    draws=algorithm.batches_per_round(method),
     batch_size=config.batch_size,
     resident=True,
   )

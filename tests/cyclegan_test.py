@@ -5,6 +5,7 @@ import functools
 
 import chex
 import flax.linen as nn
+import games
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +14,11 @@ import pytest
 from runs import ROOT, module
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors
+from jaxgan import cyclegan, data, errors
 from jaxgan.adversarial import image_pool
 from jaxgan.core import noise, optim
 from jaxgan.core import state as state_lib
 from jaxgan.models import mlp, translate
-from jaxgan.steps import cyclegan
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
@@ -37,9 +37,9 @@ PLAYERS = (
 
 
 @functools.cache
-def make(norm='instance', axis_name=None, shape=SHAPE, **fields):
+def make(norm='instance', shape=SHAPE, **fields):
   """Tiny networks, moved by plain descent."""
-  shared = {'norm': norm, 'axis_name': axis_name}
+  shared = {'norm': norm}
   generator = translate.ResNet(shape, widths=(4, 6), blocks=1, **shared)
   discriminator = translate.PatchDiscriminator((4, 6), **shared)
   method = cyclegan.CycleGAN(
@@ -51,9 +51,8 @@ def make(norm='instance', axis_name=None, shape=SHAPE, **fields):
     shape_b=shape,
     **{f'{name}_optimizer': optax.sgd(0.05) for name in PLAYERS},
     ema_halflife=50.0,
-    axis_name=axis_name,
   )
-  return dataclasses.replace(method, **fields)
+  return dataclasses.replace(method, **games.fields(**fields))
 
 
 # Compiled with the method as a static argument, once for each.
@@ -121,7 +120,7 @@ def test_losses_are_the_papers(key):
   for name in cyclegan.GENERATORS:
     np.testing.assert_allclose(metrics[f'{name}/cycle'], 0.2, rtol=1e-5)
     np.testing.assert_allclose(metrics[f'{name}/identity'], 0.1, rtol=1e-5)
-  assert set(cyclegan.expected(method)) <= metrics.keys()
+  assert set(cyclegan.equilibrium_metrics(method)) <= metrics.keys()
 
 
 def test_pictures_go_there_and_back(key):
@@ -155,12 +154,12 @@ def test_eight_devices_equal_one(norm):
   fields |= {'norm': norm, 'shape': dataset.spec.shape, 'replay_size': 20}
 
   def train(engine):
-    method = make(axis_name=engine.axis_name, **fields)
+    method = make(**fields)
     call = compile_lib.compile_rounds(
       engine,
       functools.partial(cyclegan.train_step, method),
       rounds=1,
-      draws=cyclegan.draws(method),
+      draws=cyclegan.batches_per_round(method),
       batch_size=16,
       resident=True,
     )

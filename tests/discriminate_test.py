@@ -1,7 +1,10 @@
 """The discriminator's side, with what GANs and completion do not ask of it."""
 
+import dataclasses
+
 import chex
 import flax.linen as nn
+import games
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +12,8 @@ import optax
 import pytest
 
 from jaxgan.adversarial import discriminator as discriminator_lib
-from jaxgan.adversarial import losses, penalties, tricks
+from jaxgan.adversarial import losses, penalties, terms, tricks
+from jaxgan.adversarial.game import Game
 from jaxgan.core import state as state_lib
 from jaxgan.core.state import TrainState
 
@@ -17,7 +21,7 @@ REAL, FAKE, CONDITION = (
   jax.random.normal(key, (8, 6, 4, 2))
   for key in jax.random.split(jax.random.key(1), 3)
 )
-SHOWN = {'real': (REAL, CONDITION), 'fake': (FAKE, CONDITION)}
+REAL_INPUTS, FAKE_INPUTS = (REAL, CONDITION), (FAKE, CONDITION)
 
 
 class Conditional(nn.Module):
@@ -30,16 +34,32 @@ class Conditional(nn.Module):
     return nn.Conv(1, (3, 3), (2, 2))(nn.tanh(nn.Conv(4, (3, 3))(both)))[..., 0]
 
 
-def start(key, *names):
-  """Discriminators of these names, in no method's fields."""
-  players = [
-    state_lib.Player(name, Conditional(), optax.sgd(0.1)) for name in names
-  ]
-  networks = {
-    p.name: state_lib.create(p.module, p.optimizer, key, *SHOWN['real'])
-    for p in players
-  }
-  return players, TrainState(jnp.zeros((), jnp.int32), networks, {}, {})
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method(Game):
+  """A method with discriminators alone."""
+
+  one: nn.Module = Conditional()
+  two: nn.Module = Conditional()
+  one_optimizer: optax.GradientTransformation = optax.sgd(0.1)
+  two_optimizer: optax.GradientTransformation = optax.sgd(0.1)
+
+
+def start(key):
+  modules = {name: (Conditional(), REAL_INPUTS) for name in ('one', 'two')}
+  networks = state_lib.create_all(Method(), modules, key)
+  return TrainState(jnp.zeros((), jnp.int32), networks, {}, {})
+
+
+def loss(method, networks, state, key, apply):
+  keys = discriminator_lib.loss_keys(key)
+  return discriminator_lib.discriminator_loss(
+    *(method, networks, state, {'image': REAL}, 'one'),
+    *(REAL_INPUTS, FAKE_INPUTS, keys, apply, {}),
+  )
+
+
+def update(method, state, key):
+  return discriminator_lib.update(method, state, 'one', loss, key)
 
 
 FIELDS = {
@@ -56,51 +76,44 @@ FIELDS = {
 
 @pytest.mark.parametrize('name', FIELDS)
 def test_several_inputs_and_maps_of_logits_train(name, key):
-  """Ten updates part what is told apart by the first input alone."""
-  method = tricks.Adversary(**FIELDS[name])
-  (player,), state = start(key, 'critic')
-  update = jax.jit(
-    lambda state: discriminator_lib.update(method, state, player, SHOWN, key)
-  )
+  """Ten updates separate images that differ in the first input alone."""
+  method, state = Method(**games.fields(**FIELDS[name])), start(key)
+  step = jax.jit(lambda state: update(method, state, key))
   first = None
   for _ in range(10):
-    state, metrics = update(state)
+    state, metrics = step(state)
     first = first or metrics
   chex.assert_tree_all_finite((state, metrics))
   assert all(value.shape == () for value in metrics.values())
-  assert metrics['critic/loss'] < first['critic/loss']
+  assert metrics['one/loss'] < first['one/loss']
 
 
-def test_two_discriminators_move_alone(key):
-  (one, _), state = start(key, 'one', 'two')
-  method = tricks.Adversary()
-  after, metrics = discriminator_lib.update(method, state, one, SHOWN, key)
+def test_update_moves_one_discriminator_alone(key):
+  method, state = Method(), start(key)
+  after, metrics = update(method, state, key)
   chex.assert_trees_all_equal(after.networks['two'], state.networks['two'])
   with pytest.raises(AssertionError):
     chex.assert_trees_all_equal(after.networks['one'], state.networks['one'])
   assert all(name.startswith('one/') for name in metrics)
-  assert set(tricks.expected(method.loss, 'one', 'maker')) == {
-    *('one/loss', 'one/real', 'one/fake', 'maker/loss')
-  }
+  names = discriminator_lib.equilibrium_metrics(method.loss, 'one', 'maker')
+  assert set(names) == {'one/loss', 'one/real', 'one/fake', 'maker/loss'}
 
 
 @pytest.mark.parametrize('batches', ['separate', 'joint', 'apart'])
 def test_terms_add_up_by_their_weight(batches, key):
   """Plain descent on a small weight is linear in it, on either kind."""
 
+  def level(scene):
+    outputs = (scene.on_real, scene.on_fake)
+    value = sum(jnp.mean(x.logits) for x in outputs if x.logits is not None)
+    further = scene.discriminator(*scene.real, key=scene.keys['further'])
+    return value + jnp.mean(further.logits)
+
   def moved(weight):
-    (player,), state = start(key, 'critic')
-
-    def terms(outputs, look):
-      value = sum(jnp.mean(x['logits']) for x in outputs.values())
-      further = jnp.mean(look(SHOWN['real'])['logits'])
-      return {'level': (value + further, weight)}
-
-    method = tricks.Adversary(discriminator_batches=batches)
-    state, metrics = discriminator_lib.update(
-      method, state, player, SHOWN, key, terms
-    )
-    return state.networks['critic'].params, metrics
+    fields = games.fields(discriminator_batches=batches)
+    fields['discriminator_terms'] = (terms.Term('level', level, weight),)
+    state, metrics = update(Method(**fields), start(key), key)
+    return state.networks['one'].params, metrics
 
   (none, metrics), (one, _), (two, _) = (moved(w) for w in (0.0, 1e-3, 2e-3))
   once = jax.tree.map(jnp.subtract, one, none)
@@ -109,34 +122,34 @@ def test_terms_add_up_by_their_weight(batches, key):
     jax.tree.map(lambda x: 2.0 * x, once), twice, rtol=0.05, atol=2e-6
   )
   assert float(state_lib.global_norm(once)) > 1e-5
-  assert 'critic/level' in metrics
+  assert 'one/level' in metrics
 
 
 @pytest.mark.parametrize('name', losses.PAIRS)
-def test_a_map_of_one_logit_counts_as_the_logit(name):
+def test_map_of_one_logit_counts_as_the_logit(name):
   real, fake = jnp.array([2.0, -1.0]), jnp.array([0.5, 3.0])
-  method = tricks.Adversary(loss=losses.PAIRS[name], top_k=0.5)
-  found = []
+  method = Method(**games.fields(loss=losses.PAIRS[name], top_k=0.5))
+  values = []
   for shape in ((2,), (2, 4, 3)):
-    said = [
-      {
-        'logits': jnp.broadcast_to(
-          x.reshape(2, *(1,) * (len(shape) - 1)), shape
-        )
-      }
+    outputs = [
+      state_lib.Output(
+        jnp.broadcast_to(x.reshape(2, *(1,) * (len(shape) - 1)), shape)
+      )
       for x in (real, fake)
     ]
-    found.append(discriminator_lib.generator_loss(method, None, *said))
-  np.testing.assert_allclose(*found, rtol=1e-6)
+    apply = lambda x, key, outputs=outputs: outputs[x]
+    value, *_ = discriminator_lib.generator_loss(
+      method, None, apply, (0,), (1,), {'real': None, 'fake': None}
+    )
+    values.append(value)
+  np.testing.assert_allclose(*values, rtol=1e-6)
 
 
-def test_a_pool_has_the_name_that_it_is_asked_by(key):
-  method = tricks.Adversary(replay_size=8, replay_share=1.0)
-  pools = tricks.create_pool(method, (6, 4, 2), 'a')
-  pools |= tricks.create_pool(method, (6, 4, 2), 'b')
-  _, state = start(key, 'critic')
-  state = state.replace(extra=pools)
-  shown, after = discriminator_lib.recall(method, state, FAKE, key, 'a')
+def test_pools_have_names(key):
+  replay = tricks.ReplayFakes(8, 1.0)
+  pools = replay.init((6, 4, 2), 'a') | replay.init((6, 4, 2), 'b')
+  state = start(key).replace(extra=pools)
+  shown, changed = replay(state, FAKE, key, 'a')
   np.testing.assert_array_equal(shown, FAKE)
-  np.testing.assert_array_equal(after.extra['a']['images'], FAKE)
-  assert int(after.extra['b']['count']) == 0
+  np.testing.assert_array_equal(changed['a']['images'], FAKE)
+  assert set(changed) == {'a'}

@@ -78,10 +78,9 @@ def test_eight_devices_equal_one(method, name):
     parts = algorithm.from_config(config, dataset.spec)
     init = jax.jit(functools.partial(algorithm.init, parts))
     state = engine.replicate(init(jax.random.key(0)))
-    mapped = algorithm.from_config(config, dataset.spec, engine.axis_name)
     call = compile_lib.compile_rounds(
       engine,
-      functools.partial(algorithm.train_step, mapped),
+      functools.partial(algorithm.train_step, parts),
       rounds=1,
       draws=1,
       batch_size=16,

@@ -131,7 +131,7 @@ def conditional():
     latent_size=6,
     num_classes=3,
   )
-  prepare = lambda key: gan.settle(method, gan.init(method, key))
+  prepare = lambda key: gan.use_ema_weights(method, gan.init(method, key))
   state = jax.jit(prepare)(jax.random.key(0))
   z, label = jax.random.normal(jax.random.key(1), (5, 6)), jnp.arange(5) % 3
   expected = jax.jit(gan.decode, static_argnums=0)(method, state, z, label)
@@ -227,7 +227,7 @@ SLOW += (translating, translating_unpaired)
 )
 def test_what_an_algorithm_serves_does_what_it_does(make, tmp_path):
   algorithm, method, state, inputs, expected = make()
-  served = algorithm.served(method, state)
+  served = algorithm.export_functions(method, state)
   for name, (function, weights, examples) in served.items():
     artifact = export.stablehlo(function, weights, examples)
     (tmp_path / name).write_bytes(artifact.serialize())

@@ -6,19 +6,19 @@ import importlib.util
 import pathlib
 
 import chex
+import games
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxgan import data, errors, steps
-from jaxgan.adversarial import augment, losses, penalties
+from jaxgan import data, errors, inpaint, steps
+from jaxgan.adversarial import augment, completion, losses, penalties, terms
 from jaxgan.core import masks
 from jaxgan.core import state as state_lib
 from jaxgan.data import toy
 from jaxgan.models import inpaint as networks
-from jaxgan.steps import inpaint
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import summary
@@ -32,10 +32,14 @@ BATCH = {'image': IMAGES, 'label': jnp.arange(8) % 4}
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 
 
+MASK = ('noise_channels',)
+RECONSTRUCTION = ('reconstruction', 'distance', 'region')
+
+
 @functools.cache
-def make(output='image', shape=SHAPE, axis_name=None, **fields):
+def make(output='image', shape=SHAPE, **fields):
   """Tiny networks of either kind, moved by plain descent."""
-  derived = {'shape': shape, 'axis_name': axis_name}
+  derived = {'shape': shape}
   if output == 'image':
     generator = networks.UNet(widths=(4, 6), **derived)
     discriminator = networks.PatchDiscriminator((4, 6), slopes=(0.2, 0.2))
@@ -43,20 +47,35 @@ def make(output='image', shape=SHAPE, axis_name=None, **fields):
     generator = networks.ContextEncoder(
       patch_size=5, widths=(4,), bottleneck=8, decoder_widths=(6,), **derived
     )
-    discriminator = networks.Discriminator(
-      (4, 6), strides=(2, 2), axis_name=axis_name
-    )
+    discriminator = networks.Discriminator((4, 6), strides=(2, 2))
   method = inpaint.Inpaint(
     generator=generator,
     discriminator=discriminator,
-    mask_size=5,
+    mask=completion.Mask(5),
     output=output,
     generator_optimizer=optax.sgd(0.05),
     discriminator_optimizer=optax.sgd(0.05),
     ema_halflife=50.0,
     **derived,
   )
-  method = dataclasses.replace(method, **fields)
+  mask = {k: fields.pop(k) for k in MASK if k in fields}
+  distance = {k: fields.pop(k) for k in RECONSTRUCTION if k in fields}
+  distance['weight'] = distance.pop('reconstruction', 0.0)
+  weight = fields.pop('class_weight', 0.0)
+  fields = games.fields(**fields)
+  fields['discriminator_terms'] = (
+    *terms.of_weights(
+      ('class_loss', inpaint.real_class, weight, ('real',)),
+      ('class_loss', inpaint.fake_class, weight, ('fake',)),
+    ),
+    *fields['discriminator_terms'],
+  )
+  method = dataclasses.replace(
+    method,
+    mask=completion.Mask(5, **mask),
+    reconstruction=completion.Reconstruction(**distance),
+    **fields,
+  )
   if method.num_classes:
     head = method.discriminator.clone(num_classes=method.num_classes)
     method = dataclasses.replace(method, discriminator=head)
@@ -165,7 +184,7 @@ def test_all_settings_train(output, name, key):
   chex.assert_tree_all_finite((state, metrics))
   assert int(state.step) == 2
   assert all(value.shape == () for value in metrics.values())
-  assert set(inpaint.expected(method)) <= metrics.keys()
+  assert set(inpaint.equilibrium_metrics(method)) <= metrics.keys()
 
 
 @pytest.mark.parametrize('output', ['image', 'patch'])
@@ -291,12 +310,12 @@ def test_eight_devices_equal_one(output):
   }
 
   def train(engine):
-    method = make(output, axis_name=engine.axis_name, **fields)
+    method = make(output, **fields)
     call = compile_lib.compile_rounds(
       engine,
       functools.partial(inpaint.train_step, method),
       rounds=1,
-      draws=inpaint.draws(method),
+      draws=inpaint.batches_per_round(method),
       batch_size=16,
       resident=True,
     )

@@ -40,7 +40,9 @@ def test_it_is_the_formula_of_the_paper():
   w = np.arccos(np.dot(a, b))
   for t in (0.1, 0.3, 0.9):
     expected = (np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w)
-    np.testing.assert_allclose(interpolation.slerp(a, b, t), expected, atol=1e-6)
+    np.testing.assert_allclose(
+      interpolation.slerp(a, b, t), expected, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('size', [2, 3, 100])
@@ -93,7 +95,9 @@ def test_where_there_is_no_arc_there_is_a_line():
   zero = jnp.zeros(3)
   for a, b in ((zero, random(3)), (zero, zero), (-jnp.ones(1), jnp.ones(1))):
     found = interpolation.slerp(a, b, SHARES)
-    np.testing.assert_allclose(found, interpolation.lerp(a, b, SHARES), atol=1e-6)
+    np.testing.assert_allclose(
+      found, interpolation.lerp(a, b, SHARES), atol=1e-6
+    )
 
 
 def test_small_angles_keep_their_digits():

@@ -32,7 +32,7 @@ def test_holes_are_at_all_places_equally_often(key):
 
 def test_a_hole_belongs_to_the_example_and_not_to_the_device(key):
   mapped = jax.pmap(
-    lambda _: masks.holes(key, 2, SHAPE, SIZE, 'data').corner, axis_name='data'
+    lambda _: masks.holes(key, 2, SHAPE, SIZE).corner, axis_name='data'
   )
   many = mapped(jnp.arange(8)).reshape(16, 2)
   np.testing.assert_array_equal(many, masks.holes(key, 16, SHAPE, SIZE).corner)

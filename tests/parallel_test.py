@@ -3,17 +3,17 @@
 import functools
 
 import chex
+import games
 import jax
 import numpy as np
 import optax
 import pytest
 
 from jaxgan import config as config_lib
-from jaxgan import errors
+from jaxgan import errors, gan
 from jaxgan.adversarial import losses, penalties
 from jaxgan.data import stream, toy
 from jaxgan.models import mlp
-from jaxgan.steps import gan
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
@@ -31,29 +31,24 @@ def dataset():
   return random_images()
 
 
-def make(axis_name, dataset, **fields) -> gan.GAN:
+def make(dataset, **fields) -> gan.GAN:
   # Plain descent: Adam would turn rounding into signs.
   optimizers = {
     f'{player}_optimizer': optax.sgd(0.05)
     for player in ('generator', 'discriminator')
   }
   return gan.GAN(
-    mlp.Generator(dataset.spec.shape, (16, 16), axis_name=axis_name),
+    mlp.Generator(dataset.spec.shape, (16, 16)),
     mlp.Discriminator((16, 16)),
     **optimizers,
-    latent_size=8,
-    ema_halflife=50.0,
-    axis_name=axis_name,
-    **fields,
+    **games.fields(latent_size=8, ema_halflife=50.0, **fields),
   )
 
 
 def train(engine, dataset, *, rounds_per_call=1, resident=True, **fields):
-  method = make(engine.axis_name, dataset, **fields)
-  draws = gan.draws(method)
-  state = engine.replicate(
-    gan.init(make(None, dataset, **fields), jax.random.key(SEED))
-  )
+  method = make(dataset, **fields)
+  draws = gan.batches_per_round(method)
+  state = engine.replicate(gan.init(method, jax.random.key(SEED)))
   call = compile_lib.compile_rounds(
     engine,
     functools.partial(gan.train_step, method),
@@ -158,7 +153,7 @@ def test_several_rounds_a_call(dataset):
 @pytest.mark.parametrize('name', ['jit', 'pmap'])
 def test_state_is_donated_and_never_stacked(name, dataset):
   engine = devices_lib.make(name, BATCH)
-  method = make(engine.axis_name, dataset)
+  method = make(dataset)
   init = jax.jit(
     functools.partial(gan.init, make(None, dataset)),
     out_shardings=engine.replicated,

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import chex
+import games
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +13,10 @@ import pytest
 from runs import ROOT, module
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors
+from jaxgan import data, errors, pix2pix
 from jaxgan.adversarial import losses, penalties
 from jaxgan.core import state as state_lib
 from jaxgan.models import translate
-from jaxgan.steps import pix2pix
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import summary
@@ -33,9 +33,9 @@ IMAGES = BATCH['image']
 
 
 @functools.cache
-def make(norm='instance', axis_name=None, shape=SHAPE, **fields):
+def make(norm='instance', shape=SHAPE, **fields):
   """Tiny networks, moved by plain descent."""
-  shared = {'norm': norm, 'axis_name': axis_name}
+  shared = {'norm': norm}
   method = pix2pix.Pix2Pix(
     generator=translate.UNet(shape, widths=(4, 6, 4), **shared),
     discriminator=translate.PatchDiscriminator((4, 6), **shared),
@@ -44,9 +44,8 @@ def make(norm='instance', axis_name=None, shape=SHAPE, **fields):
     generator_optimizer=optax.sgd(0.05),
     discriminator_optimizer=optax.sgd(0.05),
     ema_halflife=50.0,
-    axis_name=axis_name,
   )
-  return dataclasses.replace(method, **fields)
+  return dataclasses.replace(method, **games.fields(**fields))
 
 
 # Compiled with the method as a static argument, once for each.
@@ -211,7 +210,7 @@ def test_without_the_game_the_discriminator_rests(key):
     state.networks['discriminator'], after.networks['discriminator']
   )
   assert not any(name.startswith('discriminator') for name in metrics)
-  assert pix2pix.expected(method) == {}
+  assert pix2pix.equilibrium_metrics(method) == {}
 
 
 @pytest.mark.parametrize('conditional', [True, False])
@@ -340,12 +339,12 @@ def test_eight_devices_equal_one(norm):
   fields = {'norm': norm, 'shape': dataset.spec.shape, 'replay_size': 32}
 
   def train(engine):
-    method = make(axis_name=engine.axis_name, **fields)
+    method = make(**fields)
     call = compile_lib.compile_rounds(
       engine,
       functools.partial(pix2pix.train_step, method),
       rounds=1,
-      draws=pix2pix.draws(method),
+      draws=pix2pix.batches_per_round(method),
       batch_size=16,
       resident=True,
     )

@@ -102,7 +102,9 @@ def test_states_are_the_same_in_every_precision(path):
     init = functools.partial(algorithm.init, method)
     states[precision] = jax.eval_shape(init, jax.random.key(0))
   batch = {
-    name: np.zeros((8 * algorithm.draws(method), *column.shape[1:]), kind)
+    name: np.zeros(
+      (8 * algorithm.batches_per_round(method), *column.shape[1:]), kind
+    )
     for name, column in dataset.arrays().items()
     for kind in [np.int32 if name.endswith('label') else np.float32]
   }

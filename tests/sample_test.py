@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 from runs import small
 
-from jaxgan import data, errors, main, steps
+from jaxgan import data, errors, gan, main, steps
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests, sample
 from jaxgan.modes import restore as restore_lib
-from jaxgan.steps import gan
 from jaxgan.training import loop
 from jaxgan.visual import animation, grid
 
@@ -49,7 +48,7 @@ def points(tmp_path_factory):
 
 def decoded(workdir, z, label=None):
   run = restore_lib.restore(workdir)
-  state = gan.settle(run.method, run.state)
+  state = gan.use_ema_weights(run.method, run.state)
   return pixels_lib.to_uint8(gan.decode(run.method, state, z, label))
 
 

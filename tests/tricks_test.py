@@ -3,18 +3,20 @@
 import functools
 
 import chex
+import games
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from jaxgan import gan
 from jaxgan.adversarial import augment, image_pool, losses
+from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, optim
 from jaxgan.core import state as state_lib
 from jaxgan.models import dcgan, mlp
 from jaxgan.models.layers import layers, norms
-from jaxgan.steps import gan
 
 SHAPE = (8, 6, 1)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
@@ -28,7 +30,7 @@ def make(**fields) -> gan.GAN:
     'generator': mlp.Generator(SHAPE, (8,)),
     'discriminator': mlp.Discriminator((8,)),
   }
-  return gan.GAN(**networks | fields)
+  return gan.GAN(**networks | games.fields(**fields))
 
 
 TRICKS = {
@@ -49,7 +51,7 @@ TRICKS = {
 
 def equations(method) -> str:
   """What a round computes, traced and not compiled."""
-  count = 8 * gan.draws(method) // method.discriminator_steps
+  count = 8 * gan.batches_per_round(method) // method.discriminator_steps
   batch = {name: value[:count] for name, value in BATCH.items()}
   key = jax.random.key(0)
   state = jax.eval_shape(functools.partial(gan.init, method), key)
@@ -79,7 +81,7 @@ def test_every_trick_changes_the_round(name):
 )
 def test_rounds_with_tricks_stay_finite(names, key):
   method = make(**{k: v for name in names for k, v in TRICKS[name].items()})
-  count = 8 * gan.draws(method) // method.discriminator_steps
+  count = 8 * gan.batches_per_round(method) // method.discriminator_steps
   batch = {name: value[:count] for name, value in BATCH.items()}
   state = gan.init(method, key)
   step = jax.jit(gan.train_step, static_argnums=0)
@@ -119,7 +121,7 @@ def test_flipped_labels_swap_the_terms():
 
 
 def test_label_shares_have_the_probabilities_asked_for(key):
-  real, fake = losses.label_shares(key, 4000, 0.3, 0.1, None)
+  real, fake = losses.label_shares(key, 4000, 0.3, 0.1)
   for shares in (real, fake):
     flipped = shares > 0.5
     assert abs(float(flipped.mean()) - 0.1) < 0.02
@@ -229,7 +231,7 @@ def test_dropout_at_test_makes_images_random_without_training(key):
 
 def test_virtual_batch_norm_makes_examples_independent(key):
   inner = mlp.Generator(SHAPE, (8,), norm='virtual', reference_size=16)
-  net = norms.VirtualBatch(inner, 16)
+  net = norms.VirtualBatch(inner, 16, latents_lib.single('normal', 4))
   variables = net.init(key, Z, train=False)
   whole = net.apply(variables, Z, train=True)
   assert whole.shape == (8, *SHAPE)
@@ -339,6 +341,7 @@ DEFINING = {
     and abs(z.std() - 3**-0.5) < 0.01
   ),
   'sphere': lambda z: np.allclose(np.linalg.norm(z, axis=1), 2.0, rtol=1e-4),
+  'categorical': lambda z: np.array_equal(np.unique(z), [0.0, 1.0]),
 }
 
 
@@ -347,12 +350,15 @@ def test_latents_have_their_law_and_follow_the_example(name, key):
   """On the sphere of radius sqrt(d), directions are uniform."""
   z = noise.LATENTS[name](key, 5000, (4,))
   assert [k for k, has in DEFINING.items() if has(np.asarray(z))] == [name]
-  correlation = np.corrcoef(z, rowvar=False) - np.eye(4)
-  assert np.abs(correlation).max() < 0.06
-  assert np.abs(z.mean(axis=0)).max() < 0.06
+  if name == 'categorical':
+    np.testing.assert_allclose(z.mean(axis=0), 0.25, atol=0.03)
+  else:
+    correlation = np.corrcoef(z, rowvar=False) - np.eye(4)
+    assert np.abs(correlation).max() < 0.06
+    assert np.abs(z.mean(axis=0)).max() < 0.06
   np.testing.assert_array_equal(noise.LATENTS[name](key, 3, (4,)), z[:3])
   mapped = jax.pmap(
-    lambda _: noise.LATENTS[name](key, 2, (4,), 'data'), axis_name='data'
+    lambda _: noise.LATENTS[name](key, 2, (4,)), axis_name='data'
   )
   many = mapped(jnp.arange(jax.device_count())).reshape(-1, 4)
   np.testing.assert_allclose(many, z[: len(many)], rtol=1e-6)

@@ -12,10 +12,9 @@ import pytest
 import scipy.stats
 from runs import ROOT, module
 
-from jaxgan import data, errors
+from jaxgan import data, errors, vae
 from jaxgan.core import latents as latents_lib
 from jaxgan.models import autoencoder as networks
-from jaxgan.steps import vae
 from jaxgan.training import summary
 from jaxgan.visual import grid
 
