@@ -1,0 +1,280 @@
+"""Reads the blocks of README.md and docs/, and executes them in one process.
+
+  python tests/docs_runner.py README.md docs/howto.md
+
+runs the blocks of these pages in the current folder, which is a copy made by
+`docs_test.py`. Training is shortened to two rounds of tiny networks.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import time
+
+ROOT = next(
+  folder
+  for folder in pathlib.Path(__file__).resolve().parents
+  if (folder / 'pyproject.toml').exists()
+)
+PAGES = (
+  'README.md',
+  'CONTRIBUTING.md',
+  *sorted(f'docs/{path.name}' for path in (ROOT / 'docs').glob('*.md')),
+)
+# What a block may need that a test machine lacks: `<!-- needs: gpu, tpu -->`.
+NEEDS = {'gpu', 'tpu', 'cluster', 'network', 'video'}
+EXCERPT = 'gan.py'  # `<!-- gan.py -->` precedes lines of that file.
+
+# Paths of the documentation that differ from those of the code while the
+# packages are being introduced. Remove when all files have moved.
+MOVING = {
+  'jaxgan/adversarial/losses.py': 'jaxgan/losses.py',
+  'jaxgan/adversarial/penalties.py': 'jaxgan/penalties.py',
+  'jaxgan/config/fields.py': 'jaxgan/config.py',
+  'jaxgan/config/presets.py': 'jaxgan/presets.py',
+  'jaxgan/data/batches.py': 'jaxgan/data/sampling.py',
+  'jaxgan/metrics/scores.py': 'jaxgan/scores.py',
+  'jaxgan/modes/': 'jaxgan/main.py',
+  'jaxgan/modes/__init__.py': 'jaxgan/main.py',
+}
+
+SHORT_STEPS = 2
+_BLOCK = re.compile(
+  r'(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$',
+  re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+  """One fenced block of a page.
+
+  Attributes:
+    page: path of the page, from the root of the repository.
+    line: line number of the block.
+    kind: 'bash', 'python' or ''.
+    text: the lines between the fences.
+    mark: text of the HTML comment before the block.
+  """
+
+  page: str
+  line: int
+  kind: str
+  text: str
+  mark: str
+
+  @property
+  def name(self) -> str:
+    return f'{self.page}:{self.line}'
+
+  @property
+  def needs(self) -> set[str]:
+    key, _, value = self.mark.partition(': ')
+    return set(value.split(', ')) if key == 'needs' else set()
+
+  @property
+  def target(self) -> tuple[str, str] | None:
+    """Returns the file that the block is, and the table it is a row of."""
+    match = re.match(r'# (\S+\.py)(?:, in (\w+))?\n', self.text)
+    return (match[1], match[2] or '') if match else None
+
+  @property
+  def commands(self) -> list[list[str]]:
+    lines = self.text.replace('\\\n', ' ').splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line for line in words if line]
+
+
+def read_blocks(page: str, root: pathlib.Path = ROOT) -> list[Block]:
+  text = (root / page).read_text()
+  return [
+    Block(
+      page,
+      text.count('\n', 0, match.start('text')),
+      match['kind'],
+      match['text'],
+      match['mark'] or '',
+    )
+    for match in _BLOCK.finditer(text)
+  ]
+
+
+def find(path: str, root: pathlib.Path = ROOT) -> pathlib.Path:
+  """Returns the file that a page names, also while files are moving."""
+  new = root / path
+  return new if new.exists() or path not in MOVING else root / MOVING[path]
+
+
+def write(block: Block, root: pathlib.Path) -> None:
+  """Writes a block that is a file, or a row of a table in a file."""
+  name, table = block.target
+  body = block.text.partition('\n')[2]
+  path = find(name, root)
+  if table:
+    before, line, after = path.read_text().partition(f'{table} = {{\n')
+    assert line, f'{name} has no {table}'
+    body = before + line + body + after
+  path.write_text(body)
+
+
+def load_config(path: str, root: pathlib.Path = ROOT):
+  """Returns the config of the flag `--config=path`."""
+  file, _, variant = path.partition(':')
+  blocks = read_blocks('docs/howto.md')
+  texts = {b.target[0]: b.text for b in blocks if b.target}
+  code = texts.get(file) or (root / file).read_text()
+  names = {'__name__': 'config'}
+  exec(compile(code, file, 'exec'), names)
+  return names['get_config'](variant)
+
+
+def _shrink(words: list[str]) -> list[str]:
+  from jaxgan import config as config_lib
+
+  path = next(w for w in words if w.startswith('--config=')).partition('=')[2]
+  fields = config_lib.flatten(load_config(path))
+  extra = ['--config.batch_size=8']
+  for name, value in fields.items():
+    given = any(word.startswith(f'--config.{name}=') for word in words)
+    if name.endswith('widths') and not given:
+      extra.append(f'--config.{name}={(8,) * len(value)}')
+  is_resumed = any(word.startswith('--config.num_steps') for word in words)
+  extra.append(f'--config.num_steps={SHORT_STEPS + is_resumed}')
+  replacements = {
+    'seeds': '4',
+    'eval_every': str(SHORT_STEPS),
+    'eval_images': '50',
+    'profile_steps': '1,2',
+  }
+  for name, value in replacements.items():
+    if any(word.startswith(f'--config.{name}=') for word in words):
+      extra.append(f'--config.{name}={value}')
+  if '--config.eval_images=50' in extra:
+    extra.append("--config.eval_scores=('classes',)")
+  return [*words, *extra]
+
+
+def shortened(words: list[str]) -> list[str]:
+  """Adds flags to a command of `jaxgan.main` that make it short."""
+  modes = [w.partition('=')[2] for w in words if w.startswith('--mode=')]
+  mode = modes[-1] if modes else 'train'
+  if mode == 'train':
+    return _shrink(words)
+  if mode == 'evaluate':
+    return [*words, '--num=100', '--scores=classes']
+  if mode in ('complete', 'invert'):
+    return [*words, '--num=4', '--iterations=2', '--restarts=1']
+  if mode == 'sample' and '--num=1000' in words:
+    return [*words, '--num=16']
+  if '--format=gif' in words:
+    return [*words, '--frames_per_second=2']
+  return words
+
+
+def _call_main(words: list[str]) -> None:
+  """Calls `python -m jaxgan.main` in this process."""
+  import logging
+
+  from absl import flags
+
+  before = set(flags.FLAGS)
+  argv, sys.argv = sys.argv, ['jaxgan.main', *words]
+  try:
+    runpy.run_module('jaxgan.main', run_name='__main__', alter_sys=False)
+    code = 0
+  except SystemExit as end:
+    code = end.code or 0
+  finally:
+    sys.argv = argv
+    for name in set(flags.FLAGS) - before:
+      delattr(flags.FLAGS, name)
+    logging.getLogger('jaxgan').handlers.clear()
+  assert code == 0, f'exit code {code}: {shlex.join(words)}'
+
+
+def _call(words: list[str]) -> str:
+  """Runs a command in a process of its own and returns its output."""
+  done = subprocess.run(
+    ['bash', '-c', 'eval "$0"', ' '.join(map(_quoted, words))],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, f'{shlex.join(words)}\n{done.stderr[-3000:]}'
+  assert done.stdout, f'no output: {shlex.join(words)}'
+  return done.stdout
+
+
+def _quoted(word: str) -> str:
+  """Quotes a word, but leaves VARIABLE=VALUE an assignment."""
+  match = re.match(r'[A-Z_]+=', word)
+  return (
+    match[0] + shlex.quote(word[match.end() :])
+    if match
+    else (shlex.quote(word))
+  )
+
+
+def run_command(words: list[str]) -> None:
+  if words[:3] == ['python', '-m', 'jaxgan.main']:
+    _call_main(shortened(words[3:]))
+  elif words[0] in ('./launch/local.sh', './launch/test.sh'):
+    (line,) = _call([*words, '--dry-run']).splitlines()
+    *_, module = line.partition(' -m ')
+    module, *flags = shlex.split(module)
+    if module == 'jaxgan.main' and '--dry-run' not in words:
+      _call_main(shortened(flags))
+  elif 'jaxgan.main' in words:
+    start = words.index('jaxgan.main') + 1
+    _call([*words[:start], *shortened(words[start:])])
+  else:
+    _call(words)
+
+
+def run_page(page: str, done: set[str]) -> None:
+  """Runs the blocks of a page in order; skips commands that are `done`."""
+  for block in read_blocks(page):
+    start = time.monotonic()
+    if block.needs or block.target or block.mark == EXCERPT:
+      continue
+    if block.kind == 'bash':
+      for words in block.commands:
+        if shlex.join(words) not in done:
+          done.add(shlex.join(words))
+          try:
+            run_command(words)
+          except BaseException:
+            print(f'FAILED {block.name}: {shlex.join(words)}', flush=True)
+            raise
+    elif block.kind == 'python':
+      exec(compile(block.text, block.name, 'exec'), {'__name__': 'block'})
+    print(f'RAN {block.name} {time.monotonic() - start:.1f} s', flush=True)
+
+
+def main(pages: list[str]) -> None:
+  import jaxgan
+
+  assert pathlib.Path(jaxgan.__file__).parents[1] == pathlib.Path.cwd()
+  # The classifier that scores take features from is trained for a moment.
+  preset = jaxgan.presets.classifier
+
+  def quick():
+    config = preset()
+    config.num_steps = 20
+    return config
+
+  jaxgan.presets.classifier = quick
+  done = set()
+  with contextlib.chdir(os.getcwd()):
+    for page in pages:
+      run_page(page, done)
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])
