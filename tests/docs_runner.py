@@ -1,14 +1,12 @@
 """Reads the blocks of README.md and docs/, and executes them in one process.
 
-  python tests/docs_runner.py README.md docs/howto.md
+  python tests/docs_runner.py [--quick] README.md docs/howto.md
 
 runs the blocks of these pages in the current folder, which is a copy made by
 `docs_test.py`. Training is shortened to two rounds of tiny networks.
 """
 
-import contextlib
 import dataclasses
-import os
 import pathlib
 import re
 import runpy
@@ -45,6 +43,8 @@ MOVING = {
 }
 
 SHORT_STEPS = 2
+# Commands with these words take most of the time; `--quick` leaves them out.
+LONG = {'--mode=evaluate', '--config=configs/dcgan_faces.py'}
 _BLOCK = re.compile(
   r'(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$',
   re.DOTALL | re.MULTILINE,
@@ -181,8 +181,9 @@ def _call_main(words: list[str]) -> None:
   """Calls `python -m jaxgan.main` in this process."""
   import logging
 
-  from absl import flags
+  from absl import app, flags
 
+  app.define_help_flags()  # Calls after the first would not define them.
   before = set(flags.FLAGS)
   argv, sys.argv = sys.argv, ['jaxgan.main', *words]
   try:
@@ -237,7 +238,7 @@ def run_command(words: list[str]) -> None:
     _call(words)
 
 
-def run_page(page: str, done: set[str]) -> None:
+def run_page(page: str, done: set[str], quick: bool) -> None:
   """Runs the blocks of a page in order; skips commands that are `done`."""
   for block in read_blocks(page):
     start = time.monotonic()
@@ -245,7 +246,7 @@ def run_page(page: str, done: set[str]) -> None:
       continue
     if block.kind == 'bash':
       for words in block.commands:
-        if shlex.join(words) not in done:
+        if shlex.join(words) not in done and not (quick and LONG & {*words}):
           done.add(shlex.join(words))
           try:
             run_command(words)
@@ -257,23 +258,23 @@ def run_page(page: str, done: set[str]) -> None:
     print(f'RAN {block.name} {time.monotonic() - start:.1f} s', flush=True)
 
 
-def main(pages: list[str]) -> None:
+def main(arguments: list[str]) -> None:
   import jaxgan
 
   assert pathlib.Path(jaxgan.__file__).parents[1] == pathlib.Path.cwd()
   # The classifier that scores take features from is trained for a moment.
-  preset = jaxgan.presets.classifier
+  classifier = jaxgan.presets.classifier
 
-  def quick():
-    config = preset()
+  def brief():
+    config = classifier()
     config.num_steps = 20
     return config
 
-  jaxgan.presets.classifier = quick
+  jaxgan.presets.classifier = brief
   done = set()
-  with contextlib.chdir(os.getcwd()):
-    for page in pages:
-      run_page(page, done)
+  for page in arguments:
+    if page != '--quick':
+      run_page(page, done, '--quick' in arguments)
 
 
 if __name__ == '__main__':

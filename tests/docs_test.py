@@ -243,7 +243,7 @@ def copy(tmp_path):
   return tmp_path
 
 
-def run(pages, folder):
+def run(pages, folder, *flags):
   environment = os.environ | {
     'XLA_FLAGS': '',
     'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # or compilation takes minutes
@@ -253,13 +253,14 @@ def run(pages, folder):
     'JAXGAN_PYTHON': sys.executable,
   }
   done = subprocess.run(
-    [sys.executable, docs_runner.__file__, *pages],
+    [sys.executable, docs_runner.__file__, *flags, *pages],
     cwd=folder,
     env=environment,
     capture_output=True,
     text=True,
     check=False,
   )
+  print(done.stdout)
   assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
   ran = set(re.findall(r'^RAN (\S+)', done.stdout, re.M))
   for block in BLOCKS:
@@ -269,7 +270,7 @@ def run(pages, folder):
 
 
 def test_readme_runs(copy):
-  run(['README.md'], copy)
+  run(['README.md'], copy, '--quick')
 
 
 @pytest.mark.slow
