@@ -7,6 +7,7 @@ runs the blocks of these pages in the current folder, which is a copy made by
 """
 
 import dataclasses
+import functools
 import pathlib
 import re
 import runpy
@@ -14,6 +15,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 
 ROOT = next(
   folder
@@ -135,29 +137,37 @@ def load_config(path: str, root: pathlib.Path = ROOT):
 
 
 def _shrink(words: list[str]) -> list[str]:
+  """Sets fields of a training command so that it takes seconds."""
   from jaxgan import config as config_lib
 
-  path = next(w for w in words if w.startswith('--config=')).partition('=')[2]
-  fields = config_lib.flatten(load_config(path))
-  extra = ['--config.batch_size=8']
-  for name, value in fields.items():
-    given = any(word.startswith(f'--config.{name}=') for word in words)
-    if name.endswith('widths') and not given:
-      extra.append(f'--config.{name}={(8,) * len(value)}')
-  is_resumed = any(word.startswith('--config.num_steps') for word in words)
-  extra.append(f'--config.num_steps={SHORT_STEPS + is_resumed}')
-  replacements = {
-    'seeds': '4',
-    'eval_every': str(SHORT_STEPS),
-    'eval_images': '50',
-    'profile_steps': '1,2',
+  given = dict(word.split('=', 1) for word in words if '=' in word)
+  fields = config_lib.flatten(load_config(given['--config']))
+  is_resumed = '--config.num_steps' in given
+  values = {
+    'batch_size': 8,
+    'num_steps': SHORT_STEPS + is_resumed,
+    **{
+      name: (8,) * len(value)
+      for name, value in fields.items()
+      if name.endswith('widths') and f'--config.{name}' not in given
+    },
   }
-  for name, value in replacements.items():
-    if any(word.startswith(f'--config.{name}=') for word in words):
-      extra.append(f'--config.{name}={value}')
-  if '--config.eval_images=50' in extra:
-    extra.append("--config.eval_scores=('classes',)")
-  return [*words, *extra]
+  if '--config.eval_images' in given:
+    values['eval_scores'] = ('classes',)
+  replaced = {
+    'seeds': 4,
+    'eval_every': SHORT_STEPS,
+    'eval_images': 50,
+    'profile_steps': f'0,{SHORT_STEPS}',
+  }
+  values |= {
+    name: value
+    for name, value in replaced.items()
+    if f'--config.{name}' in given
+  }
+  flags = {f'--config.{name}': value for name, value in values.items()}
+  kept = [word for word in words if word.split('=')[0] not in flags]
+  return [*kept, *(f'{name}={value}' for name, value in flags.items())]
 
 
 def shortened(words: list[str]) -> list[str]:
@@ -238,27 +248,40 @@ def run_command(words: list[str]) -> None:
     _call(words)
 
 
-def run_page(page: str, done: set[str], quick: bool) -> None:
-  """Runs the blocks of a page in order; skips commands that are `done`."""
+def run_page(page: str, done: set[str], quick: bool) -> int:
+  """Runs the blocks of a page in order and returns the number of failures.
+
+  Args:
+    page: path of the page.
+    done: commands to skip, because they have run; grows.
+    quick: skips commands that are `LONG`.
+  """
+  failures = 0
   for block in read_blocks(page):
     start = time.monotonic()
     if block.needs or block.target or block.mark == EXCERPT:
       continue
+    calls = []
     if block.kind == 'bash':
       for words in block.commands:
-        if shlex.join(words) not in done and not (quick and LONG & {*words}):
-          done.add(shlex.join(words))
-          try:
-            run_command(words)
-          except BaseException:
-            print(f'FAILED {block.name}: {shlex.join(words)}', flush=True)
-            raise
+        text = shlex.join(words)
+        if text not in done and not (quick and LONG & {*words}):
+          done.add(text)
+          calls.append((text, functools.partial(run_command, words)))
     elif block.kind == 'python':
-      exec(compile(block.text, block.name, 'exec'), {'__name__': 'block'})
+      code = compile(block.text, block.name, 'exec')
+      calls.append(('python', functools.partial(exec, code, {})))
+    for text, call in calls:
+      try:
+        call()
+      except Exception:
+        failures += 1
+        print(f'FAILED {block.name}: {text}\n{traceback.format_exc()}')
     print(f'RAN {block.name} {time.monotonic() - start:.1f} s', flush=True)
+  return failures
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
   import jaxgan
 
   assert pathlib.Path(jaxgan.__file__).parents[1] == pathlib.Path.cwd()
@@ -272,10 +295,10 @@ def main(arguments: list[str]) -> None:
 
   jaxgan.presets.classifier = brief
   done = set()
-  for page in arguments:
-    if page != '--quick':
-      run_page(page, done, '--quick' in arguments)
+  quick = '--quick' in arguments
+  pages = [page for page in arguments if page != '--quick']
+  return sum(run_page(page, done, quick) for page in pages)
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  sys.exit(min(main(sys.argv[1:]), 1))

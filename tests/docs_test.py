@@ -260,8 +260,9 @@ def run(pages, folder, *flags):
     text=True,
     check=False,
   )
-  print(done.stdout)
-  assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+  (folder / 'output').write_text(done.stdout + done.stderr)
+  failures = re.findall(r'^FAILED.*(?:\n .*)*\n.*', done.stdout, re.M)
+  assert done.returncode == 0, '\n'.join([*failures, done.stderr[-3000:]])
   ran = set(re.findall(r'^RAN (\S+)', done.stdout, re.M))
   for block in BLOCKS:
     is_run = block.kind and not (block.needs or block.target)
