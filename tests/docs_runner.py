@@ -42,6 +42,7 @@ MOVING = {
   'jaxgan/metrics/scores.py': 'jaxgan/scores.py',
   'jaxgan/modes/': 'jaxgan/main.py',
   'jaxgan/modes/__init__.py': 'jaxgan/main.py',
+  'jaxgan/training/': 'jaxgan/train.py',
 }
 
 SHORT_STEPS = 2

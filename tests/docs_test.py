@@ -270,6 +270,7 @@ def run(pages, folder, *flags):
       assert block.name in ran
 
 
+@pytest.mark.timeout(900)
 def test_readme_runs(copy):
   run(['README.md'], copy, '--quick')
 
