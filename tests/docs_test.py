@@ -182,9 +182,9 @@ def test_unknown_flags_are_found(command):
   assert name in ('config.none', 'bogus')
 
 
-@pytest.mark.parametrize('block', BLOCKS, ids=lambda block: block.name)
+@pytest.mark.parametrize('block', BLOCKS, ids=lambda b: f'{b.name} {b.mark}')
 def test_block_is_parsed(block):
-  """All blocks, also those that need what is not here."""
+  """Parses all blocks; the ids list those that are not run, as 'needs: gpu'."""
   assert block.needs <= docs_runner.NEEDS
   if block.kind == 'python' and not (block.target and block.target[1]):
     if block.mark != docs_runner.EXCERPT:
@@ -205,7 +205,7 @@ def test_excerpt_is_in_the_file():
 
 
 def test_every_fault_has_its_test():
-  names = ''.join(
+  names = ' '.join(
     name
     for path in pathlib.Path(__file__).parent.rglob('*_test.py')
     for name in re.findall(r'^def test_\w+', path.read_text(), re.M)
