@@ -1,26 +1,10 @@
-r"""Autoencoders on MNIST, plain and denoising.
+"""Autoencoders on MNIST, plain and denoising.
 
-  python -m jaxgan.main --config=configs/autoencoder_mnist.py \
-      --workdir=runs/autoencoder_mnist
+Command: python -m jaxgan.main --config=configs/autoencoder_mnist.py
+Time: 2.6 minutes on two busy CPU cores, on the embedded digits.
+Score: held-out loss 0.0896, 21.7 dB.
 
-One field:    --config.encoder.code_size=8
-A variant:    --config=configs/autoencoder_mnist.py:denoising
-
-Variants: `tutorial` and `simple` (the same), `convolutional`, `denoising`. The
-grid shows inputs, noisy inputs, codes as pictures and reconstructions.
-
-On the embedded digits (4,500 to train on, 500 held out), two CPU cores that had
-other work too:
-
-  variant   rounds  minutes  held-out loss  mean square error     PSNR
-  default    3,000     2.6           0.0896             0.0085  21.7 dB
-  simple     6,000     2.6           0.0951             0.0103  20.6 dB
-
-`convolutional` was stopped after 1,500 of its 6,000 rounds, 6.4 minutes at 3.9
-rounds/s: 0.111, 0.016 and 18.5 dB, digits that are whole and soft. `denoising`
-was stopped after 480 of 30,000, 7 minutes on one core that had other work:
-0.158, 0.032 and 15.3 dB, the noise is gone and all of ten digits can be told,
-blurred.
+Variants: `tutorial` and `simple` (the same), `convolutional`, `denoising`.
 """
 
 from jaxgan import config as config_lib

@@ -1,12 +1,11 @@
-r"""A small classifier of digits, whose features scores are computed on.
+"""Classifier of digits; scores use its features.
 
-  python -m jaxgan.main --config=configs/classifier_mnist.py \
-    --workdir=runs/classifier
+Command: python -m jaxgan.main --config=configs/classifier_mnist.py
+Time: 40 s on two CPU cores, on MNIST.
+Score: held-out error 0.82 % on MNIST.
 
-Scores train the same network by themselves and keep it. The grid shows the
-held-out digits whose class it finds least probable.
-
-On MNIST's 60,000 digits it took 40 s on two CPU cores: held-out error 0.82 %.
+Scores train the same network when they need it, and keep it. The grid shows
+the held-out digits whose class has the lowest probability.
 """
 
 from jaxgan import config as config_lib

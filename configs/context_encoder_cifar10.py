@@ -1,27 +1,13 @@
-r"""Cats and dogs with a hole, completed by a context encoder.
+"""Context encoder: completes cats and dogs with a hole (Pathak et al. 2016).
 
-Pathak et al. 2016, https://arxiv.org/abs/1604.07379
+https://arxiv.org/abs/1604.07379
 
-  python -m jaxgan.main --config=configs/context_encoder_cifar10.py \
-    --workdir=runs/context_encoder --config.data.source=folder \
-    --config.data.path=cifar10/train
+Command: python -m jaxgan.main --config=configs/context_encoder_cifar10.py
+Time: 17 rounds/s on two CPU cores, 4,000 rounds.
+Score: not measured; twice as wide, 14.5 dB in the holes after 600 rounds.
 
-The folder holds a folder of images for every class; --config.data.held_out=0.1
-keeps a tenth of each for the grid and for --config.eval_every=1000. With
-cifar10 prepared for TFDS, leave the last two flags out.
-
-One field:    --config.reconstruction.weight=1 --config.adversarial=0
-A variant:    --config=configs/context_encoder_cifar10.py:tutorial
-
-2,355 of the 4,000 rounds of the default took 8 minutes on two CPU cores that
-other jobs shared (17 rounds/s when alone). Patches have the colours of what is
-around them, without its texture, and their edges can be seen where that has
-any. Twice as wide, after 600 rounds of 64 images, the mean absolute error in
-the holes of 1,000 images of cifar10's test split was 0.290 on the scale of
-[-1, 1], 14.5 dB; the mean of the known pixels has 0.366, 12.9 dB. 2,100 of the
-15,756 rounds of `tutorial`, 7 minutes on one core: the tutorial's losses are
-0.165 (discriminator) and 0.175 (generator), where it prints 0.163 to 0.172 and
-0.140 at its end, and patches are as those of the default.
+Variants: `tutorial`. For a folder with one folder per class instead of TFDS:
+--config.data.source=folder --config.data.path=PATH --config.data.held_out=0.1
 """
 
 from jaxgan import config as config_lib

@@ -1,17 +1,14 @@
-r"""DCGAN on street numbers (Radford et al. 2015, arxiv.org/abs/1511.06434).
+r"""DCGAN on street view house numbers (Radford et al. 2015).
 
-  python -m jaxgan.main --config=configs/dcgan_svhn.py --workdir=runs/svhn \
-    --config.data.download=True
+https://arxiv.org/abs/1511.06434
 
-TFDS prepares `svhn_cropped` with TensorFlow: pip install '.[tfds]'. Variant:
-`tutorial`.
+Command: python -m jaxgan.main --config=configs/dcgan_svhn.py \
+  --config.data.download=True
+Time: 4 minutes for 1,036 of 10,000 rounds on two busy CPU cores, on CIFAR-10.
+Score: not measured.
 
-No street numbers were at hand. On the photographs of CIFAR-10 in their place
-(--config.data.source=folder --config.data.path=PATH) 1,036 of the 10,000 rounds
-of the default took 4 minutes on two CPU cores that had other work too: skies,
-grounds and blots in plausible colours, no objects yet. 96 of the 14,325 rounds
-of `tutorial`, 6.6 minutes on one core: speckle that is dark here and light
-there.
+Variants: `tutorial`. TFDS prepares `svhn_cropped` with TensorFlow, which
+pip install ".[tfds]" installs.
 """
 
 from jaxgan import config as config_lib

@@ -1,24 +1,14 @@
-r"""Grey to colour: pix2pix (Isola et al. 2017) on CIFAR-10.
+"""pix2pix: grey to colour on CIFAR-10 (Isola et al. 2017).
 
 https://arxiv.org/abs/1611.07004
 
-  python -m jaxgan.main --config=configs/pix2pix_cifar10.py \
-    --workdir=runs/pix2pix_cifar10 --config.data.source=folder \
-    --config.data.path=cifar10/train --config.data.held_out=0.02
+Command: python -m jaxgan.main --config=configs/pix2pix_cifar10.py
+Time: 4 minutes for 2,457 of 10,000 rounds on two busy CPU cores.
+Score: held-out L1 distance 0.107 after 2,000 rounds.
 
-The folder holds a folder of images for every class. With cifar10 prepared for
-TFDS, leave the last three flags out. Sources of other kinds are one flag:
-
-  --config.data.pair=low:4          low to high resolution
-  --config.data.pair=masked:16      without the centre
-
-A variant:    --config=configs/pix2pix_cifar10.py:encoder_decoder
-
-2,457 of the 10,000 rounds of the default took 4 minutes on two CPU cores that
-had other work too: grass is green and brown, skin and fur are brown, with blots
-of blue in skies; bright objects stay grey. After 2,000 rounds `held_out_l1` of
-2 % of the training images was 0.107. `encoder_decoder` has not been trained
-here.
+Variants: `encoder_decoder`. For a folder of images instead of TFDS:
+--config.data.source=folder --config.data.path=PATH --config.data.held_out=0.02
+Other sources: --config.data.pair=low:4 (resolution), masked:16 (the centre).
 """
 
 from jaxgan import config as config_lib

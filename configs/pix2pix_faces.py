@@ -1,27 +1,16 @@
-r"""Drawings to faces: pix2pix (Isola et al. 2017).
+r"""pix2pix: drawings to faces (Isola et al. 2017).
 
 https://arxiv.org/abs/1611.07004
 
-  python -m jaxgan.main --config=configs/pix2pix_faces.py \
-    --workdir=runs/pix2pix_faces --config.data.path=faces
+Command: python -m jaxgan.main --config=configs/pix2pix_faces.py \
+  --config.data.path=FOLDER
+Time: 3 min 20 s for the last 4,300 of 5,000 rounds on two CPU cores.
+Score: held-out L1 distance 0.213, 17.7 dB.
 
-The folder holds images, or folders of them. What is drawn are their edges, see
-`jaxgan/data/pairs.py`, which also says how to give pairs of your own:
+Variants: `paper`. The drawings are the edges of the images. Other pairs:
 
   --config.data.pair=folder:PATH    files of PATH are the sources
-  --config.data.pair=halves:left    both lie side by side in one file
-
-L1 alone:            --config.adversarial=0
-The game alone:      --config.reconstruction=0
-It sees no drawing:  --config.conditional=False
-Encoder-decoder:     --config.generator.skips=False
-A variant:           --config=configs/pix2pix_faces.py:paper
-
-The default trained on 13,165 photographs of 64 x 64 pixels; the last 4,300 of
-its 5,000 rounds took 3 min 20 s on two CPU cores. Eyes, noses and mouths are
-where they are drawn, with skin and shadow between them; cheeks are blotched,
-and faces of few lines stay vague. On held-out pairs `held_out_l1` was 0.213,
-and the peak signal-to-noise ratio 17.7 dB. `paper` has not been trained here.
+  --config.data.pair=halves:left    both images are in one file, side by side
 """
 
 from jaxgan import config as config_lib

@@ -1,17 +1,12 @@
-r"""A classifier of digits from 100 labels (Salimans et al. 2016).
+"""Classifier of digits from 100 labels (Salimans et al. 2016).
 
-  python -m jaxgan.main --config=configs/semi_supervised_mnist.py \
-    --workdir=runs/semi
+https://arxiv.org/abs/1606.03498, section 5
 
-https://arxiv.org/abs/1606.03498, section 5: the discriminator is the
-classifier, and the generator matches its features. Watch
-`discriminator/held_out_error`.
+Command: python -m jaxgan.main --config=configs/semi_supervised_mnist.py
+Time: 9 minutes on two CPU cores, on the embedded digits.
+Score: held-out error 8.0 % (`discriminator/held_out_error`).
 
-On the embedded digits (4,500, of which 100 are labelled) the held-out error was
-20.8, 15.2, 12.2 and 8.0 % after 500, 1,500, 3,500 and all 10,000 rounds, of
-which the last 6,400 took 5 min 46 s on two CPU cores. Samples are speckled
-strokes, a third of them digits: matching features teaches the classifier, and
-not how to draw.
+The discriminator is the classifier, and the generator matches its features.
 """
 
 from jaxgan import config as config_lib

@@ -1,27 +1,12 @@
-r"""Variational autoencoders on MNIST (Kingma and Welling 2013).
+"""Variational autoencoders on MNIST (Kingma and Welling 2013).
 
-  python -m jaxgan.main --config=configs/vae_mnist.py --workdir=runs/vae_mnist
+https://arxiv.org/abs/1312.6114
 
-One field:    --config.beta=4 --config.latent_size=10
-A variant:    --config=configs/vae_mnist.py:manifold
+Command: python -m jaxgan.main --config=configs/vae_mnist.py
+Time: 1.7 minutes on two busy CPU cores, on the embedded digits.
+Score: held-out negative ELBO 109.2 nats, bound of 50 samples 104.5 nats.
 
-Variants: `tutorial`, `convolutional`, `manifold` (two latents), `iwae`. With
-two latents `samples/` also shows the manifold, figure 4 of the paper.
-
-On the embedded digits (4,500 to train on, 500 held out), two CPU cores that had
-other work too; nats an image, the bound is of 50 samples:
-
-  variant   rounds  minutes  held-out -ELBO  held-out bound
-  default    3,000     1.7           109.2           104.5
-  tutorial   4,690     1.5           110.4           105.3
-  manifold   3,000     1.6           152.5           148.0
-  iwae       2,000     3.1           111.9           104.9
-
-Samples of the default are digits, about one in four is broken. The manifold has
-all ten: from ones on the left to noughts on the right, between them from above
-nines, fours, fives, eights and threes, sixes and twos, with sevens in a corner.
-With a learning rate of 1e-3 the bounds are worse by 1.5 (default), 4 (manifold)
-and 3 nats (iwae). `convolutional` has not been trained to its end.
+Variants: `tutorial`, `convolutional`, `manifold` (two latents), `iwae`.
 """
 
 from jaxgan import config as config_lib

@@ -1,5 +1,5 @@
-# Sourced by the other scripts: goes to the root of the repository; help, flags
-# that all have, and commands that are run or, with --dry-run, printed.
+# Sourced by the other scripts. Changes to the root of the repository; defines
+# help, common flags, and functions that run or (--dry-run) print commands.
 set -euo pipefail
 script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 dry_run=''
 training=() # flags of `python -m jaxgan.main`
 
-# The comment at the head of a script is its help.
+# Prints the comment at the top of the script.
 show_help() {
   sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$script"
   exit 0
@@ -19,7 +19,7 @@ fail() {
   exit "${2:-2}"
 }
 
-# Takes one of the flags that all scripts have; false if it is none.
+# Takes a flag that all scripts have; returns false for other flags.
 common_flag() {
   case $1 in
     --help | -h) show_help ;;
@@ -33,7 +33,7 @@ unknown_flag() {
   fail "unknown flag '$1'; ${script##*/} --help lists them"
 }
 
-# The value of a flag of `python -m jaxgan.main`, or nothing.
+# Prints the value of a flag of `python -m jaxgan.main`, or nothing.
 training_flag() {
   local flag value=''
   for flag in ${training[@]+"${training[@]}"}; do
@@ -47,7 +47,7 @@ need_config() {
     fail '--config is missing; try --config=configs/gan_mnist.py'
 }
 
-# Words as a line that a shell reads back.
+# Prints words as a line that a shell reads back.
 quoted() {
   local line
   printf -v line ' %q' "$@"
@@ -58,7 +58,7 @@ run() {
   if [ -n "$dry_run" ]; then quoted "$@"; else "$@"; fi
 }
 
-# As `run`, in the place of the script.
+# Like `run`, but replaces the script.
 become() {
   if [ -n "$dry_run" ]; then quoted "$@"; else exec "$@"; fi
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Trains on this machine, on all the devices that JAX finds.
+# Trains on this machine, on all devices that JAX finds.
 #
 #   ./launch/local.sh --config=configs/gan_mnist.py
 #
-#   --dry-run   prints the commands
-#   all others are those of `python -m jaxgan.main`; --helpshort lists them
+#   --dry-run   prints the commands instead of running them
+#   All other flags go to `python -m jaxgan.main`; --helpshort lists them.
 #
-# On a GPU box: EXTRAS=cuda ./launch/local.sh ...
+# On an NVIDIA GPU: EXTRAS=cuda ./launch/local.sh ...
+# On a TPU:         EXTRAS=tpu ./launch/local.sh ...
 source "$(dirname "$0")/common.sh"
 
 flags=()

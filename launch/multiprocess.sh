@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Trains with several processes on this machine. On a GPU box each takes one
-# GPU: EXTRAS=cuda ./launch/multiprocess.sh -n 4 ...
+# Trains with several processes on this machine. With GPUs, each process uses
+# one: EXTRAS=cuda ./launch/multiprocess.sh -n 4 ...
 #
 #   ./launch/multiprocess.sh -n 4 --config=configs/gan_mnist.py
 #
-#   -n N         processes (2)
-#   --port=P     where the first one listens; a free port if not given
-#   --config=... --config.FIELD=... --workdir=... are those of training
-#   --dry-run    prints the commands
+#   -n N         number of processes (2)
+#   --port=P     port of the first process (a free port)
+#   --config=... --config.FIELD=... --workdir=...   as for training
+#   --dry-run    prints the commands instead of running them
 source "$(dirname "$0")/common.sh"
 
 count=2
@@ -33,7 +33,7 @@ with socket.create_server(("127.0.0.1", 0)) as server:
   print(server.getsockname()[1])')
 fi
 
-# `jaxgan.parallel.connect` reads the first three, JAX itself the last.
+# jaxgan reads the first three variables, JAX itself reads the last.
 process() {
   become env "JAX_COORDINATOR_ADDRESS=127.0.0.1:$port" \
     "JAX_NUM_PROCESSES=$count" "JAX_PROCESS_ID=$1" \
@@ -48,20 +48,20 @@ fi
 
 processes=()
 asked=''
-# All save the same step when one of them is asked to stop.
+# All processes save the same step when one of them is told to stop.
 trap 'asked=1; kill -TERM "${processes[@]}" 2>/dev/null || true' TERM INT
 for ((k = 0; k < count; k++)); do
   process "$k" &
   processes+=($!)
 done
 
-# The exit code of the first that failed: the others die of it.
+# Returns the exit code of the first process that failed; it ends the others.
 code=0
 while true; do
   asked=''
   result=0
   wait -n || result=$?
-  if ((result == 127)); then break; fi # nobody is left
+  if ((result == 127)); then break; fi # all processes have ended
   if [ -z "$asked" ] && ((code == 0)); then code=$result; fi
 done
 exit "$code"

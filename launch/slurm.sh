@@ -1,21 +1,20 @@
 #!/usr/bin/env bash
-# Trains in a SLURM job, with one process for each GPU of each node, or for each
-# node where there are none. Run it where sbatch is, in a folder that all nodes
-# see.
+# Trains in a SLURM job, with one process per GPU, or one per node without GPUs.
+# Requires sbatch. Run it in a folder that all nodes share.
 #
 #   ./launch/slurm.sh --nodes=2 --gpus-per-node=4 --time=12:00:00 \
 #     --config=configs/dcgan_cifar10.py --workdir=runs/cifar10
 #
-#   --nodes=N           nodes (1)
-#   --gpus-per-node=N   GPUs of each node, and processes on it (0: one process)
+#   --nodes=N           number of nodes (1)
+#   --gpus-per-node=N   GPUs and processes per node (0: one process, no GPU)
 #   --time= --partition= --account= --qos= --constraint= --mem=
-#   --cpus-per-task= --exclude= are those of sbatch
-#   --config=... --config.FIELD=... --workdir=... are those of training
-#   --dry-run           prints the commands
+#   --cpus-per-task= --exclude=                     as for sbatch
+#   --config=... --config.FIELD=... --workdir=...   as for training
+#   --dry-run           prints the commands instead of running them
 #
-# The job saves and goes back into the queue two minutes before its time is up,
-# and when it is preempted or a node fails; it goes on from its workdir. A job of
-# the same workdir waits for the one before it.
+# Two minutes before its time limit, the job saves and returns to the queue. It
+# also returns when it is preempted or a node fails, and resumes from its
+# workdir. A second job with the same workdir waits for the first.
 source "$(dirname "$0")/common.sh"
 
 nodes=1
@@ -28,7 +27,7 @@ for flag in "$@"; do
     --gpus-per-node=*) gpus=${flag#*=} ;;
     --time=* | --partition=* | --account=* | --qos=* | --constraint=* | \
       --mem=* | --cpus-per-task=* | --exclude=*) options+=("$flag") ;;
-    --in-job) in_job=1 ;; # set where the job calls this script
+    --in-job) in_job=1 ;; # set when the job calls this script
     *) common_flag "$flag" || unknown_flag "$flag" ;;
   esac
 done
@@ -44,8 +43,8 @@ source launch/setup.sh "$extras"
 if [ -z "$in_job" ]; then
   if ((gpus)); then options+=("--gpus-per-node=$gpus"); fi
   name=jaxgan-$(basename "$workdir")
-  # Without B: the signal goes to the processes and not to this script. Every
-  # process sees all GPUs of its node, of which JAX gives it one.
+  # Without B, the signal goes to the processes instead of this script. Each
+  # process sees all GPUs of its node; JAX assigns one to it.
   become sbatch "--job-name=$name" "--nodes=$nodes" \
     "--ntasks-per-node=$((gpus ? gpus : 1))" ${options[@]+"${options[@]}"} \
     --requeue --open-mode=append --signal=TERM@120 --dependency=singleton \
@@ -54,13 +53,13 @@ if [ -z "$in_job" ]; then
   exit
 fi
 
-# srun takes this from nowhere else.
+# srun does not inherit this value from sbatch.
 [ -z "${SLURM_CPUS_PER_TASK:-}" ] ||
   export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 code=0
 run srun --kill-on-bad-exit=1 env JAXGAN_DISTRIBUTED=1 \
   "$interpreter" -m jaxgan.main "${training[@]}" || code=$?
-if ((code == 143)); then # saved, and not done
+if ((code == 143)); then # saved before the end of training
   run scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

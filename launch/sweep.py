@@ -1,13 +1,13 @@
-"""Starts one run for each setting of a sweep, or goes on with it.
+"""Starts or resumes one run for each setting of a sweep.
 
   python launch/sweep.py --config=configs/gan_mnist.py --dry-run
   python launch/sweep.py --config=configs/gan_mnist.py --to=slurm \
       -- --gpus-per-node=1 --time=1:00:00
 
-A sweep is a Python file with a function `runs()`, which yields a dictionary
-{field of the config: value} for each run. What stands after `--` goes to
-launch/slurm.sh or launch/tpu_vm.sh. Runs that are finished are skipped. The
-exit code is 1 if a run failed, and the others are started all the same.
+A sweep is a Python file with a function `runs()` that yields a dictionary
+{field of the config: value} for each run. Flags after `--` go to
+launch/slurm.sh or launch/tpu_vm.sh. Finished runs are skipped. The exit code is
+1 if a run failed; the other runs still start.
 """
 
 import argparse
@@ -41,12 +41,12 @@ def _parse(argv):
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add('--config', required=True, help='a config file, or with :variant')
-  add('--sweep', help='the file with runs() (configs/sweeps/NAME.py)')
+  add('--config', required=True, help='config file, or FILE:VARIANT')
+  add('--sweep', help='file with runs() (configs/sweeps/NAME.py)')
   add('--to', choices=['local', 'slurm', 'tpu'], default='local')
-  add('--root', default='runs', help='the folder of all workdirs (runs)')
+  add('--root', default='runs', help='folder of all workdirs (runs)')
   add('--parallel', type=int, default=1, help='runs at the same time (1)')
-  add('--dry-run', action='store_true', help='prints the commands')
+  add('--dry-run', action='store_true', help='print the commands')
   place = argv.index('--') if '--' in argv else len(argv)
   flags = parser.parse_args(argv[:place])
   others = argv[place + 1 :]
@@ -58,7 +58,7 @@ def _parse(argv):
 
 
 def _load(path: str, name: str):
-  """The function `name` of a Python file."""
+  """Returns the function `name` of a Python file."""
   if not pathlib.Path(path).is_file():
     _fail(f'there is no file {path}')
   functions = runpy.run_path(path)
@@ -68,11 +68,11 @@ def _load(path: str, name: str):
 
 
 def read(path: str, sweep: str | None):
-  """Settings of all runs, checked against the config.
+  """Returns the settings of all runs, checked against the config.
 
   Args:
-    path: the config file, or with :variant.
-    sweep: the file of the sweep; that of the config's name if None.
+    path: config file, or FILE:VARIANT.
+    sweep: file of the sweep; None selects the file named after the config.
 
   Returns:
     Pairs of {field: value} and the number of rounds.
@@ -97,7 +97,7 @@ def is_finished(workdir: pathlib.Path, num_steps: int) -> bool:
 
 
 def command(to: str, config: str, workdir: pathlib.Path, setting, others):
-  """What starts a run, as a list of words."""
+  """Returns the command that starts a run, as a list of words."""
   training = [f'--config={config}', f'--workdir={workdir}']
   training += [f'--config.{name}={value}' for name, value in setting.items()]
   if to == 'local':

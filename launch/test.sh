@@ -4,8 +4,8 @@
 #   ./launch/test.sh
 #   ./launch/test.sh tests/losses_test.py -k golden
 #
-#   --dry-run   prints the commands
-#   all others are pytest's; WORKERS=4 sets the processes (2)
+#   --dry-run   prints the commands instead of running them
+#   All other flags go to pytest. WORKERS=4 sets the number of processes (2).
 source "$(dirname "$0")/common.sh"
 
 flags=()

@@ -1,36 +1,37 @@
 #!/usr/bin/env bash
-# Trains on a TPU VM or a pod slice, by a queued resource of Google Cloud.
+# Trains on a TPU VM or a pod slice, with a queued resource of Google Cloud.
 #
 #   ./launch/tpu_vm.sh run --name=gan --zone=us-central1-a --type=v5litepod-16 \
 #     --version=v2-alpha-tpuv5-lite --spot \
 #     --prepare='mountpoint -q /mnt/runs || sudo mount 10.0.0.2:/runs /mnt/runs' \
 #     --config=configs/dcgan_faces.py --workdir=/mnt/runs/faces
 #
-# Commands; each does nothing where it has been done already:
-#   create   asks for the TPU and waits until it is there
-#   copy     the files that git knows, as they are now, to every worker
-#   setup    installs Python and .venv on every worker
-#   start    starts training on every worker, in the background
-#   logs     shows what the first worker prints, until it ends
-#   delete   gives the TPU back
-#   run      all of these; a TPU that was preempted is asked for again, and
-#            training goes on from its workdir
+# Commands; each does nothing if its work is already done:
+#   create   requests the TPU and waits until it is active
+#   copy     copies the files that git tracks, as they are now, to all workers
+#   setup    installs Python and .venv on all workers
+#   start    starts training on all workers, in the background
+#   logs     shows the output of the first worker until training ends
+#   delete   deletes the TPU
+#   run      all of these; requests a preempted TPU again, and training resumes
+#            from its workdir
 #
-#   --name=NAME      of the queued resource and of its node
-#   --zone=ZONE
+#   --name=NAME      name of the queued resource and of its node
+#   --zone=ZONE      zone of Google Cloud
 #   --type=TYPE      accelerator type, for create and run
 #   --version=V      TPU software version, for create and run
-#   --project=P      if not the one that gcloud is set to
-#   --spot           a cheaper TPU that may be preempted
-#   --prepare=CMD    for setup and run: what every worker runs first, as to mount
-#                    the file system that holds the workdir
-#   --keep           run leaves the TPU there when training has ended
-#   --poll=S         seconds between two looks at its state (30)
-#   --config=... --config.FIELD=... --workdir=... are those of training
-#   --dry-run        prints the commands; asks for nothing
+#   --project=P      project (the default of gcloud)
+#   --spot           requests a cheaper TPU that may be preempted
+#   --prepare=CMD    for setup and run: command that each worker runs first, for
+#                    example to mount the file system of the workdir
+#   --keep           run does not delete the TPU when training has ended
+#   --poll=S         seconds between two checks of the state (30)
+#   --config=... --config.FIELD=... --workdir=...   as for training
+#   --dry-run        prints the commands instead of running them
 #
-# The exit code of run is that of training; 1 if it could not be brought to one. The workdir is a folder on a file
-# system that all workers share and that outlives them, as Filestore.
+# The exit code of run is that of training, or 1 if training did not end. The
+# workdir must be on a file system that all workers share and that outlives
+# them, such as Filestore.
 source "$(dirname "$0")/common.sh"
 
 name='' zone='' type='' version='' prepare='' keep='' poll=30
@@ -39,7 +40,7 @@ spot=()
 command=${1:-}
 case $command in
   create | copy | setup | start | logs | delete | run) shift ;;
-  -*) ;; # perhaps --help
+  -*) ;; # may be --help
   *) fail "unknown command '$command'; tpu_vm.sh --help lists them" ;;
 esac
 
@@ -86,7 +87,7 @@ on() {
   run "${node[@]}" ssh "$name" "${place[@]}" "--worker=$1" "--command=$2"
 }
 
-# ACTIVE, SUSPENDED and so on; NONE if there is no such queued resource.
+# Prints ACTIVE, SUSPENDED and so on; NONE if the queued resource does not exist.
 state() {
   local found
   if found=$("${queued[@]}" describe "$name" "${place[@]}" \
@@ -106,14 +107,14 @@ request() {
     ${spot[@]+"${spot[@]}"}
 }
 
-# The nodes go with it.
+# Deletes the queued resource and its nodes.
 delete() {
   if [ -n "$dry_run" ] || [ "$(state)" != NONE ]; then
     run "${queued[@]}" delete "$name" "${place[@]}" --force --quiet
   fi
 }
 
-# When this returns the TPU is there, whatever had become of it.
+# Returns when the TPU is active, whatever its state was before.
 create() {
   local now before='' unknown=0 failed=0
   if [ -n "$dry_run" ]; then
@@ -134,10 +135,10 @@ $(quoted "${queued[@]}" describe "$name" "${place[@]}")" 1
         delete
         ;;
       UNKNOWN)
-        ((++unknown < 5)) || fail "gcloud does not tell the state of $name" 1
+        ((++unknown < 5)) || fail "gcloud does not report the state of $name" 1
         sleep "$poll"
         ;;
-      *) sleep "$poll" ;; # on its way in or out
+      *) sleep "$poll" ;; # being created or deleted
     esac
   done
 }
@@ -153,7 +154,7 @@ tar --extract --gzip --file=jaxgan.tar.gz --directory=jaxgan' &&
     run rm "$archive"
 }
 
-# Images of TPU VMs are Ubuntu 22.04, whose python3 is 3.10.
+# TPU VMs run Ubuntu 22.04, whose python3 is 3.10.
 setup() {
   on all "${prepare:+( $prepare ) &&
 }cd jaxgan &&
@@ -165,7 +166,7 @@ fi &&
 bash -c 'source launch/setup.sh tpu'"
 }
 
-# The exit code of training is left in a file: it outlives the connection.
+# Training writes its exit code to a file, which outlives the connection.
 start() {
   local training_command
   training_command=$(quoted ./launch/local.sh "${training[@]}")
@@ -184,12 +185,12 @@ logs() {
   on 0 'cd jaxgan && tail --lines=100 --follow --pid=$(cat train.pid) train.log'
 }
 
-# Of the first worker; nothing while it trains or can't be asked.
+# Prints the exit code of the first worker; nothing while it trains or is unreachable.
 exit_code() {
   on 0 'cat jaxgan/train.code' 2>/dev/null | tr -cd 0-9 || true
 }
 
-# Codes that training ends with by itself; any other is a crash or a signal.
+# Returns true for exit codes of training; others are a crash or a signal.
 is_final() { [[ $1 =~ ^[0234]$ ]]; }
 
 train() {
@@ -202,9 +203,9 @@ train() {
       code=$(exit_code)
       if is_final "$code"; then break; fi
     fi
-    # The connection may end before the state says that it is preempted.
+    # The connection may end before the state shows the preemption.
     ((++tries < 5)) ||
-      fail "five tries on $name have failed; tpu_vm.sh delete gives it back" 1
+      fail "five attempts on $name failed; tpu_vm.sh delete deletes the TPU" 1
     sleep "$poll"
   done
   [ -n "$keep" ] || delete
