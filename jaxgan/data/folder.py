@@ -75,9 +75,7 @@ def _unreadable(path, error: Exception) -> errors.DataError:
   reason = str(error)
   if not isinstance(error, errors.DataError):
     reason = f'{path}: unreadable ({reason})'
-  return errors.DataError(
-    f'{reason}. Remove the file or set data.on_bad=skip.'
-  )
+  return errors.DataError(f'{reason}. Remove the file or set data.on_bad=skip.')
 
 
 def _is_test(size: int, labels: np.ndarray | None, share: float) -> np.ndarray:
