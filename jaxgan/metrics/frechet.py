@@ -108,8 +108,8 @@ def distance(real: Moments, fake: Moments) -> float:
   product = root @ second @ root
   cross = np.sqrt(_spectrum(np.linalg.eigvalsh(product))).sum()
   change = real.mean - fake.mean
-  traces = np.trace(first) + np.trace(second)
-  return max(float(change @ change + traces - 2.0 * cross), 0.0)
+  squared = change @ change + np.trace(first) + np.trace(second) - 2.0 * cross
+  return max(float(squared), 0.0)
 
 
 def _spectrum(values):
