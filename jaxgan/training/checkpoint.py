@@ -129,7 +129,7 @@ class Checkpoints:
         step,
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(host),
-          integrity=ocp.args.JsonSave(digests(host)),
+          integrity=ocp.args.JsonSave(digests.compute(host)),
           meta=ocp.args.JsonSave(meta),
         ),
       )
@@ -191,10 +191,10 @@ class Checkpoints:
       )
     if like is not None:
       stored = manager.item_metadata(step)['state'].tree
-      digests._refuse(folder, digests._mismatches(stored, like))
+      digests.refuse(folder, digests.mismatches(stored, like))
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     state = manager.restore(step, args=args)['state']
-    found = digests(jax.device_get(state))
+    found = digests.compute(jax.device_get(state))
     wrong = [path for path in expected if found.get(path) != expected[path]]
     if wrong or found.keys() != expected.keys():
       raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
@@ -268,7 +268,7 @@ class Checkpoints:
       found, _ = self.read(step, like)
     except Exception as error:
       raise self._failed(step, error) from error
-    if digests(found) != digests(jax.device_get(state)):
+    if digests.compute(found) != digests.compute(jax.device_get(state)):
       raise self._failed(step, ValueError('it reads back differently'))
 
 
@@ -314,7 +314,7 @@ def adopt(workdir, state):
     UserError: if its networks have other shapes.
   """
   found, _ = load(workdir, None)
-  found = digests._paths(found)
+  found = digests.paths(found)
 
   def is_taken(path):
     kind = path.split('/')
@@ -323,8 +323,8 @@ def adopt(workdir, state):
     )
 
   taken = {p: leaf for p, leaf in found.items() if is_taken(p)}
-  wanted = {p: leaf for p, leaf in digests._paths(state).items() if is_taken(p)}
-  digests._refuse(workdir, digests._mismatches(taken, wanted))
+  wanted = {p: leaf for p, leaf in digests.paths(state).items() if is_taken(p)}
+  digests.refuse(workdir, digests.mismatches(taken, wanted))
 
   def pick(path, leaf):
     path = jax.tree_util.keystr(path, simple=True, separator='/')

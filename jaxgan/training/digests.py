@@ -10,7 +10,7 @@ import numpy as np
 from jaxgan import errors
 
 
-def _paths(tree) -> dict[str, Any]:
+def paths(tree) -> dict[str, Any]:
   leaves = jax.tree_util.tree_leaves_with_path(tree)
   return {
     jax.tree_util.keystr(path, simple=True, separator='/'): leaf
@@ -18,10 +18,10 @@ def _paths(tree) -> dict[str, Any]:
   }
 
 
-def digests(tree) -> dict[str, str]:
+def compute(tree) -> dict[str, str]:
   """A digest of type, shape and bytes of every array, by its path."""
   found = {}
-  for path, leaf in _paths(tree).items():
+  for path, leaf in paths(tree).items():
     leaf = np.asarray(leaf)
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f'{leaf.dtype} {leaf.shape}'.encode())
@@ -33,7 +33,7 @@ def digests(tree) -> dict[str, str]:
 def not_finite(tree) -> dict[str, str]:
   """How many numbers are not, of every array that has any, by its path."""
   found = {}
-  for path, leaf in _paths(tree).items():
+  for path, leaf in paths(tree).items():
     if jnp.issubdtype(leaf.dtype, jnp.inexact):
       bad = int(np.size(leaf) - np.isfinite(leaf).sum())
       if bad:
@@ -41,14 +41,14 @@ def not_finite(tree) -> dict[str, str]:
   return found
 
 
-def _mismatches(stored, expected) -> list[str]:
+def mismatches(stored, expected) -> list[str]:
   """How shapes and types on disk differ from those of a state."""
 
   def describe(leaves, path):
     leaf = leaves.get(path)
     return 'absent' if leaf is None else f'{leaf.dtype}{list(leaf.shape)}'
 
-  stored, expected = _paths(stored), _paths(expected)
+  stored, expected = paths(stored), paths(expected)
   return [
     f'{path}: {describe(stored, path)} -> {describe(expected, path)}'
     for path in sorted(stored.keys() | expected.keys())
@@ -56,7 +56,7 @@ def _mismatches(stored, expected) -> list[str]:
   ]
 
 
-def _refuse(folder, different: list[str]) -> None:
+def refuse(folder, different: list[str]) -> None:
   if different:
     raise errors.UserError(
       f'{folder} does not fit the networks of the config: '
