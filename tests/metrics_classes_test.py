@@ -30,7 +30,7 @@ def test_inception_score_of_perfect_and_collapsed_samples():
 
 
 def test_inception_score_splits_consecutive_rows():
-  """Of rows sorted by class, each of ten splits has a single class."""
+  """Rows are sorted by class, so each of ten splits has a single class."""
   rows = np.eye(10)[np.arange(1003) * 10 // 1003]
   assert classes_lib.inception(rows)[0] < 1.1
   np.testing.assert_allclose(classes_lib.inception(rows, 1)[0], 10.0, rtol=1e-4)

@@ -73,7 +73,7 @@ def test_self_similarity_is_low_for_diverse_images(key):
 
 
 def test_self_similarity_never_pairs_an_image_with_itself(key):
-  """Of one black and one white image every pair differs."""
+  """Every pair of one black and one white image differs."""
   images = jnp.concatenate(
     [-jnp.ones((1, 12, 12, 1)), jnp.ones((1, 12, 12, 1))]
   )
