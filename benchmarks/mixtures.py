@@ -39,12 +39,12 @@ import optax
 from absl import app, flags
 
 from benchmarks import experiment
+from jaxgan import gan
 from jaxgan.adversarial import losses, penalties
 from jaxgan.core import noise
 from jaxgan.data import toy
 from jaxgan.metrics import modes
 from jaxgan.models import mlp
-from jaxgan.steps import gan
 from jaxgan.visual import grid
 
 _METHODS = flags.DEFINE_list('methods', [], 'Keys of METHODS; none is all.')
@@ -164,7 +164,7 @@ def train(mixture: str, fields, seeds: int) -> np.ndarray:
 
   def one(method, state, key):
     place = jax.random.fold_in(jax.random.fold_in(key, 1), state.step)
-    num = gan.draws(method) * _BATCH_SIZE.value
+    num = gan.batches_per_round(method) * _BATCH_SIZE.value
     batch = {'image': exact(mixture, place, num)}
     return gan.train_step(method, state, batch, key)[0]
 

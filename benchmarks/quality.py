@@ -125,7 +125,7 @@ def compare(configs) -> None:
   def ours(config, seed):
     run, _ = experiment.train(config, seed, seconds=_SECONDS.value)
     rounds = int(run.state.step)
-    reals = rounds * gan.draws(run.method) * config.batch_size
+    reals = rounds * gan.batches_per_round(run.method) * config.batch_size
     return rounds, reals, experiment.score(judge, run)
 
   def theirs(config, seed):

@@ -1,4 +1,4 @@
-"""Every source of images, with good and with bad files."""
+"""Sources of images, with good and with bad files."""
 
 import gzip
 import os
@@ -24,9 +24,9 @@ needs_mnist = pytest.mark.skipif(
 
 
 def settings(**fields):
-  found = config_lib.defaults().data
-  found.update(fields)
-  return found
+  defaults = config_lib.defaults().data
+  defaults.update(fields)
+  return defaults
 
 
 def in_folder(path, **fields):
@@ -40,22 +40,22 @@ def all_images(dataset):
 # Embedded digits and toys.
 
 
-@pytest.mark.parametrize(('split', 'each'), [('train', 450), ('test', 50)])
-def test_embedded_digits(split, each):
-  found = data.load(settings(source='embedded'), split)
-  arrays = found.arrays()
-  assert arrays['image'].shape == (10 * each, 28, 28, 1)
+@pytest.mark.parametrize(('split', 'count'), [('train', 450), ('test', 50)])
+def test_embedded_digits_have_balanced_classes(split, count):
+  dataset = data.load(settings(source='embedded'), split)
+  arrays = dataset.arrays()
+  assert arrays['image'].shape == (10 * count, 28, 28, 1)
   assert arrays['image'].dtype == np.uint8
   assert arrays['image'].max() == 255
-  assert np.bincount(arrays['label']).tolist() == [each] * 10
-  assert found.spec.classes == tuple('0123456789')
+  assert np.bincount(arrays['label']).tolist() == [count] * 10
+  assert dataset.spec.classes == tuple('0123456789')
 
 
-def test_embedded_digits_are_resized():
+def test_embedded_digits_are_resized_to_image_size():
   fields = {'image_size': 14, 'channels': 3, 'source': 'embedded'}
-  found = data.load(settings(**fields), 'test')
-  assert found.spec.shape == all_images(found).shape[1:] == (14, 14, 3)
-  with pytest.raises(errors.DataError, match='mnist alone'):
+  dataset = data.load(settings(**fields), 'test')
+  assert dataset.spec.shape == all_images(dataset).shape[1:] == (14, 14, 3)
+  with pytest.raises(errors.DataError, match='only mnist'):
     data.load(settings(source='embedded', name='kmnist'))
 
 
@@ -71,21 +71,21 @@ def test_embedded_splits_are_disjoint_and_fixed():
 
 
 @pytest.mark.parametrize('name', toy.MIXTURES)
-def test_points_lie_around_their_centres(name):
-  found = data.load(settings(source='toy', name=name)).arrays()
+def test_toy_points_lie_around_their_centres(name):
+  dataset = data.load(settings(source='toy', name=name)).arrays()
   centres, deviation = toy.MIXTURES[name]
-  shift = found['image'] - centres[found['label']]
-  assert found['image'].dtype == np.float32
+  shift = dataset['image'] - centres[dataset['label']]
+  assert dataset['image'].dtype == np.float32
   np.testing.assert_allclose(shift.std(), deviation, rtol=0.05)
-  assert len(np.unique(found['label'])) == len(centres)
+  assert len(np.unique(dataset['label'])) == len(centres)
 
 
-def test_random_images_have_the_shape_that_is_asked_for():
-  found = data.load(
+def test_toy_images_have_the_shape_of_the_config():
+  dataset = data.load(
     settings(source='toy', name='random', image_size=5, channels=3)
   )
-  assert found.spec.shape == (5, 5, 3)
-  assert all_images(found).shape[1:] == (5, 5, 3)
+  assert dataset.spec.shape == (5, 5, 3)
+  assert all_images(dataset).shape[1:] == (5, 5, 3)
 
 
 # Folders.
@@ -108,47 +108,47 @@ def folder(tmp_path):
 def test_class_folders_become_labels(folder):
   (folder / 'empty').mkdir()
   (folder / 'notes.txt').write_text('not an image')
-  found = data.load(in_folder(folder))
-  assert found.spec == data.Spec((6, 8, 3), 2, ('cat', 'dog'))
-  assert sorted(found.arrays()['label'].tolist()) == [0, 0, 0, 1, 1, 1]
+  dataset = data.load(in_folder(folder))
+  assert dataset.spec == data.Spec((6, 8, 3), 2, ('cat', 'dog'))
+  assert sorted(dataset.arrays()['label'].tolist()) == [0, 0, 0, 1, 1, 1]
   for number, name in enumerate(('cat', 'dog')):
-    of_class = all_images(found)[found.arrays()['label'] == number]
+    of_class = all_images(dataset)[dataset.arrays()['label'] == number]
     expected = [np.asarray(Image.open(p)) for p in (folder / name).iterdir()]
     assert {x.tobytes() for x in of_class} == {x.tobytes() for x in expected}
 
 
 @pytest.mark.parametrize('source', ['embedded', 'folder'])
-def test_the_first_examples_are_of_all_classes(source, folder):
-  """Files come class by class, and so would batches that are not shuffled."""
+def test_first_examples_have_all_classes(source, folder):
+  """Files are sorted by class; unshuffled batches must not be."""
   fields = {'source': source, 'path': str(folder), 'shuffle': False}
-  found = data.load(settings(limit=4, **fields))
-  assert len(set(found.arrays()['label'].tolist())) > 1
-  whole = data.load(settings(**fields))
-  assert (np.diff(whole.labels) < 0).any()
-  assert [int(whole.read(k)['label']) for k in range(6)] == [*whole.labels[:6]]
+  dataset = data.load(settings(limit=4, **fields))
+  assert len(set(dataset.arrays()['label'].tolist())) > 1
+  full = data.load(settings(**fields))
+  assert (np.diff(full.labels) < 0).any()
+  assert [int(full.read(k)['label']) for k in range(6)] == [*full.labels[:6]]
 
 
-def test_loose_images_have_no_labels(tmp_path):
+def test_images_without_class_folders_have_no_labels(tmp_path):
   write(tmp_path / 'a.png', np.full((4, 4), 7))
-  found = data.load(in_folder(tmp_path))
-  assert found.spec == data.Spec((4, 4, 1), 0, ())
-  assert 'label' not in found.arrays()
-  assert (all_images(found) == 7).all()
+  dataset = data.load(in_folder(tmp_path))
+  assert dataset.spec == data.Spec((4, 4, 1), 0, ())
+  assert 'label' not in dataset.arrays()
+  assert (all_images(dataset) == 7).all()
 
 
-def test_one_class_folder_is_no_label(folder):
+def test_single_class_folder_gives_no_labels(folder):
   shutil.rmtree(folder / 'dog')
-  found = data.load(in_folder(folder))
-  assert found.spec == data.Spec((6, 8, 3), 0, ())
-  assert found.size == 3
+  dataset = data.load(in_folder(folder))
+  assert dataset.spec == data.Spec((6, 8, 3), 0, ())
+  assert dataset.size == 3
 
 
 def test_images_beside_class_folders_have_no_labels(folder, caplog):
   write(folder / 'loose.png', np.zeros((6, 8, 3)))
   write(folder / '.hidden' / 'deep' / 'a.png', np.zeros((6, 8, 3)))
-  found = data.load(in_folder(folder))
-  assert found.spec.num_classes == 0
-  assert found.size == 7
+  dataset = data.load(in_folder(folder))
+  assert dataset.spec.num_classes == 0
+  assert dataset.size == 7
   assert 'no labels' in caplog.text
 
 
@@ -165,15 +165,15 @@ def test_crop_keeps_the_centre_and_stretch_keeps_all(tmp_path):
   assert row[15] == 200
 
 
-def test_different_sizes_need_an_image_size(folder):
+def test_different_image_sizes_require_image_size(folder):
   write(folder / 'cat' / 'large.png', np.zeros((9, 9, 3)))
   with pytest.raises(errors.DataError, match=r'different sizes.*image_size'):
     data.load(in_folder(folder))
   assert data.load(in_folder(folder, image_size=5)).spec.shape == (5, 5, 3)
 
 
-def test_every_mode_comes_out_right(tmp_path):
-  """The same mid-grey picture in all ways that it can be stored."""
+def test_decode_gives_equal_pixels_for_every_mode(tmp_path):
+  """Stores the same mid-grey image in many formats and modes."""
   grey = np.full((4, 4), 100, np.uint8)
   colour = np.stack([grey] * 3, axis=-1)
   alpha = np.full((4, 4), 255, np.uint8)
@@ -195,9 +195,9 @@ def test_every_mode_comes_out_right(tmp_path):
     path = tmp_path / 'one' / name
     picture.save(path)
     for channels in (1, 3):
-      found = all_images(data.load(in_folder(path.parent, channels=channels)))
-      assert found.shape == (1, 4, 4, channels), name
-      assert np.abs(found.astype(int) - 100).max() <= 2, name
+      dataset = all_images(data.load(in_folder(path.parent, channels=channels)))
+      assert dataset.shape == (1, 4, 4, channels), name
+      assert np.abs(dataset.astype(int) - 100).max() <= 2, name
     path.unlink()
 
 
@@ -205,31 +205,31 @@ def test_transparent_parts_become_white(tmp_path):
   rgba = np.zeros((4, 4, 4), np.uint8)
   rgba[:2, :, 3] = 255
   write(tmp_path / 'half.png', rgba)
-  found = all_images(data.load(in_folder(tmp_path)))[0]
-  assert (found[:2] == 0).all()
-  assert (found[2:] == 255).all()
+  dataset = all_images(data.load(in_folder(tmp_path)))[0]
+  assert (dataset[:2] == 0).all()
+  assert (dataset[2:] == 255).all()
 
 
-def test_pictures_are_turned_upright(tmp_path):
+def test_images_are_rotated_by_exif(tmp_path):
   lying = np.zeros((4, 8, 3), np.uint8)
   lying[:, :4] = 255
   exif = Image.Exif()
   exif[0x0112] = 6  # turn by 90 degrees clockwise to view
   write(tmp_path / 'a.png', lying, exif=exif)
-  found = data.load(in_folder(tmp_path))
-  assert found.spec.shape == (8, 4, 3)
-  image = all_images(found)[0]
+  dataset = data.load(in_folder(tmp_path))
+  assert dataset.spec.shape == (8, 4, 3)
+  image = all_images(dataset)[0]
   assert (image[:4] == 255).all()
   assert (image[4:] == 0).all()
 
 
-def spoil(folder, how):
+def spoil(folder, damage):
   path = folder / 'cat' / '0.png'
-  if how == 'garbage':
+  if damage == 'garbage':
     path.write_bytes(b'not a picture')
-  elif how == 'empty':
+  elif damage == 'empty':
     path.write_bytes(b'')
-  elif how == 'truncated':
+  elif damage == 'truncated':
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
     write(path, noise)
     path.write_bytes(path.read_bytes()[:2000])
@@ -238,21 +238,21 @@ def spoil(folder, how):
   return path
 
 
-@pytest.mark.parametrize('how', ['garbage', 'empty', 'truncated', 'huge'])
-def test_bad_files_are_named_or_skipped(folder, how, caplog):
-  path = spoil(folder, how)
+@pytest.mark.parametrize('damage', ['garbage', 'empty', 'truncated', 'huge'])
+def test_bad_files_are_named_or_skipped(folder, damage, caplog):
+  path = spoil(folder, damage)
   fields = {'image_size': 6, 'max_pixels': 1_000_000}
   with pytest.raises(errors.DataError, match=str(path)) as caught:
     data.load(in_folder(folder, **fields)).arrays()
   assert '\n' not in str(caught.value)
-  found = data.load(in_folder(folder, on_bad='skip', **fields))
-  assert found.size == len(found.arrays()['image']) == 5
+  dataset = data.load(in_folder(folder, on_bad='skip', **fields))
+  assert dataset.size == len(dataset.arrays()['image']) == 5
   assert 'skipped 1 of 6' in caplog.text
   assert str(path) in caplog.text
 
 
 def test_decompression_bombs_are_refused(folder):
-  """A header that claims a picture of two gigapixels."""
+  """The header of a small file claims 2.5 gigapixels."""
   path = folder / 'cat' / '0.png'
   payload = bytearray(path.read_bytes())
   payload[16:24] = (50_000).to_bytes(4, 'big') * 2
@@ -264,7 +264,7 @@ def test_decompression_bombs_are_refused(folder):
     data.load(in_folder(folder))
 
 
-def test_missing_and_empty_folders(tmp_path):
+def test_missing_and_empty_folders_are_refused(tmp_path):
   with pytest.raises(errors.DataError, match='is not a folder'):
     data.load(in_folder(tmp_path / 'none'))
   with pytest.raises(errors.DataError, match='has no images'):
@@ -273,34 +273,34 @@ def test_missing_and_empty_folders(tmp_path):
     data.load(settings(source='folder'))
 
 
-def test_other_files_give_another_identity(folder):
+def test_identity_changes_with_the_files(folder):
   before = data.load(in_folder(folder)).identity
   write(folder / 'cat' / 'new.png', np.zeros((6, 8, 3)))
   assert data.load(in_folder(folder)).identity != before
 
 
-def test_streamed_folders_give_the_batches_of_the_sampler(folder):
-  found = data.load(in_folder(folder))
-  everything = found.arrays()
-  rounds = list(stream.rounds(found, 5, 4, 2, 3, 6))
+def test_streamed_batches_equal_sampled_batches(folder):
+  dataset = data.load(in_folder(folder))
+  arrays = dataset.arrays()
+  rounds = list(stream.rounds(dataset, 5, 4, 2, 3, 6))
   assert len(rounds) == 3
   for k, batch in enumerate(rounds):
     rows = np.concatenate(
       [batches_lib.host_examples(5, 2 * (3 + k) + j, 4, 6) for j in range(2)]
     )
     for name in ('image', 'label'):
-      np.testing.assert_array_equal(batch[name], everything[name][rows])
+      np.testing.assert_array_equal(batch[name], arrays[name][rows])
 
 
-def test_a_file_that_breaks_while_streaming_is_named(folder):
-  found = data.load(in_folder(folder))
+def test_stream_names_a_file_that_breaks(folder):
+  dataset = data.load(in_folder(folder))
   (folder / 'dog' / '0.png').write_bytes(b'gone')
   with pytest.raises(errors.DataError, match=r'dog/0\.png'):
-    list(stream.rounds(found, 0, 6, 1, 0, 3))
+    list(stream.rounds(dataset, 0, 6, 1, 0, 3))
 
 
 def many(root, counts):
-  """Grey images in class folders, each with a grey of its own."""
+  """Writes images in class folders, every image of another grey."""
   values = iter(range(1, 256))
   for name, count in counts.items():
     for k in range(count):
@@ -309,10 +309,10 @@ def many(root, counts):
 
 def split(path, **fields):
   both = [data.load(in_folder(path, **fields), s) for s in ('train', 'test')]
-  return both, [all_images(found)[:, 0, 0, 0].tolist() for found in both]
+  return both, [all_images(dataset)[:, 0, 0, 0].tolist() for dataset in both]
 
 
-def test_a_share_of_each_class_is_held_out(tmp_path):
+def test_held_out_takes_a_share_of_each_class(tmp_path):
   many(tmp_path, {'cat': 30, 'dog': 20, 'emu': 7})
   (train, test), (trained, tested) = split(tmp_path, held_out=0.1)
   assert sorted(trained + tested) == list(range(1, 58))
@@ -320,9 +320,9 @@ def test_a_share_of_each_class_is_held_out(tmp_path):
   assert train.identity != test.identity
   counts = np.bincount(test.arrays()['label'], minlength=3)
   assert counts.tolist() == [3, 2, 1]
-  for found in (train, test):
-    np.testing.assert_array_equal(found.arrays()['label'], found.labels)
-  # The same ones whatever else is asked for, and not the first ones.
+  for dataset in (train, test):
+    np.testing.assert_array_equal(dataset.arrays()['label'], dataset.labels)
+  # The split depends on no other field and does not take the first images.
   _, again = split(tmp_path, held_out=0.1, shuffle=False, channels=3)
   assert again == [trained, tested]
   (_, dogs), (_, tested_dogs) = split(tmp_path, held_out=0.1, classes=('dog',))
@@ -331,17 +331,17 @@ def test_a_share_of_each_class_is_held_out(tmp_path):
   assert tested_dogs != [31, 32]
 
 
-def test_loose_images_are_held_out_too(tmp_path):
+def test_held_out_takes_images_without_classes(tmp_path):
   many(tmp_path, {'': 40})
   (train, test), (_, tested) = split(tmp_path, held_out=0.25)
   assert (train.size, test.size) == (30, 10)
   assert tested != list(range(1, 11))
-  whole = data.load(in_folder(tmp_path))
-  assert whole.size == 40
-  assert whole.identity != train.identity
+  full = data.load(in_folder(tmp_path))
+  assert full.size == 40
+  assert full.identity != train.identity
 
 
-def test_streams_hold_nothing_of_the_other_split(tmp_path):
+def test_stream_excludes_held_out_images(tmp_path):
   many(tmp_path, {'cat': 10, 'dog': 10})
   (train, _), (trained, _) = split(tmp_path, held_out=0.2)
   batches = list(stream.rounds(train, 0, 8, 1, 0, 4))
@@ -349,13 +349,13 @@ def test_streams_hold_nothing_of_the_other_split(tmp_path):
   assert set(seen.tolist()) == set(trained)
 
 
-def test_nothing_is_held_out_unless_asked_for(folder):
-  with pytest.raises(errors.DataError, match=r'eval_every=0.*held_out=0\.1'):
+def test_test_split_of_a_folder_requires_held_out(folder):
+  with pytest.raises(errors.DataError, match=r'held_out=0\.1 or eval_every=0'):
     data.load(in_folder(folder), 'test')
 
 
 @pytest.mark.parametrize('share', [0.01, 0.99])
-def test_a_share_that_leaves_nothing_is_refused(share, folder):
+def test_held_out_that_leaves_an_empty_split_is_refused(share, folder):
   with pytest.raises(errors.DataError, match=f'data.held_out={share} of 6'):
     data.load(in_folder(folder, held_out=share))
 
@@ -367,7 +367,7 @@ def test_classes_without_held_out_images_are_refused(tmp_path):
     data.load(fields, 'test')
 
 
-def test_other_sources_hold_images_back_by_themselves():
+def test_held_out_is_refused_for_other_sources():
   with pytest.raises(errors.DataError, match=r'held_out=0\.1 is for folders'):
     data.load(settings(source='embedded', held_out=0.1))
 
@@ -375,7 +375,7 @@ def test_other_sources_hold_images_back_by_themselves():
 @pytest.mark.parametrize(
   ('mode', 'grey'), [('L', True), ('I;16B', True), ('RGB', False), ('P', False)]
 )
-def test_grey_modes(mode, grey):
+def test_is_grey_is_true_for_modes_without_colour(mode, grey):
   assert images.is_grey(mode) == grey
 
 
@@ -384,7 +384,7 @@ def test_grey_modes(mode, grey):
 
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
-  """MNIST, prepared once from the four official files."""
+  """Returns MNIST, prepared once from the four official files."""
   folder = tmp_path_factory.mktemp('tfds')
   fields = settings(
     source='tfds', data_dir=str(folder), manual_dir=str(SHARED / 'mnist')
@@ -405,29 +405,29 @@ def test_mnist_is_prepared_from_its_files_without_tensorflow(prepared):
   assert arrays['image'].shape == (10_000, 28, 28, 1)
   with gzip.open(SHARED / 'mnist' / 't10k-images-idx3-ubyte.gz') as file:
     official = np.frombuffer(file.read()[16:], np.uint8)
-  # TFDS shuffles; the images are the same ones.
+  # TFDS shuffles the images.
   official = {x.tobytes() for x in official.reshape(-1, 28, 28, 1)}
   assert {x.tobytes() for x in arrays['image']} == official
   assert np.bincount(arrays['label'])[:3].tolist() == [980, 1135, 1032]
 
 
 @needs_mnist
-def test_a_damaged_shard_is_named(prepared, tmp_path):
+def test_damaged_tfds_shard_is_named(prepared, tmp_path):
   fields, _ = prepared
   shutil.copytree(fields.data_dir, tmp_path / 'data')
   (shard,) = tmp_path.rglob('*test*.array_record*')
   content = bytearray(shard.read_bytes())
   content[100_000:100_100] = bytes(100)
   shard.write_bytes(content)
-  found = data.load(
+  dataset = data.load(
     settings(source='tfds', data_dir=str(tmp_path / 'data')), 'test'
   )
   with pytest.raises(errors.DataError, match=r'example \d+ is damaged'):
-    found.arrays()
+    dataset.arrays()
 
 
 @needs_mnist
-def test_stock_tfds_reads_what_we_prepared(prepared):
+def test_stock_tfds_reads_prepared_mnist(prepared):
   import tensorflow_datasets as tfds
 
   fields, _ = prepared
@@ -438,7 +438,7 @@ def test_stock_tfds_reads_what_we_prepared(prepared):
 
 
 @needs_mnist
-def test_auto_takes_prepared_data(prepared, caplog):
+def test_auto_uses_prepared_data(prepared, caplog):
   fields, _ = prepared
   with caplog.at_level('INFO', 'jaxgan'):
     assert data.resolve(settings(data_dir=fields.data_dir)) == 'tfds'
@@ -446,18 +446,18 @@ def test_auto_takes_prepared_data(prepared, caplog):
 
 
 @needs_mnist
-def test_prepared_images_are_resized(prepared):
+def test_prepared_images_are_resized_to_image_size(prepared):
   fields, _ = prepared
   small = settings(
     source='tfds', data_dir=fields.data_dir, image_size=14, channels=3
   )
-  found = data.load(small)
-  assert found.spec.shape == (14, 14, 3)
-  assert found.read(0)['image'].shape == (14, 14, 3)
+  dataset = data.load(small)
+  assert dataset.spec.shape == (14, 14, 3)
+  assert dataset.read(0)['image'].shape == (14, 14, 3)
 
 
 @needs_mnist
-def test_a_file_with_another_checksum_is_refused(tmp_path):
+def test_prepare_refuses_a_file_with_another_checksum(tmp_path):
   manual = tmp_path / 'manual'
   shutil.copytree(SHARED / 'mnist', manual)
   labels = manual / 't10k-labels-idx1-ubyte.gz'
@@ -472,19 +472,19 @@ def test_a_file_with_another_checksum_is_refused(tmp_path):
     data.load(settings(source='tfds', data_dir=str(tmp_path)))
 
 
-def test_auto_falls_back_to_the_embedded_digits(tmp_path, caplog):
+def test_auto_uses_embedded_digits_without_prepared_data(tmp_path, caplog):
   with caplog.at_level('INFO', 'jaxgan'):
-    found = data.resolve(settings(data_dir=str(tmp_path)))
-  assert found == 'embedded'
+    source = data.resolve(settings(data_dir=str(tmp_path)))
+  assert source == 'embedded'
   assert 'not prepared' in caplog.text
 
 
-def test_auto_does_not_give_digits_for_another_set(tmp_path):
+def test_auto_refuses_a_set_that_is_not_prepared(tmp_path):
   with pytest.raises(errors.DataError, match='cifar10'):
     data.resolve(settings(name='cifar10', data_dir=str(tmp_path)))
 
 
-def test_what_is_not_prepared_says_how_to(tmp_path):
+def test_unprepared_tfds_error_names_the_fields_to_set(tmp_path):
   fields = settings(source='tfds', data_dir=str(tmp_path))
   with pytest.raises(errors.DataError, match=r'manual_dir.*download'):
     data.load(fields)
@@ -494,75 +494,75 @@ def test_what_is_not_prepared_says_how_to(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['../x', 'a b', '/etc', 'Mnist'])
-def test_names_can_not_leave_the_data_folder(name, tmp_path):
+def test_tfds_names_outside_the_data_folder_are_refused(name, tmp_path):
   fields = settings(source='tfds', name=name, data_dir=str(tmp_path))
   with pytest.raises(errors.DataError, match='no TFDS name'):
     data.load(fields)
 
 
-def test_unknown_sources_and_toys_list_the_known_ones():
+def test_unknown_source_or_toy_lists_the_known_names():
   with pytest.raises(errors.UserError, match='embedded, folder, tfds, toy'):
     data.load(settings(source='web'))
   with pytest.raises(errors.UserError, match='grid, random, ring'):
     data.load(settings(source='toy', name='torus'))
 
 
-def test_classes_are_chosen_and_numbered_anew():
-  whole = data.load(settings(source='embedded'))
+def test_classes_are_selected_and_renumbered():
+  full = data.load(settings(source='embedded'))
   part = data.load(settings(source='embedded', classes=('7', '3')))
   assert part.spec.classes == ('7', '3')
   assert part.spec.num_classes == 2
   assert part.size == 900
   label = part.columns['label']
   assert [int((label == k).sum()) for k in (0, 1)] == [450, 450]
-  sevens = whole.columns['image'][whole.columns['label'] == 7]
+  sevens = full.columns['image'][full.columns['label'] == 7]
   np.testing.assert_array_equal(part.columns['image'][label == 0], sevens)
   last = part.read(part.size - 1)
   assert last['label'] == label[-1]
   np.testing.assert_array_equal(last['image'], part.columns['image'][-1])
-  assert part.identity != whole.identity
+  assert part.identity != full.identity
   with pytest.raises(errors.UserError, match=r"data\.classes.*'x'.*0"):
     data.load(settings(source='embedded', classes=('x',)))
 
 
-def test_classes_of_folders_are_found_without_decoding(tmp_path):
+def test_classes_of_folders_are_selected_in_the_order_given(tmp_path):
   for name in ('cat', 'dog', 'frog'):
     (tmp_path / name).mkdir()
     Image.new('L', (4, 4), len(name)).save(tmp_path / name / 'a.png')
   part = data.load(in_folder(tmp_path, classes=('frog', 'cat')))
-  found = [
+  examples = [
     (int(x['label']), int(x['image'][0, 0, 0]))
     for x in map(part.read, range(2))
   ]
-  assert sorted(found) == [(0, 4), (1, 3)]
+  assert sorted(examples) == [(0, 4), (1, 3)]
 
 
-def test_a_limit_takes_the_first_of_the_training_examples():
+def test_limit_shortens_the_training_split_only():
   part = data.load(settings(source='embedded', limit=30))
   assert part.size == len(part.columns['image']) == 30
   assert data.load(settings(source='embedded', limit=30), 'test').size == 500
 
 
-def test_some_examples_are_taken_evenly(folder):
+def test_evenly_returns_examples_at_even_distances(folder):
   memory = data.load(settings(source='embedded', limit=10))
   disk = data.load(settings(source='folder', path=str(folder), image_size=8))
   assert disk.columns is None
-  for found in (memory, disk):
-    whole = found.arrays()
+  for dataset in (memory, disk):
+    arrays = dataset.arrays()
     for most in (1, 3, 10_000):
-      few = found.evenly(most)
-      count = min(most, found.size)
-      rows = [place * found.size // count for place in range(count)]
-      assert few.keys() == whole.keys()
-      for name, column in few.items():
-        np.testing.assert_array_equal(column, whole[name][rows])
+      selected = dataset.evenly(most)
+      count = min(most, dataset.size)
+      rows = [index * dataset.size // count for index in range(count)]
+      assert selected.keys() == arrays.keys()
+      for name, column in selected.items():
+        np.testing.assert_array_equal(column, arrays[name][rows])
 
 
-def test_every_example_has_a_labelled_one_beside_it():
+def test_labelled_adds_a_labelled_example_to_every_example():
   fields = settings(source='embedded')
   fields.labelled = 20
-  found = data.load(fields)
-  columns = found.columns
+  dataset = data.load(fields)
+  columns = dataset.columns
   pairs = {
     (image.tobytes(), int(label))
     for image, label in zip(
@@ -571,12 +571,12 @@ def test_every_example_has_a_labelled_one_beside_it():
   }
   assert len(pairs) == 20
   assert sorted(label for _, label in pairs) == sorted(list(range(10)) * 2)
-  one = found.read(33)
+  example = dataset.read(33)
   np.testing.assert_array_equal(
-    one['labelled_image'], columns['labelled_image'][33]
+    example['labelled_image'], columns['labelled_image'][33]
   )
   fields.labelled_seed = 1
-  assert data.load(fields).identity != found.identity
+  assert data.load(fields).identity != dataset.identity
   other = data.load(fields).columns['labelled_image']
   assert not np.array_equal(other, columns['labelled_image'])
   fields.labelled = 15

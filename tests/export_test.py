@@ -69,7 +69,7 @@ def test_the_readers_of_the_readme(digits):
   code = [reader + save.format(n) for n, reader in enumerate(readers)]
   alone(''.join(code), folder)
   run = restore_lib.restore(workdir)
-  state = jax.jit(gan.settle, static_argnums=0)(run.method, run.state)
+  state = jax.jit(gan.use_ema_weights, static_argnums=0)(run.method, run.state)
   for n in range(2):
     with np.load(folder / f'found{n}.npz') as found:
       expected = gan.decode(run.method, state, found['a'])
@@ -146,7 +146,7 @@ def variational():
     latent_size=3,
   )
   state = vae.init(method, jax.random.key(0))
-  z = vae.latents(method, jax.random.key(1), 5)
+  z = method.latents.sample(jax.random.key(1), 5)
   return vae, method, state, (z,), vae.decode(method, state, z)
 
 

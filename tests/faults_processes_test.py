@@ -331,5 +331,5 @@ def test_memory_runs_out(tmp_path):
   code, output = finish(start(*flags))
   assert code == 2, output
   assert 'error: memory ran out' in output.splitlines()[-1]
-  assert 'lower batch_size' in output
+  assert 'Lower batch_size' in output
   assert 'Traceback' not in output

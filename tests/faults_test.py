@@ -339,7 +339,7 @@ def test_memory_that_runs_out_says_what_to_lower():
     'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nBufferAssignment'
   )
   found = errors.out_of_memory(RuntimeError(said))
-  assert 'lower batch_size' in str(found)
+  assert 'Lower batch_size' in str(found)
   assert '\n' not in str(found)
   assert errors.out_of_memory(MemoryError()) is not None
   assert errors.out_of_memory(RuntimeError('another')) is None

@@ -1,16 +1,18 @@
-"""The Inception network is pytorch-fid's, and its weights are read safely.
+"""The Inception network equals pytorch-fid, and weights are read safely.
 
-`TORCH_PYTHON=PATH`, a Python with torch, torchvision and pytorch-fid, compares
-both networks with random weights and statistics. Measured with pytorch-fid
-0.3.0 and torch 2.13.0 on a CPU, two images of noise each of 28x28 grey, 32x32,
-64x48, 299x299 and 320x410: the largest difference of a pool feature is 3.9e-6
-of the root mean square of all, of a logit 2.7e-6 of theirs, of a resized pixel
-within 1e-5. The test allows 1e-4, 1e-4 and 1e-5. For comparison: an average in
-the place of the last maximum makes 1.3, padding counted in averages 0.19.
+Set `TORCH_PYTHON=PATH`, a Python with torch, torchvision and pytorch-fid, to
+compare both networks with random weights and statistics.
 
-The public weights were not at hand. Their size, 95,628,359 bytes, is that of
-the stream format: this network takes 95,617,195 to 95,646,604 in it, and at
-least 95,687,183 as a zip archive.
+The comparison was run with pytorch-fid 0.3.0 and torch 2.13.0 on a CPU, on two
+images of noise of each size (28x28 grey, 32x32, 64x48, 299x299, 320x410).
+Largest differences, relative to the root mean square: pool features 3.9e-6,
+logits 2.7e-6. Resized pixels differ by less than 1e-5. The test allows 1e-4,
+1e-4 and 1e-5. Errors in the port are larger: an average pool instead of the
+last max pool gives 1.3, and averages that count padding give 0.19.
+
+The public weights were not available. Their size of 95,628,359 bytes fits the
+stream format: this network needs 95,617,195 to 95,646,604 bytes as a stream and
+at least 95,687,183 as a zip archive.
 """
 
 import os
@@ -48,7 +50,7 @@ def sequence(*values):
 
 
 def tensor(key, size, shape, strides, offset=0, kind='Float', stream=False):
-  """The opcodes with which `torch.save` writes a tensor."""
+  """Returns the opcodes with which `torch.save` writes a tensor."""
   storage = text('storage') + f'ctorch\n{kind}Storage\n'.encode()
   storage += text(key) + text('cpu') + number(size) + b'N' * stream
   return (
@@ -62,7 +64,7 @@ def dictionary(items):
 
 
 def write(path, pickled, **storages):
-  """The zip format."""
+  """Writes the zip format."""
   with zipfile.ZipFile(path, 'w') as archive:
     archive.writestr('any/data.pkl', pickled)
     archive.writestr('any/byteorder', 'little')
@@ -72,7 +74,7 @@ def write(path, pickled, **storages):
 
 
 def write_stream(path, pickled, **storages):
-  """The format before PyTorch 1.6."""
+  """Writes the stream format of PyTorch before 1.6."""
   head = [pth.STREAM_MAGIC, 1001, {'little_endian': True}]
   with open(path, 'wb') as file:
     file.write(b''.join(pickle.dumps(value, 2) for value in head) + pickled)
@@ -83,7 +85,7 @@ def write_stream(path, pickled, **storages):
 
 
 @pytest.mark.parametrize('form', [write, write_stream])
-def test_reads_tensors(tmp_path, form):
+def test_read_returns_tensors_of_both_formats(tmp_path, form):
   stream = form is write_stream
   values = np.arange(7, dtype=np.float32)
   items = {
@@ -94,16 +96,18 @@ def test_reads_tensors(tmp_path, form):
   path = form(
     tmp_path / 'x.pth', dictionary(items), a=values, b=np.array([5], np.int64)
   )
-  found = pth.read(path)
-  assert list(found) == list(items)
-  np.testing.assert_array_equal(found['plain'], values[1:].reshape(2, 3))
-  np.testing.assert_array_equal(found['transposed'], values[:6].reshape(2, 3).T)
-  assert found['scalar'] == 5
+  tensors = pth.read(path)
+  assert list(tensors) == list(items)
+  np.testing.assert_array_equal(tensors['plain'], values[1:].reshape(2, 3))
+  np.testing.assert_array_equal(
+    tensors['transposed'], values[:6].reshape(2, 3).T
+  )
+  assert tensors['scalar'] == 5
 
 
 @pytest.mark.parametrize('form', [write, write_stream])
 @pytest.mark.parametrize(
-  'where',
+  'view',
   [
     dict(shape=(8,), strides=(1,)),
     dict(shape=(2,), strides=(7,)),
@@ -112,8 +116,8 @@ def test_reads_tensors(tmp_path, form):
     dict(shape=(1,), strides=(1,), offset=-1),
   ],
 )
-def test_reads_nothing_outside_a_storage(tmp_path, form, where):
-  items = {'x': tensor('a', 7, **where, stream=form is write_stream)}
+def test_read_refuses_tensors_outside_a_storage(tmp_path, form, view):
+  items = {'x': tensor('a', 7, **view, stream=form is write_stream)}
   path = form(tmp_path / 'x.pth', dictionary(items), a=np.zeros(7, np.float32))
   with pytest.raises(errors.UserError, match='no state dict'):
     pth.read(path)
@@ -128,25 +132,25 @@ def test_reads_nothing_outside_a_storage(tmp_path, form, where):
     b'\x80\x02cjaxgan.errors\nUserError\n)R.',
   ],
 )
-def test_executes_nothing(tmp_path, form, pickled, capfd):
+def test_read_executes_no_code(tmp_path, form, pickled, capfd):
   path = form(tmp_path / 'x.pth', pickled)
   with pytest.raises(errors.UserError, match='no part of a state dict'):
     pth.read(path)
   assert not capfd.readouterr().out
 
 
-def test_damaged_files(tmp_path):
+def test_read_refuses_damaged_files(tmp_path):
   items = {'x': tensor('a', 7, (7,), (1,), stream=True)}
-  whole = write_stream(
+  content = write_stream(
     tmp_path / 'x.pth', dictionary(items), a=np.ones(7, np.float32)
   ).read_bytes()
   path = tmp_path / 'cut.pth'
-  for length in range(len(whole)):
-    path.write_bytes(whole[:length])
+  for length in range(len(content)):
+    path.write_bytes(content[:length])
     with pytest.raises(errors.UserError, match=re.escape(str(path))):
       pth.read(path)
   write_stream(path, dictionary(items))
-  with pytest.raises(errors.UserError, match='not those of its tensors'):
+  with pytest.raises(errors.UserError, match='storages and tensors do not'):
     pth.read(path)
   items = {'x': tensor('a', 2**31 - 1, (7,), (1,), stream=True)}
   write_stream(path, dictionary(items), a=np.ones(7, np.float32))
@@ -163,7 +167,7 @@ def test_damaged_files(tmp_path):
 
 @pytest.fixture(scope='module')
 def variables():
-  """Shapes of the network's variables."""
+  """Returns the shapes of the network's variables."""
   images = jax.ShapeDtypeStruct((2, 299, 299, 3), jnp.float32)
   return jax.eval_shape(
     inception_network.InceptionV3().init, jax.random.key(0), images
@@ -175,13 +179,13 @@ def test_network_has_the_known_size(variables):
     name: sum(leaf.size for leaf in jax.tree.leaves(tree))
     for name, tree in variables.items()
   }
-  # As torchvision counts without the auxiliary classifier, 1008 classes.
+  # The count of torchvision without auxiliary classifier, with 1008 classes.
   assert count == {'params': 23_850_960, 'batch_stats': 34_432}
   images = jax.ShapeDtypeStruct((2, 299, 299, 3), jnp.float32)
-  found = jax.eval_shape(
+  outputs = jax.eval_shape(
     inception_network.InceptionV3().apply, variables, images
   )
-  assert {name: value.shape for name, value in found.items()} == {
+  assert {name: value.shape for name, value in outputs.items()} == {
     'pool': (2, 2048),
     'logits': (2, 1008),
     'logits_unbiased': (2, 1008),
@@ -189,10 +193,10 @@ def test_network_has_the_known_size(variables):
 
 
 def state_dict(variables):
-  """Tensors as pytorch-fid names and shapes them, each of one number."""
+  """Returns constant tensors with pytorch-fid's names and shapes."""
   items = {}
-  for place, leaf in jax.tree.leaves_with_path(variables):
-    *modules, last = [part.key for part in place[1:]]
+  for keys, leaf in jax.tree.leaves_with_path(variables):
+    *modules, last = [part.key for part in keys[1:]]
     shape = leaf.shape
     if last == 'kernel':
       shape = (shape[-1], shape[-2], *shape[:-2])
@@ -202,41 +206,41 @@ def state_dict(variables):
   return items
 
 
-def test_loads_every_tensor(tmp_path, variables):
+def test_load_returns_every_tensor(tmp_path, variables):
   path = tmp_path / 'x.pth'
   items = state_dict(variables)
   items['fc.weight'] = tensor('b', 2048 * 1008, (1008, 2048), (2048, 1))
   weights = np.arange(2048 * 1008, dtype=np.float32)
   write(path, dictionary(items), a=np.ones(1, np.float32), b=weights)
-  found = inception.load(path)
-  assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, variables)
+  loaded = inception.load(path)
+  assert jax.tree.map(np.shape, loaded) == jax.tree.map(np.shape, variables)
   np.testing.assert_array_equal(
-    found['params']['fc']['kernel'], weights.reshape(1008, 2048).T
+    loaded['params']['fc']['kernel'], weights.reshape(1008, 2048).T
   )
 
 
-def test_says_what_is_wrong_with_weights(tmp_path, variables):
+def test_load_names_the_wrong_tensor(tmp_path, variables):
   one = np.ones(1, np.float32)
 
   def refused(items, name='x.pth'):
     path = write(tmp_path / name, dictionary(items), a=one)
-    with pytest.raises(errors.UserError) as found:
+    with pytest.raises(errors.UserError) as caught:
       inception.features(path)
-    said = str(found.value)
-    assert said.startswith(f'inception={str(path)!r}: ')
-    assert '\n' not in said
-    assert 'pt_inception-2015-12-05-6726825d.pth' in said
-    return said
+    message = str(caught.value)
+    assert message.startswith(f'inception={str(path)!r}: ')
+    assert '\n' not in message
+    assert 'pt_inception-2015-12-05-6726825d.pth' in message
+    return message
 
   items = state_dict(variables)
   missing = dict(items)
   del missing['Mixed_6b.branch7x7_2.conv.weight']
-  said = 'Mixed_6b.branch7x7_2.conv.weight is missing'
-  assert said in refused(missing)
-  # What torchvision's own weights would have.
+  expected = 'Mixed_6b.branch7x7_2.conv.weight is missing'
+  assert expected in refused(missing)
+  # The shape in torchvision's own weights.
   other = items | {'fc.weight': tensor('a', 1, (1000, 2048), (0, 0))}
-  said = 'fc.weight has shape (1000, 2048) instead of (1008, 2048)'
-  assert said in refused(other)
+  expected = 'fc.weight has shape (1000, 2048) instead of (1008, 2048)'
+  assert expected in refused(other)
   more = items | {'AuxLogits.fc.bias': tensor('a', 1, (1000,), (0,))}
   assert 'AuxLogits.fc.bias is no part of the network' in refused(more)
   assert 'its SHA-256 is ' in refused(items, 'x-0123abcd.pth')
@@ -244,31 +248,31 @@ def test_says_what_is_wrong_with_weights(tmp_path, variables):
     inception.features(tmp_path / 'absent.pth')
 
 
-def test_resize():
+def test_resize_equals_bilinear_interpolation_of_pytorch():
   grey = lambda *rows: jnp.array(rows, jnp.float32)[None, :, :, None]
-  # Read at -1/4, 1/4, 3/4 and 5/4, within 0 and 1.
-  found = inception.resize(grey([0.0, 1.0], [2.0, 3.0]), (4, 4))
+  # Interpolates at -1/4, 1/4, 3/4 and 5/4, clipped to 0 and 1.
+  resized = inception.resize(grey([0.0, 1.0], [2.0, 3.0]), (4, 4))
   steps = np.array([0, 0.25, 0.75, 1])
   expected = 2 * steps[:, None] + steps[None]
-  np.testing.assert_allclose(found[0, :, :, 0], expected, atol=1e-6)
-  # Read at 3/4 and 11/4: an average over pixels would give others.
-  found = inception.resize(grey([0.0, 8.0, 0.0, 0.0, 4.0]), (1, 2))
-  np.testing.assert_allclose(found[0, 0, :, 0], [6.0, 1.0], atol=1e-6)
+  np.testing.assert_allclose(resized[0, :, :, 0], expected, atol=1e-6)
+  # Interpolates at 3/4 and 11/4; antialiasing would give other values.
+  resized = inception.resize(grey([0.0, 8.0, 0.0, 0.0, 4.0]), (1, 2))
+  np.testing.assert_allclose(resized[0, 0, :, 0], [6.0, 1.0], atol=1e-6)
 
 
-def test_prepares_images():
+def test_prepare_converts_grey_images():
   grey = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 1), np.uint8)
-  found = inception.prepare(grey)
-  assert found.shape == (2, 299, 299, 3)
-  np.testing.assert_array_equal(found[..., 0], found[..., 2])
-  assert found.min() >= -1
-  assert found.max() <= 1
+  images = inception.prepare(grey)
+  assert images.shape == (2, 299, 299, 3)
+  np.testing.assert_array_equal(images[..., 0], images[..., 2])
+  assert images.min() >= -1
+  assert images.max() <= 1
   floats = grey / 127.5 - 1
-  np.testing.assert_allclose(found[:, 0, 0, 0], floats[:, 0, 0, 0], atol=1e-6)
-  np.testing.assert_allclose(found, inception.prepare(floats), atol=1e-6)
+  np.testing.assert_allclose(images[:, 0, 0, 0], floats[:, 0, 0, 0], atol=1e-6)
+  np.testing.assert_allclose(images, inception.prepare(floats), atol=1e-6)
 
 
-def test_batches_change_nothing():
+def test_in_batches_equals_one_call():
   shapes = []
 
   def mean(images):
@@ -283,7 +287,7 @@ def test_batches_change_nothing():
 
 
 @pytest.mark.parametrize(
-  ('images', 'said'),
+  ('images', 'message'),
   [
     (np.zeros((0, 4, 4, 3)), 'images has 0 rows'),
     (np.zeros((4, 4, 3)), r'shape \(4, 4, 3\)'),
@@ -292,12 +296,12 @@ def test_batches_change_nothing():
     (np.full((1, 4, 4, 3), np.nan), 'images has NaN'),
   ],
 )
-def test_refuses_other_images(images, said):
-  with pytest.raises(errors.UserError, match=said):
+def test_in_batches_refuses_wrong_images(images, message):
+  with pytest.raises(errors.UserError, match=message):
     batches.in_batches(lambda x: {'x': x}, 4)(images)
 
 
-def test_two_channels_are_no_colour():
+def test_prepare_refuses_two_channels():
   with pytest.raises(errors.UserError, match=r'shape \(1, 4, 4, 2\)'):
     inception.prepare(jnp.zeros((1, 4, 4, 2)))
 
@@ -306,7 +310,7 @@ def test_two_channels_are_no_colour():
   'TORCH_PYTHON' not in os.environ,
   reason='TORCH_PYTHON: a Python with torch, torchvision and pytorch-fid',
 )
-def test_agrees_with_pytorch_fid(tmp_path):
+def test_features_equal_pytorch_fid(tmp_path):
   rng = np.random.default_rng(0)
   images = {
     'x'.join(map(str, size)): rng.integers(0, 256, (2, *size), np.uint8)
@@ -326,14 +330,14 @@ def test_agrees_with_pytorch_fid(tmp_path):
     np.testing.assert_allclose(
       inception.prepare(batch), expected[f'{name}/resized'], rtol=0, atol=1e-5
     )
-    found = features(batch)
+    outputs = features(batch)
     for part in ('pool', 'logits'):
-      wanted = expected[f'{name}/{part}']
-      scale = np.sqrt(np.mean(wanted**2))
-      error = np.abs(found[part] - wanted).max() / scale
+      peer = expected[f'{name}/{part}']
+      scale = np.sqrt(np.mean(peer**2))
+      error = np.abs(outputs[part] - peer).max() / scale
       print(f'{name} {part}: {error:.1e} of {scale:.1f}')
       assert error < 1e-4
     bias = stream['fc.bias'][None]
     np.testing.assert_allclose(
-      found['logits_unbiased'], found['logits'] - bias, rtol=0, atol=1e-4
+      outputs['logits_unbiased'], outputs['logits'] - bias, rtol=0, atol=1e-4
     )

@@ -36,7 +36,7 @@ def test_halfway_between_unit_vectors_at_a_right_angle():
 
 
 def test_it_is_the_formula_of_the_paper():
-  a, b = latents_lib._unit(random(2, 7))[0]
+  a, b = interpolation._unit(random(2, 7))[0]
   w = np.arccos(np.dot(a, b))
   for t in (0.1, 0.3, 0.9):
     expected = (np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w)

@@ -43,7 +43,7 @@ BAD = {
   'unknown model': ([CONFIG, '--config.generator.name=x'], 'mlp.Generator', 2),
   'unknown method': (
     [CONFIG, '--config.method=x'],
-    'known are: autoencoder, ',
+    'Choose one of: autoencoder, ',
     2,
   ),
   'one image': ([CONFIG, '--config.data.limit=1'], 'there is 1 image', 2),

@@ -1,4 +1,4 @@
-"""What metrics refuse: one line that names the argument and the way out."""
+"""Errors of metrics: one line that names the argument and the way out."""
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ def refused(function, *words):
 
 
 @pytest.mark.parametrize('make', [np.asarray, jnp.asarray])
-def test_features(make):
+def test_wrong_features_are_refused(make):
   call = lambda x, y=FEATURES: neighbours.precision_recall(
     make(y), make(x), k=2
   )
@@ -45,7 +45,7 @@ def test_features(make):
 
 
 @pytest.mark.parametrize('make', [np.asarray, jnp.asarray])
-def test_images(make):
+def test_wrong_images_are_refused(make):
   call = lambda x, y=IMAGES: similarity.psnr(make(y), make(x))
   refused(lambda: call(IMAGES + 255), 'fake', '[255, 255]', 'uint8', '[-1, 1]')
   refused(lambda: call(IMAGES.astype(int)), 'fake', 'int', 'uint8')
@@ -55,15 +55,15 @@ def test_images(make):
   refused(lambda: call(IMAGES[:3]), 'numbers of rows', 'real 4', 'fake 3')
 
 
-def test_pixels_of_both_kinds_of_images_are_the_same():
+def test_pixels_are_equal_for_uint8_and_float_images():
   grey = np.arange(256, dtype=np.uint8).reshape(2, 8, 16, 1)
   floats = grey / 127.5 - 1.0
-  whole, signed = check.pixels(whole=grey, signed=floats)
-  np.testing.assert_allclose(whole, signed, atol=1e-6)
-  assert (whole.min(), whole.max(), whole.dtype) == (0.0, 1.0, jnp.float32)
+  stored, signed = check.pixels(stored=grey, signed=floats)
+  np.testing.assert_allclose(stored, signed, atol=1e-6)
+  assert (stored.min(), stored.max(), stored.dtype) == (0.0, 1.0, jnp.float32)
 
 
-def test_shapes_are_checked_under_jit_and_values_pass():
+def test_jit_checks_shapes_and_not_values():
   traced = jax.jit(neighbours.precision_recall, static_argnames='k')
   assert traced(BAD, FEATURES, k=1)[0].shape == ()
   refused(lambda: traced(FEATURES, FEATURES[:, :1], k=1), 'different features')
@@ -84,7 +84,7 @@ def test_shapes_are_checked_under_jit_and_values_pass():
     (lambda x: similarity.self_similarity(x, KEY), (IMAGES,)),
   ],
 )
-def test_all_can_be_traced(function, sets):
+def test_metrics_can_be_traced(function, sets):
   jax.eval_shape(function, *sets)
 
 
@@ -122,5 +122,5 @@ def test_all_can_be_traced(function, sets):
     ),
   ],
 )
-def test_settings_that_cannot_be(function, words):
+def test_wrong_arguments_are_refused(function, words):
   refused(function, *words)

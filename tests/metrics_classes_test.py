@@ -11,17 +11,17 @@ from jaxgan.data import toy
 from jaxgan.metrics import classes as classes_lib
 from jaxgan.metrics import modes
 
-# Compilation of many small programs takes a minute.
+# Compiling many small programs takes a minute.
 pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(0)
 
 
 def test_inception_score_of_perfect_and_collapsed_samples():
-  sure = np.eye(10)[np.arange(1000) % 10]
+  certain = np.eye(10)[np.arange(1000) % 10]
   for rows, expected in (
-    (sure, 10.0),
-    (sure[np.zeros(1000, int)], 1.0),
+    (certain, 10.0),
+    (certain[np.zeros(1000, int)], 1.0),
     (np.full((1000, 10), 0.1), 1.0),
   ):
     mean, deviation = classes_lib.inception(rows)
@@ -29,14 +29,14 @@ def test_inception_score_of_perfect_and_collapsed_samples():
     assert deviation < 1e-5
 
 
-def test_splits_are_consecutive():
-  """Sorted by class, each of ten splits has one class alone."""
+def test_inception_score_splits_consecutive_rows():
+  """Rows are sorted by class, so each of ten splits has a single class."""
   rows = np.eye(10)[np.arange(1003) * 10 // 1003]
   assert classes_lib.inception(rows)[0] < 1.1
   np.testing.assert_allclose(classes_lib.inception(rows, 1)[0], 10.0, rtol=1e-4)
 
 
-def test_inception_score_is_the_formula(key):
+def test_inception_score_equals_its_formula(key):
   rows = jax.nn.softmax(3.0 * jax.random.normal(key, (103, 7)))
   parts = np.split(np.asarray(rows, float), [34, 68])
   expected = [
@@ -49,7 +49,7 @@ def test_inception_score_is_the_formula(key):
   )
 
 
-def test_histograms():
+def test_histogram_metrics_equal_known_values():
   counts = classes_lib.histogram([[0, 2], [2, 3]], 4)
   np.testing.assert_array_equal(counts, [1, 0, 2, 1])
   assert classes_lib.rarest(counts) == 0.0
@@ -63,55 +63,55 @@ def test_histograms():
   assert jnp.isnan(modes.divergence(np.zeros(4)))
 
 
-def test_accuracy():
+def test_accuracy_counts_the_largest_logits():
   logits = np.array([[0.0, 1.0], [3.0, 2.0], [0.0, 5.0]])
   np.testing.assert_allclose(classes_lib.accuracy(logits, [1, 1, 1]), 2 / 3)
 
 
-def test_exact_samples_of_mixtures():
+def test_mixture_scores_of_exact_samples():
   for centres, deviation in toy.MIXTURES.values():
     k, n = len(centres), 20_000
     points = centres[RNG.integers(k, size=n)]
     points = points + deviation * RNG.standard_normal((n, 2))
-    found = modes.mixture(points, centres, deviation)
-    assert modes.found(found.counts) == k
+    scores = modes.mixture(points, centres, deviation)
+    assert modes.found(scores.counts) == k
     spread = math.sqrt(modes.CEILING * (1 - modes.CEILING) / n)
-    assert abs(found.high_quality - modes.CEILING) < 4 * spread
-    assert abs(found.spread - 1.0) < 0.02
-    np.testing.assert_allclose(found.counts.sum() / n, found.high_quality)
+    assert abs(scores.high_quality - modes.CEILING) < 4 * spread
+    assert abs(scores.spread - 1.0) < 0.02
+    np.testing.assert_allclose(scores.counts.sum() / n, scores.high_quality)
     mean, deviation = modes.floor(k, n)
-    assert abs(modes.divergence(found.counts) - mean) < 5 * deviation
+    assert abs(modes.divergence(scores.counts) - mean) < 5 * deviation
   assert round(modes.CEILING, 5) == 0.98889
 
 
-def test_collapsed_and_shrunk_samples():
+def test_mixture_scores_of_collapsed_and_shrunk_samples():
   centres, deviation = toy.MIXTURES['ring']
   points = centres[3] + 0.5 * deviation * RNG.standard_normal((2000, 2))
-  found = modes.mixture(points, centres, deviation)
-  assert modes.found(found.counts) == 1
-  assert found.high_quality > modes.CEILING
-  assert 0.45 < found.spread < 0.55
+  scores = modes.mixture(points, centres, deviation)
+  assert modes.found(scores.counts) == 1
+  assert scores.high_quality > modes.CEILING
+  assert 0.45 < scores.spread < 0.55
   np.testing.assert_allclose(
-    modes.divergence(found.counts), math.log(8), rtol=1e-5
+    modes.divergence(scores.counts), math.log(8), rtol=1e-5
   )
-  nowhere = modes.mixture(np.zeros((5, 2)), centres, deviation)
-  assert (nowhere.high_quality, nowhere.counts.sum()) == (0.0, 0)
+  far = modes.mixture(np.zeros((5, 2)), centres, deviation)
+  assert (far.high_quality, far.counts.sum()) == (0.0, 0)
 
 
-def test_floors_are_what_perfect_samplers_score():
+def test_floor_equals_divergence_of_perfect_samplers():
   """1000 modes and 26,000 samples: 0.0193 +- 0.0009."""
   for k, n in ((8, 2500), (1000, 26_000)):
-    found = [
+    divergences = [
       float(modes.divergence(RNG.multinomial(n, np.full(k, 1.0 / k))))
       for _ in range(100)
     ]
     mean, deviation = modes.floor(k, n)
     # 2 N KL is chi-squared only to first order in modes per sample.
-    assert abs(np.mean(found) - mean) < 0.4 * deviation
-    assert 0.75 < np.std(found) / deviation < 1.3
+    assert abs(np.mean(divergences) - mean) < 0.4 * deviation
+    assert 0.75 < np.std(divergences) / deviation < 1.3
 
 
-def test_stacked_digits_are_read_as_numbers():
+def test_stacked_reads_digits_as_numbers():
   labels = np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9]])
   np.testing.assert_array_equal(modes.stacked(labels), [0, 123, 999])
   counts = classes_lib.histogram(modes.stacked(labels), 1000)

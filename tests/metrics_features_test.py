@@ -1,4 +1,4 @@
-"""Kernel, sliced Wasserstein and neighbours, and intervals of statistics."""
+"""Kernel and Wasserstein distances, neighbours, and bootstrap intervals."""
 
 import math
 
@@ -9,7 +9,7 @@ import pytest
 
 from jaxgan.metrics import bootstrap, distances, kernel, neighbours, wasserstein
 
-# Compilation of many small programs takes a minute.
+# Compiling many small programs takes a minute.
 pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ def normal(*shape):
 
 
 def loops(real, fake):
-  """Unbiased MMD^2 as in the definition, one pair at a time."""
+  """Computes the unbiased MMD^2 by its definition, one pair at a time."""
   n = len(real)
   k = lambda x, y: (np.dot(x, y) / len(x) + 1.0) ** 3
   total = 0.0
@@ -33,12 +33,13 @@ def loops(real, fake):
   return total
 
 
-def test_kernel_distance_is_the_definition():
+def test_kernel_distance_equals_its_definition():
   real, fake = normal(40, 6), normal(40, 6) + 0.3
   expected = loops(real, fake)
-  found = kernel.discrepancy(real, fake)
-  np.testing.assert_allclose(found, expected, rtol=1e-4)
-  # A subset of all rows is all rows in another order; that of i = j matters.
+  np.testing.assert_allclose(
+    kernel.discrepancy(real, fake), expected, rtol=1e-4
+  )
+  # A subset of all rows is a permutation, so terms with i = j must be included.
   mean, deviation = kernel.distance(
     real, fake, jax.random.key(0), subsets=3, size=40
   )
@@ -48,12 +49,12 @@ def test_kernel_distance_is_the_definition():
 
 def test_kernel_distance_of_equal_distributions_is_zero_on_average(key):
   draw = jax.random.normal(key, (400, 2, 50, 4)) + 1.0
-  found = jax.lax.map(lambda sets: kernel.discrepancy(*sets), draw)
-  assert abs(found.mean()) < 4.0 * found.std() / 20.0
-  assert found.min() < 0.0 < found.max()
+  values = jax.lax.map(lambda sets: kernel.discrepancy(*sets), draw)
+  assert abs(values.mean()) < 4.0 * values.std() / 20.0
+  assert values.min() < 0.0 < values.max()
 
 
-def test_subsets_follow_the_key(key):
+def test_kernel_distance_depends_on_the_key(key):
   sets = normal(60, 3), normal(80, 3)
   call = lambda key: kernel.distance(*sets, key, subsets=4, size=20)
   assert call(key) == call(key)
@@ -62,8 +63,8 @@ def test_subsets_follow_the_key(key):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('block', [distances.BLOCK, 1000])
-def test_precision_to_coverage_are_those_of_prdc(block, monkeypatch):
-  """Constants of prdc 0.2 (clovaai/generative-evaluation-prdc)."""
+def test_neighbour_scores_equal_prdc(block, monkeypatch):
+  """Expected values are from prdc 0.2 (clovaai/generative-evaluation-prdc)."""
   monkeypatch.setattr(distances, 'BLOCK', block)
   rng = np.random.default_rng(0)
   real = rng.standard_normal((300, 8))
@@ -72,44 +73,44 @@ def test_precision_to_coverage_are_those_of_prdc(block, monkeypatch):
     3: (0.964, 0.5933333333, 1.224, 0.7566666667),
     5: (0.992, 0.6733333333, 1.324, 0.87),
   }.items():
-    found = (
+    scores = (
       *neighbours.precision_recall(real, fake, k),
       *neighbours.density_coverage(real, fake, k),
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
 @pytest.mark.slow
-def test_prdc_where_a_few_rows_are_neighbours_of_most():
-  """1000-d, 2,000 each, k = 5: prdc 0.2. One row is a tie in float32."""
+def test_neighbour_scores_equal_prdc_in_many_dimensions():
+  """1000-d, 2,000 rows each, k = 5: prdc 0.2. One row is a tie in float32."""
   real, fake = np.random.default_rng(0).standard_normal((2, 2000, 1000))
-  found = (
+  scores = (
     *neighbours.precision_recall(real, fake, 5),
     *neighbours.density_coverage(real, fake, 5),
   )
-  np.testing.assert_allclose(found, (0.559, 0.564, 1.0085, 0.964), atol=6e-4)
+  np.testing.assert_allclose(scores, (0.559, 0.564, 1.0085, 0.964), atol=6e-4)
 
 
 @pytest.mark.slow
-def test_the_example_of_prdc():
-  """N(0, I), 1000-d, 10,000 each, k = 5: the README of prdc.
+def test_neighbour_scores_are_near_the_readme_of_prdc():
+  """N(0, I), 1000-d, 10,000 rows each, k = 5.
 
-  It draws without a seed. With 2,000 rows prdc's own density had a deviation of
-  0.1 from seed to seed, its precision and recall of 0.02.
+  The README draws without a seed. With 2,000 rows prdc's density had a standard
+  deviation of 0.1 over seeds, and precision and recall had 0.02.
   """
   real, fake = normal(2, 10_000, 1000)
-  found = (
+  scores = (
     *neighbours.precision_recall(real, fake, 5),
     *neighbours.density_coverage(real, fake, 5),
   )
   expected = 0.4772, 0.4705, 1.0555, 0.9735
-  for value, other, off in zip(
-    found, expected, (0.06, 0.06, 0.3, 0.03), strict=True
+  for score, value, tolerance in zip(
+    scores, expected, (0.06, 0.06, 0.3, 0.03), strict=True
   ):
-    assert abs(value - other) < off
+    assert abs(score - value) < tolerance
 
 
-def test_identical_sets():
+def test_neighbour_scores_of_identical_sets_are_one():
   x = normal(200, 16) + 100.0
   assert neighbours.precision_recall(x, x) == (1.0, 1.0)
   density, coverage = neighbours.density_coverage(x, x)
@@ -118,51 +119,51 @@ def test_identical_sets():
 
 def test_coverage_of_equal_distributions():
   """About 1 - 2^-k in expectation, Naeem et al. 2020, lemma 2."""
-  found = neighbours.density_coverage(normal(4000, 4), normal(4000, 4))
-  np.testing.assert_allclose(found, (1.0, 1.0 - 2.0**-5), atol=0.03)
+  scores = neighbours.density_coverage(normal(4000, 4), normal(4000, 4))
+  np.testing.assert_allclose(scores, (1.0, 1.0 - 2.0**-5), atol=0.03)
 
 
 def test_radii_are_distances_to_the_kth_other_row():
   x = normal(50, 3) + 1000.0
-  apart = np.sort(np.linalg.norm(x[:, None] - x[None], axis=-1), axis=1)
+  lengths = np.sort(np.linalg.norm(x[:, None] - x[None], axis=-1), axis=1)
   for k in (1, 4):
-    np.testing.assert_allclose(neighbours.radii(x, k), apart[:, k], rtol=1e-3)
+    np.testing.assert_allclose(neighbours.radii(x, k), lengths[:, k], rtol=1e-3)
 
 
 @pytest.mark.parametrize('block', [distances.BLOCK, 1000])
 def test_nearest_finds_copies_and_their_neighbours(block, monkeypatch):
   monkeypatch.setattr(distances, 'BLOCK', block)
   images = RNG.integers(0, 256, (90, 4, 5, 1), dtype=np.uint8)
-  chosen = RNG.permutation(90)[:40]
-  index, apart = neighbours.nearest(images[chosen], images, k=3)
-  np.testing.assert_array_equal(index[:, 0], chosen)
-  np.testing.assert_array_equal(apart[:, 0], 0.0)
+  rows = RNG.permutation(90)[:40]
+  index, lengths = neighbours.nearest(images[rows], images, k=3)
+  np.testing.assert_array_equal(index[:, 0], rows)
+  np.testing.assert_array_equal(lengths[:, 0], 0.0)
   flat = images.reshape(90, -1).astype(float)
-  every = np.linalg.norm(flat[chosen][:, None] - flat[None], axis=-1)
-  np.testing.assert_allclose(apart, np.sort(every, axis=1)[:, :3], rtol=1e-5)
+  exact = np.linalg.norm(flat[rows][:, None] - flat[None], axis=-1)
+  np.testing.assert_allclose(lengths, np.sort(exact, axis=1)[:, :3], rtol=1e-5)
 
 
-def test_a_moved_set_is_as_far_as_the_projections_of_the_move(key):
+def test_sliced_distance_of_a_moved_set_is_the_mean_projection(key):
   """E|s.u| for u uniform on the sphere in D dimensions."""
   size = 5
   x, move = normal(200, size), normal(size)
   gamma = math.exp(math.lgamma(size / 2) - math.lgamma((size + 1) / 2))
   expected = np.linalg.norm(move) * gamma / math.sqrt(math.pi)
-  found = wasserstein.sliced(x, RNG.permutation(x) + move, key, 4000)
-  np.testing.assert_allclose(found, expected, rtol=0.03)
+  distance = wasserstein.sliced(x, RNG.permutation(x) + move, key, 4000)
+  np.testing.assert_allclose(distance, expected, rtol=0.03)
 
 
-def test_sliced_distance_of_images_is_that_of_pixels(key):
+def test_sliced_distance_of_images_equals_distance_of_pixels(key):
   images = RNG.integers(0, 256, (2, 20, 3, 4, 2), dtype=np.uint8)
-  found = wasserstein.sliced(*images, key, 10)
+  distance = wasserstein.sliced(*images, key, 10)
   pixels = images.reshape(2, 20, -1) / 255.0
   np.testing.assert_allclose(
-    found, wasserstein.sliced(*pixels, key, 10), rtol=1e-5
+    distance, wasserstein.sliced(*pixels, key, 10), rtol=1e-5
   )
   assert wasserstein.sliced(images[0], images[0], key, 10) == 0.0
 
 
-def test_intervals_cover_the_mean_as_often_as_they_say():
+def test_interval_covers_the_mean_with_its_confidence():
   """40 rows, 200 intervals of 80 %: three deviations around 0.8 are 0.085."""
   mean = lambda x: x.mean(axis=0)
   covered = [
@@ -177,7 +178,7 @@ def test_intervals_cover_the_mean_as_often_as_they_say():
   assert abs(np.mean(covered) - 0.8) < 0.1
 
 
-def test_pairs_are_resampled_together(key):
+def test_interval_resamples_pairs_together(key):
   x = normal(30)
   rows = {'x': x, 'y': jnp.asarray(2.0 * x)}
   slope = lambda r: (r['x'] * r['y']).sum() / (r['x'] ** 2).sum()

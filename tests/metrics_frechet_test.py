@@ -1,4 +1,4 @@
-"""Frechet distance: closed forms, any split, singular covariances, bias."""
+"""Frechet distance: closed forms, splits, singular covariances and bias."""
 
 import functools
 import math
@@ -22,27 +22,27 @@ def wishart(size, rows=None):
   return x.T @ x / len(x)
 
 
-def test_between_known_gaussians():
+def test_distance_of_diagonal_gaussians_is_the_closed_form():
   """Diagonal covariances: |m1 - m2|^2 + sum (s1 - s2)^2."""
   mean, other = np.array([1.0, -2.0, 0.5]), np.array([0.0, 1.0, 0.5])
   s1, s2 = np.array([1.0, 2.0, 0.0]), np.array([0.5, 2.0, 3.0])
-  found = frechet.distance(
+  distance = frechet.distance(
     gaussian(mean, np.diag(s1**2)), gaussian(other, np.diag(s2**2))
   )
-  np.testing.assert_allclose(found, 10.0 + 0.25 + 9.0, rtol=1e-12)
+  np.testing.assert_allclose(distance, 10.0 + 0.25 + 9.0, rtol=1e-12)
 
 
-def test_agrees_with_the_root_of_the_product():
+def test_distance_equals_the_formula_with_the_matrix_root():
   a, b = wishart(32), 3.0 * wishart(32)
   mean = RNG.standard_normal(32)
   root = scipy.linalg.sqrtm(a @ b).real
   expected = mean @ mean + np.trace(a + b - 2.0 * root)
-  found = frechet.distance(gaussian(mean, a), gaussian(np.zeros(32), b))
-  np.testing.assert_allclose(found, expected, rtol=1e-6)
+  distance = frechet.distance(gaussian(mean, a), gaussian(np.zeros(32), b))
+  np.testing.assert_allclose(distance, expected, rtol=1e-6)
 
 
-def test_statistics_do_not_depend_on_the_split():
-  """With a mean far from zero, where E[x^2] - m^2 has no digits left."""
+def test_moments_do_not_depend_on_the_split():
+  """The mean is far from zero, where E[x^2] - m^2 has no correct digits."""
   x = RNG.standard_normal((500, 5)) @ RNG.standard_normal((5, 5)) + 1e6
   splits = [
     [500],
@@ -58,7 +58,7 @@ def test_statistics_do_not_depend_on_the_split():
     np.testing.assert_allclose(covariance, np.cov(x.T), rtol=1e-6, atol=1e-8)
 
 
-def test_merging_is_symmetric_and_nothing_changes_nothing():
+def test_merge_is_symmetric_and_keeps_moments_with_empty():
   a, b = (frechet.moments(RNG.standard_normal((n, 4)) + n) for n in (3, 30))
   np.testing.assert_allclose(
     frechet.merge(a, b).scatter, frechet.merge(b, a).scatter, rtol=1e-12
@@ -69,13 +69,13 @@ def test_merging_is_symmetric_and_nothing_changes_nothing():
   assert frechet.merge(frechet.empty(4), frechet.empty(4)).count == 0
 
 
-def test_fewer_rows_than_features_warn_and_stay_real():
+def test_distance_warns_with_fewer_rows_than_features():
   x = RNG.standard_normal((10, 40))
   a, b = frechet.moments(x), frechet.moments(x + 1.0)
-  with pytest.warns(RuntimeWarning, match='10 rows for 40 features') as said:
-    found = frechet.distance(a, b)
-  assert [str(w.message)[:4] for w in said] == ['real', 'fake']
-  np.testing.assert_allclose(found, 40.0, rtol=1e-6)
+  with pytest.warns(RuntimeWarning, match='10 rows for 40 features') as warned:
+    distance = frechet.distance(a, b)
+  assert [str(w.message)[:4] for w in warned] == ['real', 'fake']
+  np.testing.assert_allclose(distance, 40.0, rtol=1e-6)
   with pytest.warns(RuntimeWarning):
     assert frechet.distance(a, a) < 1e-9
 
@@ -88,19 +88,19 @@ def test_bias_of_the_identity_is_the_closed_form():
 
 
 @pytest.mark.parametrize('numbers', [(1000, 1000), (1000, 4000)])
-def test_bias_is_what_equal_gaussians_score(numbers):
+def test_bias_equals_the_mean_distance_of_equal_gaussians(numbers):
   scale = np.linspace(0.1, 2.0, 8)
-  found = []
+  scores = []
   for _ in range(100):
     real, fake = (
       frechet.moments(scale * RNG.standard_normal((n, 8))) for n in numbers
     )
-    found.append(frechet.distance(real, fake))
+    scores.append(frechet.distance(real, fake))
   expected = frechet.bias(np.diag(scale**2), *numbers)
-  assert abs(np.mean(found) - expected) < 4.0 * np.std(found) / 10.0
+  assert abs(np.mean(scores) - expected) < 4.0 * np.std(scores) / 10.0
 
 
-def test_what_is_refused():
+def test_distance_and_update_refuse_wrong_sets():
   a, b = frechet.moments(np.ones((3, 2))), frechet.moments(np.ones((1, 2)))
   with pytest.raises(errors.UserError, match='count=1 must be at least 2'):
     frechet.distance(a, b)

@@ -8,7 +8,7 @@ import pytest
 from jaxgan.core import masks
 from jaxgan.metrics import similarity, smoothness
 
-# Compilation of many small programs takes a minute.
+# Compiling many small programs takes a minute.
 pytestmark = pytest.mark.slow
 
 
@@ -19,8 +19,8 @@ def pair():
   return a[None], b.astype(np.uint8)[None]
 
 
-def test_ssim_and_psnr_are_those_of_scikit_image():
-  """Constants of 0.26: gaussian_weights, sigma 1.5, no sample covariance."""
+def test_ssim_and_psnr_equal_scikit_image():
+  """Version 0.26 with gaussian_weights, sigma 1.5, no sample covariance."""
   a, b = pair()
   np.testing.assert_allclose(similarity.ssim(a, b), 0.9082932613, rtol=2e-5)
   np.testing.assert_allclose(similarity.psnr(a, b), 17.7490521447, rtol=1e-5)
@@ -28,7 +28,7 @@ def test_ssim_and_psnr_are_those_of_scikit_image():
   np.testing.assert_allclose(similarity.ssim(*floats), 0.9082932613, rtol=2e-5)
 
 
-def test_psnr_of_constant_differences():
+def test_psnr_of_constant_differences_is_the_formula():
   black = np.zeros((3, 4, 4, 1), np.uint8)
   other = black + np.array([255, 51, 0], np.uint8)[:, None, None, None]
   np.testing.assert_allclose(
@@ -37,14 +37,14 @@ def test_psnr_of_constant_differences():
 
 
 @pytest.mark.parametrize('metric', [similarity.ssim, similarity.ms_ssim])
-def test_equal_images_are_one_and_the_order_does_not_matter(metric):
+def test_ssim_is_symmetric_and_one_for_equal_images(metric):
   a, b = pair()
   np.testing.assert_allclose(metric(a, a), 1.0, rtol=1e-6)
   np.testing.assert_allclose(metric(a, b), metric(b, a), rtol=1e-6)
   assert 0.0 < metric(a, b)[0] < 1.0
 
 
-def test_ssim_of_constants_is_its_luminance():
+def test_ssim_of_constant_images_is_the_luminance_term():
   a, b = np.full((1, 30, 40, 1), -1.0), np.full((1, 30, 40, 1), 0.0)
   expected = 1e-4 / (0.25 + 1e-4)
   for metric in (similarity.ssim, similarity.ms_ssim):
@@ -52,7 +52,7 @@ def test_ssim_of_constants_is_its_luminance():
     np.testing.assert_allclose(metric(a, b), expected**power, rtol=1e-3)
 
 
-def test_scales_adapt_to_the_size():
+def test_num_scales_depends_on_the_image_size():
   sizes = {11: 1, 28: 2, 32: 2, 64: 3, 128: 4, 176: 5, 512: 5}
   for size, scales in sizes.items():
     assert similarity.num_scales(size, size + 1) == scales
@@ -61,19 +61,19 @@ def test_scales_adapt_to_the_size():
 
 
 @pytest.mark.slow
-def test_diverse_images_are_less_alike(key):
+def test_self_similarity_is_low_for_diverse_images(key):
   noise = jax.random.uniform(key, (30, 28, 28, 1), minval=-1.0)
   same = jnp.broadcast_to(noise[:1], noise.shape)
-  found = similarity.self_similarity(noise, key, 100)
-  assert found < 0.2
+  score = similarity.self_similarity(noise, key, 100)
+  assert score < 0.2
   np.testing.assert_allclose(
     similarity.self_similarity(same, key, 100), 1.0, rtol=1e-5
   )
-  assert found == similarity.self_similarity(noise, key, 100)
+  assert score == similarity.self_similarity(noise, key, 100)
 
 
-def test_an_image_is_never_paired_with_itself(key):
-  """Black and white alone: every pair differs."""
+def test_self_similarity_never_pairs_an_image_with_itself(key):
+  """Every pair of one black and one white image differs."""
   images = jnp.concatenate(
     [-jnp.ones((1, 12, 12, 1)), jnp.ones((1, 12, 12, 1))]
   )
@@ -81,40 +81,40 @@ def test_an_image_is_never_paired_with_itself(key):
 
 
 @pytest.mark.slow
-def test_errors_in_and_outside_of_holes(key):
+def test_completion_errors_separate_holes_from_known_pixels(key):
   shape = (13, 16, 3)
-  where = masks.holes(key, 5, shape, 6)
+  holes = masks.holes(key, 5, shape, 6)
   real = jnp.zeros((5, *shape))
-  fake = jnp.where(where.known, 0.2, -0.8)
+  fake = jnp.where(holes.known, 0.2, -0.8)
   fake = jnp.broadcast_to(fake, real.shape)
-  found = similarity.completion_errors(real, fake, where.known)
+  scores = similarity.completion_errors(real, fake, holes.known)
   for name, expected in {
     'l1_hole': 0.4,
     'mse_hole': 0.16,
     'l1_known': 0.1,
     'mse_known': 0.01,
   }.items():
-    assert found[name].shape == (5,)
-    np.testing.assert_allclose(found[name], expected, rtol=1e-5)
-  whole = similarity.completion_errors(real, fake, where.known | True)
-  assert np.isnan(whole['mse_hole']).all()
-  assert np.isfinite(whole['mse_known']).all()
+    assert scores[name].shape == (5,)
+    np.testing.assert_allclose(scores[name], expected, rtol=1e-5)
+  without = similarity.completion_errors(real, fake, holes.known | True)
+  assert np.isnan(without['mse_hole']).all()
+  assert np.isfinite(without['mse_known']).all()
 
 
-def test_path_length_of_linear_functions(key):
-  """On a straight line |A (b - a)|^2; on an arc the squared angle."""
+def test_path_length_of_linear_functions_is_the_closed_form(key):
+  """|A (b - a)|^2 on a straight line; the squared angle on an arc."""
   keys = jax.random.split(key, 4)
   a, b = jax.random.uniform(keys[0], (2, 7, 4), minval=-1.0)
   matrix = jax.random.normal(keys[1], (4, 12))
   shares = jax.random.uniform(keys[2], (7,))
   decode = lambda z: (z @ matrix).reshape(-1, 2, 6, 1)
-  found = smoothness.path_length(decode, lambda x: x, a, b, shares, 'uniform')
+  length = smoothness.path_length(decode, lambda x: x, a, b, shares, 'uniform')
   expected = jnp.sum(((b - a) @ matrix) ** 2, axis=1)
-  np.testing.assert_allclose(found, expected, rtol=1e-4)
+  np.testing.assert_allclose(length, expected, rtol=1e-4)
 
   start = jnp.array([[3.0, 0.0], [0.0, 3.0]])
   end = jnp.array([[0.0, 3.0], [0.0, -3.0]])
   same = lambda x: x
-  found = smoothness.path_length(same, same, start, end, shares[:2], 'normal')
+  length = smoothness.path_length(same, same, start, end, shares[:2], 'normal')
   expected = 9.0 * np.array([np.pi / 2, np.pi]) ** 2
-  np.testing.assert_allclose(found, expected, rtol=1e-4)
+  np.testing.assert_allclose(length, expected, rtol=1e-4)

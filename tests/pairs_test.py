@@ -1,4 +1,4 @@
-"""Examples of two images: made of one, halves, two folders, two domains."""
+"""Pairs of images: derived sources, halves, two folders and two domains."""
 
 import pathlib
 import types
@@ -14,9 +14,9 @@ from jaxgan.training import workdir as workdir_lib
 
 
 def settings(**fields):
-  found = config_lib.defaults().data
-  found.update(fields)
-  return found
+  defaults = config_lib.defaults().data
+  defaults.update(fields)
+  return defaults
 
 
 def toy(**fields):
@@ -28,7 +28,7 @@ def folder(path, **fields):
 
 
 def write(path, *names, size=(6, 4), seed=0):
-  """Files of random colours, size is (width, height)."""
+  """Writes files of random colours; `size` is (width, height)."""
   rng = np.random.default_rng(seed)
   for name in names:
     file = path / name
@@ -37,32 +37,32 @@ def write(path, *names, size=(6, 4), seed=0):
     Image.fromarray(pixels).save(file)
 
 
-# What is made of an image.
+# Sources that are computed from images.
 
 
-def test_grey_is_brightness():
+def test_grey_returns_brightness():
   colours = np.eye(3, dtype=np.uint8)[None] * 200
   np.testing.assert_array_equal(derived.grey(colours)[0, :, 0], [60, 117, 23])
   one = np.full((2, 3, 1), 9, np.uint8)
   assert derived.grey(one) is one
 
 
-@pytest.mark.parametrize('turn', range(4))
-def test_edges_are_one_pixel_wide_where_brightness_jumps(turn):
+@pytest.mark.parametrize('turns', range(4))
+def test_edges_are_one_pixel_wide_where_brightness_jumps(turns):
   image = np.zeros((12, 12, 3), np.uint8)
   image[:, 6:] = 200
-  found = derived.edges(np.rot90(image, turn))
-  assert found.shape == (12, 12, 1)
-  lines = np.rot90(found, -turn)[..., 0] == 0
+  edges = derived.edges(np.rot90(image, turns))
+  assert edges.shape == (12, 12, 1)
+  lines = np.rot90(edges, -turns)[..., 0] == 0
   assert (lines.sum(axis=1) == 1).all()
   assert lines[:, 5:7].any(axis=1).all()
 
 
-def test_edges_of_a_flat_image_are_none():
+def test_edges_of_a_constant_image_are_absent():
   assert (derived.edges(np.full((5, 7, 1), 80, np.uint8)) == 255).all()
 
 
-def test_an_edge_is_a_closed_line_around_a_disc():
+def test_edges_of_a_disc_form_a_closed_line():
   y, x = np.mgrid[:32, :32] - 15.5
   radius = np.hypot(y, x)
   disc = np.where(radius < 9, 255, 0).astype(np.uint8)[..., None]
@@ -72,29 +72,28 @@ def test_an_edge_is_a_closed_line_around_a_disc():
   assert np.diff(np.sort(angle)).max() < 0.4
 
 
-def test_the_outline_is_the_border_of_a_figure():
+def test_outline_is_the_border_inside_a_figure():
   image = np.zeros((7, 8, 1), np.uint8)
   image[1:6, 2:7] = 255
-  found = derived.outline(image)
-  wanted = image.copy()
-  wanted[2:5, 3:6] = 0
-  np.testing.assert_array_equal(found, wanted)
+  expected = image.copy()
+  expected[2:5, 3:6] = 0
+  np.testing.assert_array_equal(derived.outline(image), expected)
 
 
-def test_low_resolution_is_means_of_squares_of_any_image():
+def test_low_resolution_averages_squares_of_odd_images():
   image = np.arange(5 * 3, dtype=np.uint8).reshape(5, 3, 1) * 10
-  found = derived.low_resolution(2, image)
-  assert found.shape == image.shape
-  assert (found[:2, :2] == 20).all()  # Of 0, 10, 30 and 40.
-  assert found[4, 2] == image[4, 2]
+  low = derived.low_resolution(2, image)
+  assert low.shape == image.shape
+  assert (low[:2, :2] == 20).all()  # The mean of 0, 10, 30 and 40.
+  assert low[4, 2] == image[4, 2]
   np.testing.assert_array_equal(derived.low_resolution(1, image), image)
 
 
-def test_a_mask_hides_the_centre():
+def test_masked_hides_the_centre():
   image = np.full((6, 8, 3), 9, np.uint8)
-  found = derived.masked(2, image)
-  assert (found[2:4, 3:5] == derived.HOLE).all()
-  assert (found == 9).sum() == image.size - 12
+  masked = derived.masked(2, image)
+  assert (masked[2:4, 3:5] == derived.HOLE).all()
+  assert (masked == 9).sum() == image.size - 12
   assert (image == 9).all()
 
 
@@ -102,37 +101,35 @@ def test_a_mask_hides_the_centre():
   ('pair', 'channels'),
   [('edges', 1), ('grey', 1), ('outline', 1), ('low:3', 3), ('masked:4', 3)],
 )
-def test_sources_are_made_of_images_in_memory_and_of_files(
-  pair, channels, tmp_path
-):
-  found = data.load(toy(image_size=9, channels=3, pair=pair))
-  columns = found.arrays()
+def test_sources_are_derived_in_memory_and_from_files(pair, channels, tmp_path):
+  joined = data.load(toy(image_size=9, channels=3, pair=pair))
+  columns = joined.arrays()
   assert columns['source'].shape == (256, 9, 9, channels)
   assert columns['source'].dtype == np.uint8
-  assert found.spec.source_shape == (9, 9, channels)
-  assert found.num_bytes == 256 * 81 * (3 + channels)
-  for name, value in found.read(5).items():
+  assert joined.spec.source_shape == (9, 9, channels)
+  assert joined.num_bytes == 256 * 81 * (3 + channels)
+  for name, value in joined.read(5).items():
     np.testing.assert_array_equal(value, columns[name][5])
 
   write(tmp_path, 'a.png', 'b.png')
-  found = data.load(folder(tmp_path, pair=pair))
-  assert found.arrays()['source'].shape == (2, 4, 6, channels)
+  joined = data.load(folder(tmp_path, pair=pair))
+  assert joined.arrays()['source'].shape == (2, 4, 6, channels)
 
 
-def test_classes_and_limits_keep_pairs_together():
-  found = data.load(toy(pair='edges', classes=('sw', 'ne'), limit=9))
-  assert found.size == 9
-  assert found.spec.classes == ('sw', 'ne')
+def test_classes_and_limit_keep_pairs_together():
+  joined = data.load(toy(pair='edges', classes=('sw', 'ne'), limit=9))
+  assert joined.size == 9
+  assert joined.spec.classes == ('sw', 'ne')
   for image, source in zip(
-    *(found.arrays()[k] for k in ('image', 'source')), strict=True
+    *(joined.arrays()[k] for k in ('image', 'source')), strict=True
   ):
     np.testing.assert_array_equal(source, derived.edges(image))
 
 
-def test_streams_carry_both_images(tmp_path):
+def test_stream_yields_both_images(tmp_path):
   write(tmp_path, *(f'{k}.png' for k in range(5)))
-  found = data.load(folder(tmp_path, pair='grey'))
-  (batch,) = stream.rounds(found, 0, 4, 1, 0, 1)
+  joined = data.load(folder(tmp_path, pair='grey'))
+  (batch,) = stream.rounds(joined, 0, 4, 1, 0, 1)
   assert batch['image'].shape == (4, 4, 6, 3)
   for image, source in zip(batch['image'], batch['source'], strict=True):
     np.testing.assert_array_equal(source, derived.grey(image))
@@ -143,14 +140,14 @@ def test_streams_carry_both_images(tmp_path):
 
 @pytest.mark.parametrize('side', pairs.SIDES)
 @pytest.mark.parametrize('size', [0, 8])
-def test_halves_of_files(side, size, tmp_path):
+def test_halves_of_files_are_split(side, size, tmp_path):
   pixels = np.zeros((8, 16, 3), np.uint8)
   pixels[:, 8:] = 200
   for name in 'ab':
     Image.fromarray(pixels).save(tmp_path / f'{name}.png')
-  found = data.load(folder(tmp_path, pair=f'halves:{side}', image_size=size))
-  assert found.spec.shape == found.spec.source_shape == (8, 8, 3)
-  example = found.read(0)
+  joined = data.load(folder(tmp_path, pair=f'halves:{side}', image_size=size))
+  assert joined.spec.shape == joined.spec.source_shape == (8, 8, 3)
+  example = joined.read(0)
   left, right = example['source'], example['image']
   if side == 'right':
     left, right = right, left
@@ -158,36 +155,35 @@ def test_halves_of_files(side, size, tmp_path):
   assert right.min() == 200
 
 
-def test_halves_in_memory():
-  found = data.load(toy(pair='halves:right'))
-  whole = data.load(toy()).arrays()['image']
-  columns = found.arrays()
-  np.testing.assert_array_equal(columns['image'], whole[:, :, :4])
-  np.testing.assert_array_equal(columns['source'], whole[:, :, 4:])
+def test_halves_in_memory_are_split():
+  columns = data.load(toy(pair='halves:right')).arrays()
+  images = data.load(toy()).arrays()['image']
+  np.testing.assert_array_equal(columns['image'], images[:, :, :4])
+  np.testing.assert_array_equal(columns['source'], images[:, :, 4:])
 
 
 # Two folders.
 
 
-def test_two_folders_are_joined_by_name(tmp_path):
+def test_two_folders_are_paired_by_name(tmp_path):
   names = ('x/1', 'x/2', 'y/1', 'y/2')
   write(tmp_path / 'photos', *(f'{n}.png' for n in names))
   write(tmp_path / 'maps', *(f'{n}.bmp' for n in names), seed=1)
   fields = dict(pair=f'folder:{tmp_path / "maps"}', held_out=0.5)
   for split in ('train', 'test'):
-    found = data.load(folder(tmp_path / 'photos', **fields), split)
+    joined = data.load(folder(tmp_path / 'photos', **fields), split)
     image, source = (
       data.load(folder(tmp_path / name, held_out=0.5), split).arrays()
       for name in ('photos', 'maps')
     )
-    columns = found.arrays()
+    columns = joined.arrays()
     np.testing.assert_array_equal(columns['image'], image['image'])
     np.testing.assert_array_equal(columns['source'], source['image'])
     np.testing.assert_array_equal(columns['label'], image['label'])
-    assert workdir_lib.of_data(found)['source_shape'] == [4, 6, 3]
+    assert workdir_lib.of_data(joined)['source_shape'] == [4, 6, 3]
 
 
-def test_other_sources_are_other_data(tmp_path):
+def test_identity_changes_with_the_sources(tmp_path):
   for name in ('photos', 'maps'):
     write(tmp_path / name, 'a.png', 'b.png')
   fields = folder(tmp_path / 'photos', pair=f'folder:{tmp_path / "maps"}')
@@ -200,7 +196,7 @@ def test_other_sources_are_other_data(tmp_path):
 
 
 def bad(tmp_path, case):
-  """Settings that are wrong, and what is said about it."""
+  """Returns wrong settings and a pattern of their error message."""
   photos, maps = tmp_path / 'photos', tmp_path / 'maps'
   good = ('a.png', 'b.png')
   if case == 'partner':
@@ -210,7 +206,7 @@ def bad(tmp_path, case):
   if case == 'twice':
     write(photos, 'a.png', 'a.jpg')
     write(maps, *good)
-    return dict(pair=f'folder:{maps}'), 'endings alone'
+    return dict(pair=f'folder:{maps}'), 'only in the suffix'
   if case == 'size':
     write(photos, *good)
     write(maps, *good, size=(4, 4))
@@ -222,13 +218,13 @@ def bad(tmp_path, case):
   return {
     'odd': (dict(pair='halves:left'), '4 x 7 and an odd'),
     'side': (dict(pair='halves:top'), "'halves:top' is unknown"),
-    'kind': (dict(pair='sketch'), 'known are: edges'),
+    'kind': (dict(pair='sketch'), 'one of: edges'),
     'number': (dict(pair='low:0'), 'low:NUMBER'),
     'hole': (dict(pair='masked:5'), 'larger than images of 4 x 7'),
     'feature': (dict(pair='feature:map'), 'data.source=tfds'),
     'splits': (dict(unpaired='splits'), 'data.source=tfds'),
-    'domain': (dict(unpaired='zebra'), 'known are: classes'),
-    'classes': (dict(unpaired='classes', classes=('a',)), r"not \('a',\)"),
+    'domain': (dict(unpaired='zebra'), 'one of: classes'),
+    'classes': (dict(unpaired='classes', classes=('a',)), r"=\('a',\) must"),
     'missing': (dict(unpaired='folder:nowhere'), "'nowhere' is not a folder"),
   }[case]
 
@@ -240,14 +236,14 @@ CASES = (
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_what_a_user_can_get_wrong_is_one_line(case, tmp_path):
+def test_wrong_settings_are_refused_in_one_line(case, tmp_path):
   fields, message = bad(tmp_path, case)
   with pytest.raises(errors.UserError, match=message) as caught:
     data.load(folder(tmp_path / 'photos', **fields))
   assert '\n' not in str(caught.value)
 
 
-def test_other_sources_have_neither_folders_nor_points():
+def test_pairs_of_toys_are_refused_for_folders_and_points():
   with pytest.raises(errors.DataError, match=r'data\.source=folder'):
     data.load(toy(pair='folder:x'))
   for fields in ({'pair': 'edges'}, {'unpaired': 'classes'}):
@@ -259,70 +255,70 @@ def test_other_sources_have_neither_folders_nor_points():
 # Two domains.
 
 
-def known_images(found):
-  return {image.tobytes() for image in found.arrays()['image']}
+def known_images(images):
+  return {image.tobytes() for image in images.arrays()['image']}
 
 
-def test_two_classes_are_two_domains():
-  found = data.load(toy(unpaired='classes', classes=('se', 'nw')))
+def test_unpaired_classes_are_two_domains():
+  joined = data.load(toy(unpaired='classes', classes=('se', 'nw')))
   first, second = (data.load(toy(classes=(name,))) for name in ('se', 'nw'))
-  columns = found.arrays()
+  columns = joined.arrays()
   assert set(columns) == {'image', 'source'}
-  assert found.spec.num_classes == 0
-  assert found.size == max(first.size, second.size)
+  assert joined.spec.num_classes == 0
+  assert joined.size == max(first.size, second.size)
   assert {x.tobytes() for x in columns['source']} == known_images(first)
   assert {x.tobytes() for x in columns['image']} == known_images(second)
-  np.testing.assert_array_equal(found.read(3)['source'], columns['source'][3])
+  np.testing.assert_array_equal(joined.read(3)['source'], columns['source'][3])
   again = data.load(toy(unpaired='classes', classes=('se', 'nw')))
-  assert workdir_lib.of_data(again) == workdir_lib.of_data(found)
+  assert workdir_lib.of_data(again) == workdir_lib.of_data(joined)
 
 
-def test_two_folders_are_two_domains(tmp_path):
+def test_unpaired_folders_are_two_domains(tmp_path):
   write(tmp_path / 'a', *(f'{k}.png' for k in range(3)))
   write(tmp_path / 'b', *(f'{k}.png' for k in 'vwxyz'), seed=1)
   fields = dict(unpaired=f'folder:{tmp_path / "a"}')
-  found = data.load(folder(tmp_path / 'b', **fields))
-  assert found.size == 5
-  sources = [x.tobytes() for x in found.arrays()['source']]
+  joined = data.load(folder(tmp_path / 'b', **fields))
+  assert joined.size == 5
+  sources = [x.tobytes() for x in joined.arrays()['source']]
   assert set(sources) == known_images(data.load(folder(tmp_path / 'a')))
   assert max(sources.count(x) for x in sources) == 2
 
 
-# TFDS, with stand-ins for what reads it.
+# TFDS, with fake readers.
 
 
 def of_images(images, name, split='train'):
   return dataset.from_arrays('tfds', name, split, images)
 
 
-def test_two_features_and_two_splits(monkeypatch):
+def test_tfds_features_and_splits_are_joined(monkeypatch):
   rng = np.random.default_rng(0)
   images = rng.integers(0, 256, (4, 5, 6, 7, 3), dtype=np.uint8)
-  asked = []
+  calls = []
 
   def read(fields, split):
-    asked.append((fields.get('feature'), split))
-    return of_images(images[len(asked) - 1], fields.name, split)
+    calls.append((fields.get('feature'), split))
+    return of_images(images[len(calls) - 1], fields.name, split)
 
   monkeypatch.setitem(data.SOURCES, 'tfds', read)
   fields = dict(source='tfds', name='maps', feature='')
-  found = data.load(settings(pair='feature:sketch', **fields), 'test')
-  np.testing.assert_array_equal(found.arrays()['image'], images[0])
-  np.testing.assert_array_equal(found.arrays()['source'], images[1])
-  found = data.load(settings(unpaired='splits', **fields))
-  assert asked == [
+  joined = data.load(settings(pair='feature:sketch', **fields), 'test')
+  np.testing.assert_array_equal(joined.arrays()['image'], images[0])
+  np.testing.assert_array_equal(joined.arrays()['source'], images[1])
+  joined = data.load(settings(unpaired='splits', **fields))
+  assert calls == [
     ('', 'test'),
     ('sketch', 'test'),
     ('', 'trainA'),
     ('', 'trainB'),
   ]
-  assert found.split == 'train'
-  assert {x.tobytes() for x in found.arrays()['source']} == {
+  assert joined.split == 'train'
+  assert {x.tobytes() for x in joined.arrays()['source']} == {
     x.tobytes() for x in images[2]
   }
 
 
-def test_the_picture_of_a_tfds_example_is_chosen(monkeypatch):
+def test_feature_selects_the_image_of_a_tfds_example(monkeypatch):
   from jaxgan.data import tfds
 
   example = {'photo': np.ones((4, 4, 3)), 'sketch': np.zeros((4, 4, 3))}

@@ -1,4 +1,4 @@
-"""Palettes: of images, and of samples."""
+"""Palettes of images and of samples."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ RED, TEAL, GREY = (250, 10, 10), (0, 120, 120), (128, 128, 128)
 
 
 def clusters(channels=3):
-  """Images whose pixels are within 2 of three colours, evenly."""
+  """Returns images whose pixels are within 2 of three colours."""
   rng = np.random.default_rng(0)
   centres = np.array([RED, TEAL, GREY])[:, :channels]
   pixels = centres[np.arange(2 * 6 * 6) % 3].reshape(2, 6, 6, channels)
@@ -21,37 +21,39 @@ def clusters(channels=3):
   )
 
 
-def test_few_colours_are_kept_as_they_are():
+def test_find_keeps_the_colours_of_images_with_few_colours():
   images = np.array([RED, TEAL, RED, TEAL], np.uint8).reshape(1, 2, 2, 3)
   np.testing.assert_array_equal(palette.find(images, 2), [TEAL, RED])
   np.testing.assert_array_equal(palette.find(images, 16), [TEAL, RED])
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_colours_are_the_middles_of_clusters(channels):
+def test_find_returns_the_centres_of_clusters(channels):
   images = clusters(channels)
-  found = palette.find(images, 3)
+  colours = palette.find(images, 3)
   expected = np.array(sorted([RED, TEAL, GREY]))[:, :channels]
-  assert found.shape == expected.shape
-  assert np.abs(found.astype(int) - expected).max() <= 2
-  limited = palette.nearest(images, found).astype(int)
+  assert colours.shape == expected.shape
+  assert np.abs(colours.astype(int) - expected).max() <= 2
+  limited = palette.nearest(images, colours).astype(int)
   assert np.abs(limited - images).max() <= 4
   assert len(np.unique(limited.reshape(-1, channels), axis=0)) == 3
 
 
-def test_samples_have_the_colours_of_the_config_or_of_the_flag(tmp_path):
+def test_samples_use_the_palette_of_the_config_or_of_the_flag(tmp_path):
   fields = {'data.channels': 3, 'data.image_size': 5, 'palette': 2}
   workdir = begun(tmp_path / 'run', **fields)
 
-  def colours(**asked):
-    path = sample.sample(workdir, 4, format='images', **asked)
+  def count_colours(**flags):
+    path = sample.sample(workdir, 4, format='images', **flags)
     pixels = np.stack([read(p) for p in path.iterdir()])
     return path, len(np.unique(pixels.reshape(-1, 3), axis=0))
 
-  two, one, every = colours(), colours(palette=1), colours(palette=0)
-  assert two[1] <= 2
-  assert one[1] == 1
-  assert every[1] > 2
-  assert len({two[0], one[0], every[0]}) == 3
+  path_of_config, count = count_colours()
+  assert count <= 2
+  path_of_flag, count = count_colours(palette=1)
+  assert count == 1
+  path_unlimited, count = count_colours(palette=0)
+  assert count > 2
+  assert len({path_of_config, path_of_flag, path_unlimited}) == 3
   with pytest.raises(errors.UserError, match=r'--palette=257 .* 0\.\.256'):
-    colours(palette=257)
+    count_colours(palette=257)

@@ -265,7 +265,7 @@ def test_without_ffmpeg_gif_is_offered(plain, monkeypatch):
   with pytest.raises(errors.UserError) as error:
     sample.sample(plain, format='mp4')
   assert 'jaxgan[video]' in str(error.value)
-  assert '--format=gif works without' in str(error.value)
+  assert 'set --format=gif' in str(error.value)
 
 
 @pytest.mark.parametrize('rate', [7, 20, 30, 50])

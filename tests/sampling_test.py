@@ -1,4 +1,4 @@
-"""Batches are a pure function of (seed, step), the same on host and device."""
+"""Indices of batches, a pure function of (seed, step) on host and device."""
 
 import hypothesis
 import jax
@@ -15,11 +15,11 @@ SIZES = [1, 2, 3, 5, 38, 97, 255, 256, 4500, 13_165, 60_000]
 
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('key', [0, 1, 2**32 - 1])
-def test_an_epoch_visits_everything_once(size, key):
-  place = np.arange(size, dtype=np.uint32)
+def test_permute_visits_every_example_once(size, key):
+  index = np.arange(size, dtype=np.uint32)
   with np.errstate(over='ignore'):
-    found = batches_lib.permute(place, size, np.uint32(key))
-  assert sorted(found.tolist()) == list(range(size))
+    rows = batches_lib.permute(index, size, np.uint32(key))
+  assert sorted(rows.tolist()) == list(range(size))
 
 
 @hypothesis.settings(max_examples=50, deadline=None)
@@ -29,7 +29,7 @@ def test_an_epoch_visits_everything_once(size, key):
   draw=st.integers(0, 2**20),
   seed=st.integers(0, 2**32 - 1),
 )
-def test_host_and_device_agree(size, batch_size, draw, seed):
+def test_examples_are_equal_on_host_and_device(size, batch_size, draw, seed):
   host = batches_lib.host_examples(seed, draw, batch_size, size)
   device = batches_lib.examples(
     jnp.uint32(seed), jnp.uint32(draw), batch_size, size
@@ -39,19 +39,19 @@ def test_host_and_device_agree(size, batch_size, draw, seed):
   assert host.max() < size
 
 
-def test_an_epoch_of_batches_has_no_repeats():
+def test_batches_of_an_epoch_have_no_repeats():
   rows = [batches_lib.host_examples(7, draw, 64, 4500) for draw in range(70)]
   assert len(set(np.concatenate(rows).tolist())) == 70 * 64
 
 
-def test_epochs_and_seeds_differ():
-  one = batches_lib.host_examples(0, 0, 64, 4500)
-  assert (one != batches_lib.host_examples(0, 70, 64, 4500)).mean() > 0.9
-  assert (one != batches_lib.host_examples(1, 0, 64, 4500)).mean() > 0.9
+def test_batches_differ_between_epochs_and_seeds():
+  first = batches_lib.host_examples(0, 0, 64, 4500)
+  assert (first != batches_lib.host_examples(0, 70, 64, 4500)).mean() > 0.9
+  assert (first != batches_lib.host_examples(1, 0, 64, 4500)).mean() > 0.9
 
 
-def test_without_shuffling_batches_are_slices():
-  """Contiguous, in the data's order, without the remainder; every epoch."""
+def test_unshuffled_batches_are_slices():
+  """Every epoch has the data's order and drops the remainder."""
   rows = [
     batches_lib.host_examples(7, k, 4, 10, shuffle=False) for k in range(3)
   ]
@@ -60,15 +60,15 @@ def test_without_shuffling_batches_are_slices():
   )
 
 
-def test_a_batch_larger_than_the_data_repeats_evenly():
-  found = batches_lib.host_examples(0, 3, 64, 38)
-  counts = np.bincount(found, minlength=38)
+def test_batch_larger_than_the_data_repeats_evenly():
+  rows = batches_lib.host_examples(0, 3, 64, 38)
+  counts = np.bincount(rows, minlength=38)
   assert counts.min() == 1
   assert counts.max() == 2
 
 
-def test_parts_of_a_batch_make_up_the_whole():
-  whole = batches_lib.host_examples(3, 5, 64, 4500)
+def test_parts_of_a_batch_equal_the_batch():
+  batch = batches_lib.host_examples(3, 5, 64, 4500)
   parts = [
     batches_lib.examples(
       jnp.uint32(3),
@@ -79,24 +79,23 @@ def test_parts_of_a_batch_make_up_the_whole():
     )
     for part in range(4)
   ]
-  np.testing.assert_array_equal(np.concatenate(parts), whole)
+  np.testing.assert_array_equal(np.concatenate(parts), batch)
 
 
-def test_order_has_no_structure():
-  """Neighbours in a batch are as far apart as random examples are."""
+def test_shuffled_order_has_no_structure():
+  """Neighbours in a batch are as far apart as random examples."""
   size = 60_000
-  found = np.concatenate(
+  rows = np.concatenate(
     [batches_lib.host_examples(0, draw, 64, size) for draw in range(900)]
   ).astype(np.int64)
-  gaps = np.abs(np.diff(found)) / size
-  # Of two uniform numbers: mean 1/3, deviation sqrt(1/18).
+  gaps = np.abs(np.diff(rows)) / size
+  # Distance of two uniform numbers: mean 1/3, standard deviation sqrt(1/18).
   assert abs(gaps.mean() - 1 / 3) < 0.01
   assert abs(gaps.std() - np.sqrt(1 / 18)) < 0.01
-  place = np.arange(len(found))
-  assert abs(np.corrcoef(place, found)[0, 1]) < 0.02
+  assert abs(np.corrcoef(np.arange(len(rows)), rows)[0, 1]) < 0.02
 
 
-def test_pixels_survive_the_way_to_floats_and_back():
+def test_pixels_survive_conversion_to_floats_and_back():
   pixels = np.arange(256, dtype=np.uint8)
   floats = pixels_lib.to_float(jnp.asarray(pixels))
   assert floats.min() == -1.0
@@ -104,9 +103,9 @@ def test_pixels_survive_the_way_to_floats_and_back():
   np.testing.assert_array_equal(pixels_lib.to_uint8(floats), pixels)
 
 
-def test_seeds_reach_the_device_as_they_are():
-  big = 2**32 - 1
+def test_largest_seed_reaches_the_device_unchanged():
+  seed = 2**32 - 1
   jitted = jax.jit(lambda s: batches_lib.examples(s, jnp.uint32(0), 8, 100))
   np.testing.assert_array_equal(
-    jitted(np.uint32(big)), batches_lib.host_examples(big, 0, 8, 100)
+    jitted(np.uint32(seed)), batches_lib.host_examples(seed, 0, 8, 100)
   )

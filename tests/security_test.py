@@ -101,9 +101,9 @@ def test_training_unpickles_nothing_and_asks_no_network(tmp_path, monkeypatch):
 )
 def test_recorded_names_are_looked_up_in_tables(name):
   """A config.json of unknown origin names networks and methods."""
-  with pytest.raises(errors.UserError, match='is unknown; known are'):
+  with pytest.raises(errors.UserError, match='is unknown'):
     models.build('generator', {'name': name})
-  with pytest.raises(errors.UserError, match='is unknown; known are'):
+  with pytest.raises(errors.UserError, match='is unknown'):
     steps.find(name)
 
 

@@ -1,4 +1,4 @@
-"""Pictures hold what they should, pixel for pixel."""
+"""Grids, animations and curves, compared pixel by pixel."""
 
 import numpy as np
 import pytest
@@ -9,35 +9,35 @@ from jaxgan.visual import animation, curves, grid
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_tiles_are_in_reading_order(channels):
+def test_tile_arranges_images_in_reading_order(channels):
   images = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1)
   images = images * np.ones((6, 3, 4, channels), np.uint8)
-  whole = grid.tile(images, columns=3)
-  assert whole.shape == (3 + 2 + 3, 4 * 3 + 2 * 2, channels)
+  picture = grid.tile(images, columns=3)
+  assert picture.shape == (3 + 2 + 3, 4 * 3 + 2 * 2, channels)
   for k in range(6):
     top, left = k // 3 * 5, k % 3 * 6
-    assert (whole[top : top + 3, left : left + 4] == k).all()
+    assert (picture[top : top + 3, left : left + 4] == k).all()
 
 
-def test_left_over_cells_are_dark():
-  whole = grid.tile(np.full((5, 2, 2, 1), 255, np.uint8))
-  assert whole.shape == (6, 10, 1)
-  assert (whole[4:, 8:] == grid.DARK).all()
+def test_tile_leaves_unused_cells_dark():
+  picture = grid.tile(np.full((5, 2, 2, 1), 255, np.uint8))
+  assert picture.shape == (6, 10, 1)
+  assert (picture[4:, 8:] == grid.DARK).all()
 
 
 @pytest.mark.parametrize('shape', [(4, 4, 1), (5, 7, 3), (64, 64, 3)])
-def test_grids_are_saved_as_they_are_drawn(shape, tmp_path):
+def test_saved_grid_equals_drawn_grid(shape, tmp_path):
   images = np.random.default_rng(0).uniform(-1, 1, (9, *shape))
   picture = grid.draw(images, 'step 3')
-  assert picture[: grid.CAPTION].max() > 128  # There is writing.
+  assert picture[: grid.CAPTION].max() > 128  # The caption has text.
   grid.save(tmp_path / 'a.png', picture)
   with Image.open(tmp_path / 'a.png') as saved:
-    found = np.asarray(saved).reshape(picture.shape)
-  np.testing.assert_array_equal(found, picture)
+    pixels = np.asarray(saved).reshape(picture.shape)
+  np.testing.assert_array_equal(pixels, picture)
   assert [p.name for p in tmp_path.iterdir()] == ['a.png']
 
 
-def test_a_long_caption_goes_on_in_the_next_line():
+def test_long_caption_is_wrapped():
   images = np.zeros((4, 28, 28, 1))
   plain = grid.draw(images, 'step 1')
   longer = grid.draw(images, ' '.join(['class'] * 40))
@@ -54,7 +54,7 @@ def test_a_long_caption_goes_on_in_the_next_line():
 
 
 @pytest.mark.parametrize('count', [1, 3, 10])
-def test_a_single_row_is_enlarged_no_further_than_a_screen(count):
+def test_single_row_is_enlarged_to_at_most_the_longest_side(count):
   picture = grid.draw(np.zeros((count, 8, 8, 1)), '', columns=10)
   assert max(picture.shape[:2]) <= 1.1 * grid.LONGEST_SIDE
 
@@ -68,19 +68,19 @@ def test_a_single_row_is_enlarged_no_further_than_a_screen(count):
     ((3, 8, 8, 1), -1),
   ],
 )
-def test_what_is_no_image_is_not_shown(shape, columns):
+def test_show_refuses_wrong_shapes_and_columns(shape, columns):
   with pytest.raises(errors.UserError, match='must be'):
     grid.show(np.zeros(shape), columns=columns)
 
 
-def test_points_are_where_they_should_be():
+def test_cloud_draws_points_at_their_coordinates():
   picture = grid.draw(np.array([[1.0, 1.0]]), 'points')[grid.CAPTION :, :, 0]
   rows, columns = np.nonzero(picture > 128)
   assert columns.mean() > 0.8 * grid.CLOUD_SIDE
   assert rows.mean() < 0.2 * grid.CLOUD_SIDE
 
 
-def test_points_that_are_far_off_are_left_out():
+def test_cloud_omits_distant_and_infinite_points():
   picture = grid.draw(np.array([[1e9, 0], [np.nan, np.inf]]), 'points')
   assert (picture[grid.CAPTION :] == grid.DARK).all()
 
@@ -91,7 +91,7 @@ def frames(folder, count):
   return sorted(folder.glob('*.png'))
 
 
-def test_a_gif_shows_first_and_last_of_many(tmp_path):
+def test_gif_shows_the_first_and_last_of_many_frames(tmp_path):
   (tmp_path / 'frames').mkdir()
   paths = frames(tmp_path / 'frames', 130)
   animation.gif(paths, tmp_path / 'a.gif')
@@ -104,22 +104,22 @@ def test_a_gif_shows_first_and_last_of_many(tmp_path):
     assert gif.info['duration'] == 2000
 
 
-def test_no_frames_make_no_gif(tmp_path):
+def test_gif_without_frames_is_not_written(tmp_path):
   animation.gif([], tmp_path / 'a.gif')
   assert not (tmp_path / 'a.gif').exists()
 
 
-def test_every_metric_is_in_one_panel():
+def test_panels_hold_every_metric_once():
   names = ['images', 'generator/loss', 'discriminator/real', 'x/param_norm']
   names += ['generator/grad_norm', 'discriminator/r1', 'steps_per_second']
-  found = curves.panels(names)
-  shown = [name for members in found.values() for name in members]
+  groups = curves.panels(names)
+  shown = [name for members in groups.values() for name in members]
   assert sorted(shown) == sorted(
     set(names) - {'images', 'steps_per_second', 'x/param_norm'}
   )
 
 
-def test_curves_are_drawn(tmp_path):
+def test_draw_writes_curves_if_there_are_rows(tmp_path):
   rows = [
     {'step': k, 'images': 8 * k, 'generator/loss': 1 / k} for k in range(1, 5)
   ]

@@ -198,7 +198,7 @@ class Penalty:
 
 
 def classification(output: Output, labels):
-  """Returns the mean cross-entropy of sown 'classes' [B, K]; labels: int [B]."""
+  """Returns the mean cross-entropy of sown 'classes' [B, K], labels [B]."""
   return jnp.mean(
     optax.softmax_cross_entropy_with_integer_labels(
       output.sown['classes'], labels

@@ -31,8 +31,8 @@ def fields(config, spec: Spec) -> dict[str, Any]:
       raise errors.UserError(f'{name}={value} must be at least 0.')
   if not spec.is_image:
     raise errors.UserError(
-      f"method='inpaint' needs images and the data have shape {spec.shape}. Set "
-      'another data.name.'
+      f"method='inpaint' needs images and the data have shape {spec.shape}. "
+      'Set another data.name.'
     )
   if not 1 <= config.mask.size <= min(spec.shape[:2]):
     raise errors.UserError(

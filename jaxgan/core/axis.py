@@ -27,8 +27,8 @@ def is_mapped() -> bool:
     return True
   if names - {MEMBERS}:
     raise errors.UserError(
-      f'axis_name={sorted(map(str, names))[0]!r} is unknown, so the batch would '
-      f'not be averaged over devices. Map with axis_name={AXIS!r}.'
+      f'axis_name={sorted(map(str, names))[0]!r} is unknown, so the batch '
+      f'would not be averaged over devices. Map with axis_name={AXIS!r}.'
     )
   return False
 

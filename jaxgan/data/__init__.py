@@ -1,7 +1,7 @@
-"""Images in: digits that a package ships, TFDS, image folders, toys.
+"""Sources of images: embedded digits, TFDS, image folders and toy data.
 
-`load` gives a `Dataset`; `sampling` says which of its examples make up the
-batches of a step; `pairs` puts a second image into every example.
+`load` returns a `Dataset`. `batches` computes the indices of the examples in
+a batch. `pairs` adds a second image to every example.
 """
 
 import logging
@@ -16,7 +16,7 @@ Spec = dataset.Spec
 
 
 def _tfds(settings, split):
-  from jaxgan.data import tfds  # Reading TFDS costs a second of imports.
+  from jaxgan.data import tfds  # Importing TFDS takes a second.
 
   return tfds.load(settings, split)
 
@@ -31,7 +31,14 @@ SOURCES = {
 
 
 def resolve(settings) -> str:
-  """The source that `settings.source` stands for; says which, if 'auto'."""
+  """Returns the key of `SOURCES` that `settings.source` stands for.
+
+  For 'auto' the choice is logged: 'tfds' if the set is prepared, otherwise
+  'embedded'.
+
+  Raises:
+    UserError: for an unknown source, and if 'auto' finds no data.
+  """
   if settings.source in SOURCES:
     return settings.source
   if settings.source != 'auto':
@@ -39,64 +46,68 @@ def resolve(settings) -> str:
   if settings.path:
     raise errors.DataError(
       f'data.path={settings.path!r} is for data.source=folder, and '
-      "data.source='auto' reads no folder; set one or leave the other out"
+      "data.source='auto' reads no folder. Set data.source=folder or remove "
+      'data.path.'
     )
   from jaxgan.data import tfds
 
-  found = tfds.find(settings)
-  if found is not None:
-    _logger.info('data.source=auto: tfds, as %s is prepared', found)
+  prepared = tfds.find(settings)
+  if prepared is not None:
+    _logger.info('data.source=auto: tfds, because %s is prepared', prepared)
     return 'tfds'
   if settings.name != 'mnist':
     raise errors.DataError(
-      f'data.source=auto: {settings.name!r} is not prepared in '
-      f'{tfds_prepare.data_dir(settings)} and only mnist is embedded; set '
-      'data.source=tfds with data.manual_dir or data.download=True'
+      f'data.name={settings.name!r} is not prepared in '
+      f'{tfds_prepare.data_dir(settings)} and only mnist is embedded. Set '
+      'data.source=tfds with data.manual_dir or data.download=True.'
     )
   _logger.info(
-    'data.source=auto: the 5,000 embedded digits, as mnist is not prepared '
-    'in %s',
+    'data.source=auto: the 5,000 embedded digits, because mnist is not '
+    'prepared in %s',
     tfds_prepare.data_dir(settings),
   )
   return 'embedded'
 
 
 def load(settings, split: str = 'train') -> Dataset:
-  """The data set that `config.data` describes.
+  """Returns the data set that `config.data` describes.
 
   Args:
     settings: `config.data`.
-    split: 'train', or 'test', what is never trained on.
+    split: 'train', or 'test' for the held-out examples.
 
   Raises:
-    DataError: if there are no such data.
+    DataError: if the data do not exist or do not fit the config.
   """
   source = resolve(settings)
   if settings.held_out and source != 'folder':
     raise errors.DataError(
-      f'data.held_out={settings.held_out} is for folders and data.source='
-      f'{source!r} holds images back by itself; set data.held_out=0.0'
+      f'data.held_out={settings.held_out} is for folders, and data.source='
+      f'{source!r} has a test split already. Set data.held_out=0.0.'
     )
   if settings.get('pair'):
-    found = pairs.paired(SOURCES[source], settings, split)
+    images = pairs.paired(SOURCES[source], settings, split)
   elif settings.get('unpaired'):
-    found = pairs.unpaired(SOURCES[source], settings, split)
+    images = pairs.unpaired(SOURCES[source], settings, split)
   else:
-    found = SOURCES[source](settings, split)
+    images = SOURCES[source](settings, split)
   if split == 'train':
-    found = dataset.mixed(found)
+    images = dataset.mixed(images)
   if settings.classes and not settings.get('unpaired'):
-    found = dataset.of_classes(found, settings.classes)
-  return part(found, settings)
+    images = dataset.of_classes(images, settings.classes)
+  return part(images, settings)
 
 
-def part(found: Dataset, settings) -> Dataset:
-  """What is trained on of a whole set: `limit`, `labelled`, `labelled_seed`."""
-  if found.split != 'train':
-    return found
+def part(images: Dataset, settings) -> Dataset:
+  """Selects the training subset by `limit`, `labelled` and `labelled_seed`.
+
+  The test split is returned unchanged.
+  """
+  if images.split != 'train':
+    return images
   if settings.limit:
-    found = dataset.first(found, settings.limit)
+    images = dataset.first(images, settings.limit)
   if settings.get('labelled'):
     seed = settings.get('labelled_seed', 0)
-    found = dataset.with_labelled(found, settings.labelled, seed)
-  return found
+    images = dataset.with_labelled(images, settings.labelled, seed)
+  return images

@@ -1,4 +1,4 @@
-"""What every source of images gives: a `Dataset`."""
+"""Random access to examples, the result of every source of images."""
 
 import dataclasses
 import hashlib
@@ -9,19 +9,19 @@ import numpy as np
 
 from jaxgan import errors
 
-TOGETHER = 256  # examples that are read at once
+TOGETHER = 256  # examples per call of `read_many`
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-  """What networks need to know about the data.
+  """Shapes and labels of a data set, from which networks are built.
 
   Attributes:
     shape: (height, width, channels) of an image, or (2,) of points.
-    num_classes: number of labels; 0 if there are none.
-    classes: names of the labels.
-    source_shape: of 'source', the other image of every example; () if there is
-      none.
+    num_classes: number of classes; 0 without labels.
+    classes: names of the classes.
+    source_shape: (height, width, channels) of 'source', the second image of
+      every example; () without sources.
   """
 
   shape: tuple[int, ...]
@@ -39,18 +39,18 @@ class Dataset:
   """Random access to examples.
 
   Attributes:
-    source: which source it came from.
-    name: of the data set.
+    source: key of `data.SOURCES`.
+    name: name of the data set.
     split: 'train' or 'test'.
     spec: shapes and labels.
     size: number of examples.
-    read_many: places -> for each {'image': [*shape], 'label': int32}; 'label'
-      only if there are classes, 'source' [*source_shape] of pairs, see `pairs`.
-      Images are uint8, points float32.
-    identity: what must be equal for the data to be the same.
-    detail: where it lies and the like, for people.
-    columns: all examples as arrays, where they are in memory already.
-    labels: all labels [N], where they are known without reading images.
+    read_many: maps indices to examples {'image': [*shape], 'label': int32}.
+      'label' is there if the data have classes. Pairs have 'source'
+      [*source_shape], see `pairs`. Images are uint8, points float32.
+    identity: values that differ if the data differ.
+    detail: location and size of the data, for log lines.
+    columns: all examples as arrays, if the data are in memory already.
+    labels: all labels [N], if these are known without reading images.
   """
 
   source: str
@@ -64,9 +64,9 @@ class Dataset:
   columns: Mapping[str, np.ndarray] | None = None
   labels: np.ndarray | None = None
 
-  def read(self, place: int) -> Mapping[str, Any]:
-    """One example; of many, `read_many` may be faster."""
-    (example,) = self.read_many([place])
+  def read(self, index: int) -> Mapping[str, Any]:
+    """Returns one example; for many examples `read_many` may be faster."""
+    (example,) = self.read_many([index])
     return example
 
   @property
@@ -76,7 +76,7 @@ class Dataset:
     return self.size * sum(int(np.prod(s)) for s in shapes) * width
 
   def arrays(self) -> dict[str, np.ndarray]:
-    """All examples: 'image' [N, *shape], 'label' [N] if there are classes."""
+    """Returns all examples: 'image' [N, *shape], and 'label' [N] of classes."""
     if self.columns is not None:
       return dict(self.columns)
     first = self.read(0)
@@ -84,117 +84,137 @@ class Dataset:
       name: np.empty((self.size, *np.shape(value)), np.asarray(value).dtype)
       for name, value in first.items()
     }
-    for place, example in enumerate(self.examples()):
+    for index, example in enumerate(self.examples()):
       for name, value in example.items():
-        columns[name][place] = value
+        columns[name][index] = value
     return columns
 
   def evenly(self, most: int) -> dict[str, np.ndarray]:
-    """`arrays` of at most so many, spread over the set, whatever its order."""
+    """Returns `arrays` of at most `most` examples at even distances."""
     count = min(most, self.size)
     return subset(self, np.arange(count) * self.size // count).arrays()
 
   def examples(self) -> Iterator[Mapping[str, Any]]:
-    """All of them, one after another."""
+    """Yields all examples in order."""
     for first in range(0, self.size, TOGETHER):
       yield from self.read_many(range(first, min(first + TOGETHER, self.size)))
 
 
 def one_by_one(read: Callable[[int], Mapping[str, Any]]):
-  """`read_many` of what reads one example."""
-  return lambda places: [read(place) for place in places]
+  """Returns a `read_many` that calls `read` for every index."""
+  return lambda indices: [read(index) for index in indices]
 
 
-def subset(found: Dataset, rows: np.ndarray, **changed) -> Dataset:
-  """The examples `rows` of a data set, in that order."""
-  columns = found.columns
+def subset(dataset: Dataset, rows: np.ndarray, **changes) -> Dataset:
+  """Selects the examples `rows` of a data set, in that order.
+
+  Args:
+    dataset: the data set.
+    rows: indices of the examples.
+    **changes: fields of the `Dataset` to replace.
+  """
+  columns = dataset.columns
   if columns is not None:
     columns = {name: column[rows] for name, column in columns.items()}
-  changed = {
+  changes = {
     'size': len(rows),
-    'read_many': lambda places: found.read_many([int(rows[p]) for p in places]),
+    'read_many': lambda indices: dataset.read_many(
+      [int(rows[index]) for index in indices]
+    ),
     'columns': columns,
-    'labels': None if found.labels is None else found.labels[rows],
-    'identity': {**found.identity, 'rows': digest(rows)},
-  } | changed
-  return dataclasses.replace(found, **changed)
+    'labels': None if dataset.labels is None else dataset.labels[rows],
+    'identity': {**dataset.identity, 'rows': digest(rows)},
+  } | changes
+  return dataclasses.replace(dataset, **changes)
 
 
-def first(found: Dataset, limit: int) -> Dataset:
-  """The first `limit` examples."""
-  if limit >= found.size:
-    return found
-  return subset(found, np.arange(limit))
+def first(dataset: Dataset, limit: int) -> Dataset:
+  """Selects the first `limit` examples."""
+  if limit >= dataset.size:
+    return dataset
+  return subset(dataset, np.arange(limit))
 
 
-def mixed(found: Dataset) -> Dataset:
-  """A fixed order, where all of one class come first, then all of the next.
+def mixed(dataset: Dataset) -> Dataset:
+  """Shuffles data that are sorted by class, always in the same order.
 
-  Else the first so many examples, and batches of data that are not shuffled,
-  would be of one class. Points and images without classes stay as they are.
+  Without this the first examples of a sorted set, and its unshuffled batches,
+  would have one class. Unsorted data and data without labels stay unchanged.
   """
-  labels = found.labels
+  labels = dataset.labels
   if labels is None or len(np.unique(labels)) < 2:
-    return found
+    return dataset
   if np.any(np.diff(labels) < 0):
-    return found
-  # Its numbers are the same with every version of NumPy.
-  return subset(found, np.random.RandomState(0).permutation(found.size))
+    return dataset
+  # RandomState draws the same numbers with every version of NumPy.
+  return subset(dataset, np.random.RandomState(0).permutation(dataset.size))
 
 
-def of_classes(found: Dataset, names: Sequence[str]) -> Dataset:
-  """The examples of some classes, with labels 0, 1, ... in the order given."""
-  known = found.spec.classes
+def of_classes(dataset: Dataset, names: Sequence[str]) -> Dataset:
+  """Selects the examples of some classes and numbers the classes from 0.
+
+  Args:
+    dataset: the data set.
+    names: names of the classes; class `names[k]` gets label k.
+
+  Raises:
+    UserError: for an unknown class, and for classes without examples.
+  """
+  known = dataset.spec.classes
   for name in names:
     if name not in known:
       raise errors.unknown('data.classes', name, known or ['none'])
-  labels = found.labels
+  labels = dataset.labels
   if labels is None:
-    labels = [example['label'] for example in found.examples()]
+    labels = [example['label'] for example in dataset.examples()]
   renamed = np.full(len(known), -1, np.int32)
   renamed[[known.index(name) for name in names]] = np.arange(len(names))
   labels = renamed[np.asarray(labels)]
   rows = np.flatnonzero(labels >= 0)
   if not len(rows):
     raise errors.DataError(
-      f'data.classes={tuple(names)}: the {found.split} split of {found.name!r} '
-      'has no example of these; choose others'
+      f'data.classes={tuple(names)} is wrong because the {dataset.split} split '
+      f'of {dataset.name!r} has no example of these. Choose other classes.'
     )
   spec = dataclasses.replace(
-    found.spec, num_classes=len(names), classes=tuple(names)
+    dataset.spec, num_classes=len(names), classes=tuple(names)
   )
-  part = subset(found, rows, spec=spec, labels=labels[rows])
+  part = subset(dataset, rows, spec=spec, labels=labels[rows])
   columns = part.columns
   if columns is not None:
     columns = {**columns, 'label': labels[rows]}
 
-  def read_many(places):
+  def read_many(indices):
     return [
-      {**example, 'label': labels[rows[place]]}
-      for place, example in zip(places, part.read_many(places), strict=True)
+      {**example, 'label': labels[rows[index]]}
+      for index, example in zip(indices, part.read_many(indices), strict=True)
     ]
 
   return dataclasses.replace(part, columns=columns, read_many=read_many)
 
 
-def with_labelled(found: Dataset, count: int, seed: int = 0) -> Dataset:
-  """Every example gets a labelled one beside it, one of the `count` known.
+def with_labelled(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
+  """Adds a labelled example to every example, for semi-supervised training.
 
-  The known ones are drawn evenly over the classes.
+  The labelled examples are drawn evenly over the classes.
 
   Args:
-    found: the data set.
-    count: how many labels are known.
-    seed: which.
+    dataset: the data set.
+    count: number of examples whose labels are known.
+    seed: seed of the draw.
 
   Returns:
     The data set with 'labelled_image' and 'labelled_label' in every example.
+
+  Raises:
+    DataError: if the data have no labels or too few examples of a class.
   """
-  labels, classes = found.labels, found.spec.num_classes
-  if labels is None or count % classes or count > found.size:
+  labels, classes = dataset.labels, dataset.spec.num_classes
+  if labels is None or count % classes or count > dataset.size:
     raise errors.DataError(
-      f'data.labelled={count} must be a multiple of the {classes} classes, of '
-      f'at most {found.size} labelled examples'
+      f'data.labelled={count} must be a multiple of the {classes} classes and '
+      f'at most {dataset.size}, the number of examples. Choose such a number '
+      'and data with labels.'
     )
   rng = np.random.default_rng(seed)
   known = []
@@ -202,49 +222,48 @@ def with_labelled(found: Dataset, count: int, seed: int = 0) -> Dataset:
     rows = np.flatnonzero(labels == label)
     if len(rows) < count // classes:
       raise errors.DataError(
-        f'data.labelled={count}: class {found.spec.classes[label]!r} has '
-        f'{len(rows)} examples, fewer than {count // classes}'
+        f'data.labelled={count} is too many because class '
+        f'{dataset.spec.classes[label]!r} has {len(rows)} examples, fewer than '
+        f'{count // classes}. Set at most {len(rows) * classes}.'
       )
     known.append(rng.permutation(rows)[: count // classes])
   known = rng.permutation(np.concatenate(known))
 
-  def read(place):
-    labelled = found.read(int(known[place % count]))
+  def read(index):
+    labelled = dataset.read(int(known[index % count]))
     return {
-      **found.read(place),
+      **dataset.read(index),
       **{f'labelled_{name}': value for name, value in labelled.items()},
     }
 
-  columns = found.columns
+  columns = dataset.columns
   if columns is not None:
-    beside = known[np.arange(found.size) % count]
+    rows = known[np.arange(dataset.size) % count]
     columns = {
       **columns,
-      **{
-        f'labelled_{name}': column[beside] for name, column in columns.items()
-      },
+      **{f'labelled_{name}': column[rows] for name, column in columns.items()},
     }
   return dataclasses.replace(
-    found,
+    dataset,
     read_many=one_by_one(read),
     columns=columns,
-    identity={**found.identity, 'labelled': digest(known)},
+    identity={**dataset.identity, 'labelled': digest(known)},
   )
 
 
 def digest(*arrays: np.ndarray) -> str:
-  """A short hash of the values of arrays."""
-  found = hashlib.blake2b(digest_size=16)
+  """Returns a short hash of the shapes, types and values of arrays."""
+  hasher = hashlib.blake2b(digest_size=16)
   for array in arrays:
-    found.update(str((array.shape, array.dtype)).encode())
-    found.update(np.ascontiguousarray(array).data)
-  return found.hexdigest()
+    hasher.update(str((array.shape, array.dtype)).encode())
+    hasher.update(np.ascontiguousarray(array).data)
+  return hasher.hexdigest()
 
 
 def from_arrays(
   source: str, name: str, split: str, image, label=None, classes=(), detail=''
 ) -> Dataset:
-  """A data set that is in memory: image [N, ...], label [N] or None."""
+  """Returns a data set in memory from image [N, ...] and label [N] or None."""
   columns = {'image': image}
   if label is not None:
     columns['label'] = np.asarray(label, np.int32)
@@ -255,7 +274,7 @@ def from_arrays(
     spec=Spec(image.shape[1:], len(classes), tuple(classes)),
     size=len(image),
     read_many=one_by_one(
-      lambda place: {k: v[place] for k, v in columns.items()}
+      lambda index: {k: v[index] for k, v in columns.items()}
     ),
     identity={'digest': digest(*columns.values())},
     detail=detail,
@@ -265,9 +284,9 @@ def from_arrays(
 
 
 def refuse_missing_labels(wanted, spec, field: str = 'conditional') -> None:
-  """Raises a UserError if a field wants labels of data that have none."""
+  """Raises a UserError if a field needs labels and the data have none."""
   if wanted and not spec.num_classes:
     raise errors.UserError(
-      f'{field}={wanted} needs labels and the data have none; set '
-      f'{field}={type(wanted)()} or give a folder of class folders'
+      f'{field}={wanted} needs labels and the data have none. Set '
+      f'{field}={type(wanted)()} or use a folder of class folders.'
     )

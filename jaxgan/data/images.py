@@ -1,4 +1,4 @@
-"""Pictures of any kind to uint8 arrays of one shape, and nothing unsafe."""
+"""Decodes image files safely to uint8 arrays of one shape."""
 
 import os
 import warnings
@@ -9,24 +9,24 @@ from PIL import Image, ImageOps
 from jaxgan import errors
 
 RESIZES = ('crop', 'stretch')
-# Pillow looks at the content and not at the name; of some formats, as EPS, it
-# would leave the decoding to another program.
+# Pillow recognises formats by content. Some others, such as EPS, are decoded by
+# an external program.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 MOST_BYTES = 2**28
 GREY_MODES = ('1', 'L', 'LA', 'La', 'I', 'F')
 
 
 def is_grey(mode: str) -> bool:
-  """Whether a Pillow mode has no colour."""
+  """Returns True for Pillow modes without colour."""
   return mode in GREY_MODES or mode.startswith('I;16')
 
 
 def open_header(path, max_pixels: int) -> Image.Image:
-  """Opens a picture without decoding it.
+  """Opens an image file without decoding the pixels.
 
   Raises:
-    DataError: with the path, if it is no picture of `FORMATS`, or larger than
-      `max_pixels` or `MOST_BYTES`.
+    DataError: with the path, if the file has none of the `FORMATS`, or is
+      larger than `max_pixels` or `MOST_BYTES`.
   """
   try:
     num_bytes = os.stat(path).st_size
@@ -34,17 +34,19 @@ def open_header(path, max_pixels: int) -> Image.Image:
     raise errors.DataError(f'{path}: unreadable ({error.strerror})') from None
   if num_bytes > MOST_BYTES:
     raise errors.DataError(
-      f'{path}: {num_bytes} bytes are more than the {MOST_BYTES} of a picture'
+      f'{path}: {num_bytes} bytes are more than the limit of {MOST_BYTES}'
     )
   with warnings.catch_warnings():
-    # Pillow only warns of pictures that are large beyond reason; we refuse.
+    # Pillow warns of very large images. The checks here raise an error.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     try:
       picture = Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError:
-      raise errors.DataError(f'{path}: absurdly large picture') from None
-    except Exception as error:  # Pillow's plugins raise whatever they like.
-      reason = str(error).replace(str(path), '').strip(" '") or 'no picture'
+      raise errors.DataError(
+        f'{path}: the header claims far more than data.max_pixels={max_pixels}'
+      ) from None
+    except Exception as error:  # Pillow's plugins raise errors of any type.
+      reason = str(error).replace(str(path), '').strip(" '") or 'no image'
       raise errors.DataError(f'{path}: unreadable ({reason})') from None
   width, height = picture.size
   if width * height > max_pixels:
@@ -57,17 +59,17 @@ def open_header(path, max_pixels: int) -> Image.Image:
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-  """(height, width) after the rotation that EXIF asks for."""
+  """Returns (height, width) after the rotation in the EXIF data."""
   width, height = picture.size
   sideways = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
   return (width, height) if sideways else (height, width)
 
 
 def _eight_bit(picture: Image.Image, channels: int) -> Image.Image:
-  """Mode 'L' or 'RGB'; transparent parts become white."""
+  """Converts to mode 'L' or 'RGB'; transparent parts become white."""
   if picture.mode.startswith('I;16') or picture.mode in ('I', 'F'):
     values = np.asarray(picture).astype(np.float64)
-    # Sixteen bits: 65,535 is white. Pillow would cut off at 255.
+    # With 16 bits 65,535 is white. Pillow would clip at 255.
     if picture.mode != 'F' or values.max(initial=0.0) > 255.0:
       values = values / 257.0
     values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
@@ -82,9 +84,10 @@ def _eight_bit(picture: Image.Image, channels: int) -> Image.Image:
 
 
 def asked_size(settings) -> tuple[int, int] | None:
-  """(height, width) that `config.data` asks of a file; None leaves it as is.
+  """Returns the (height, width) of a file that `config.data` sets, or None.
 
-  Files that hold two images side by side are twice as wide as one.
+  With data.pair='halves:...' a file holds two images side by side, and its
+  width is twice `image_size`.
   """
   side = settings.image_size
   halves = settings.get('pair', '').startswith('halves')
@@ -92,7 +95,13 @@ def asked_size(settings) -> tuple[int, int] | None:
 
 
 def fit(picture: Image.Image, size: tuple[int, int], resize: str):
-  """Scales to (height, width): whole ('stretch') or its centre ('crop')."""
+  """Scales the whole image ('stretch') or its centre ('crop') to `size`.
+
+  Args:
+    picture: an open image.
+    size: (height, width).
+    resize: one of `RESIZES`.
+  """
   height, width = size
   if picture.size == (width, height):
     return picture
@@ -104,7 +113,7 @@ def fit(picture: Image.Image, size: tuple[int, int], resize: str):
 def conform(
   pixels: np.ndarray, shape: tuple[int, int, int], resize: str
 ) -> np.ndarray:
-  """uint8 [H, W, 1 or 3] to `shape`, as `decode` does with files."""
+  """Resizes uint8 [H, W, 1 or 3] to `shape`, as `decode` does with files."""
   if pixels.shape == shape:
     return pixels
   squeezed = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
@@ -114,11 +123,11 @@ def conform(
 def decode(
   picture: Image.Image, size: tuple[int, int], channels: int, resize: str
 ) -> np.ndarray:
-  """uint8 [height, width, channels] of an opened picture.
+  """Decodes an open image to uint8 [height, width, channels].
 
   Args:
-    picture: as `Image.open` gives it.
-    size: (height, width) wanted.
+    picture: the result of `Image.open`.
+    size: (height, width) of the result.
     channels: 1 or 3.
     resize: one of `RESIZES`.
   """

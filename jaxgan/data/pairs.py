@@ -1,8 +1,8 @@
-"""Examples of two images: 'source' [H, W, D] beside 'image' [H, W, C], uint8.
+"""Examples of two images: 'source' [H, W, D] and 'image' [H, W, C], uint8.
 
-`paired` gives both views of one thing, for pix2pix: the source is made of the
-image, is one half of it, or lies beside it. `unpaired` gives images of two
-domains, for CycleGAN.
+`paired` returns two views of each scene, for pix2pix: the source is computed
+from the image, is one half of a file, or is another file. `unpaired` returns
+images of two domains, for CycleGAN.
 """
 
 import dataclasses
@@ -32,19 +32,27 @@ UNPAIRED = ('classes', 'splits', 'folder:PATH')
 
 
 def paired(source: Source, settings, split: str) -> Dataset:
-  """Two views of every thing, as `settings.pair` says.
+  """Returns two views of every scene, as `settings.pair` defines.
+
+  `settings.pair` is one of:
+
+    'edges', 'grey', 'outline'  the source is computed by the function of that
+                                name in `derived`
+    'low:4', 'masked:16'        the source is computed by `low_resolution` or
+                                `masked`
+    'halves:left'               the left half of a file is the source, the right
+                                half the image
+    'halves:right'              the right half of a file is the source
+    'folder:PATH'               the source is the file in PATH of the same name;
+                                the suffix may differ
+    'feature:NAME'              the source is the feature NAME of a TFDS set
+
+  The image of 'feature:NAME' is the feature `settings.feature`, by default
+  'image'.
 
   Args:
     source: a row of `data.SOURCES`.
-    settings: `config.data`; 'pair' is one of
-      'edges', 'grey', 'outline': see the functions of these names;
-      'low:4', 'masked:16': see `low_resolution` and `masked`;
-      'halves:left': the left half of a file is the source, the right one the
-        image ('halves:right' the other way round);
-      'folder:PATH': files of PATH are the sources of those of `settings.path`
-        that have the same names, without their endings;
-      'feature:NAME': of a TFDS set, whose 'image', or what `settings.feature`
-        names, is the image.
+    settings: `config.data`.
     split: 'train' or 'test'.
 
   Raises:
@@ -64,8 +72,8 @@ def paired(source: Source, settings, split: str) -> Dataset:
   if kind == 'feature' and value:
     if settings.source != 'tfds':
       raise errors.DataError(
-        f'data.pair={settings.pair!r} is a picture of a TFDS set; set '
-        'data.source=tfds'
+        f'data.pair={settings.pair!r} is for data.source=tfds, not '
+        f'{settings.source!r}. Set data.source=tfds or another data.pair.'
       )
     other = _changed(settings, feature=value)
     return _beside(source(settings, split), source(other, split))
@@ -73,19 +81,23 @@ def paired(source: Source, settings, split: str) -> Dataset:
 
 
 def unpaired(source: Source, settings, split: str) -> Dataset:
-  """Images of two domains, which have nothing to do with each other.
+  """Returns unrelated images of two domains, as `settings.unpaired` defines.
 
-  An epoch visits all images of the larger domain; those of the smaller one
-  come again and again. Which two come together is drawn once, as losses look at
-  every image alone.
+  `settings.unpaired` is one of:
+
+    'classes'      sources have the first of the two `settings.classes`, images
+                   the second
+    'splits'       sources are the TFDS split 'trainA' or 'testA', images
+                   'trainB' or 'testB', as in cycle_gan/*
+    'folder:PATH'  sources are in PATH, images in `settings.path`
+
+  An epoch visits all images of the larger domain and repeats those of the
+  smaller domain. The partners are drawn once: the losses of CycleGAN depend on
+  single images.
 
   Args:
     source: a row of `data.SOURCES`.
-    settings: `config.data`; 'unpaired' is one of
-      'classes': sources are the first of the two `settings.classes`;
-      'splits': of a TFDS set like cycle_gan/*, sources are the split 'trainA'
-        or 'testA', images 'trainB' or 'testB';
-      'folder:PATH': sources lie in PATH, images in `settings.path`.
+    settings: `config.data`.
     split: 'train' or 'test'.
 
   Raises:
@@ -95,27 +107,28 @@ def unpaired(source: Source, settings, split: str) -> Dataset:
   if kind == 'classes' and not value:
     if len(settings.classes) != 2:
       raise errors.DataError(
-        f"data.unpaired='classes' needs the names of two in data.classes, not "
-        f'{tuple(settings.classes)}'
+        f'data.classes={tuple(settings.classes)} must name two classes with '
+        "data.unpaired='classes'. Set for example data.classes=('3','8')."
       )
-    found = dataset.of_classes(source(settings, split), settings.classes)
+    images = dataset.of_classes(source(settings, split), settings.classes)
     first, second = (
-      dataset.subset(found, np.flatnonzero(found.labels == k)) for k in (0, 1)
+      dataset.subset(images, np.flatnonzero(images.labels == k)) for k in (0, 1)
     )
     for part, name in zip((first, second), settings.classes, strict=True):
       if not part.size:
         raise errors.DataError(
-          f'data.classes: the {split} split has no image of {name!r}'
+          f'data.classes={tuple(settings.classes)} is wrong because the '
+          f'{split} split has no image of {name!r}. Choose another class.'
         )
   elif kind == 'splits' and not value:
     if settings.source != 'tfds':
       raise errors.DataError(
-        "data.unpaired='splits' reads two splits of a TFDS set; set "
-        'data.source=tfds'
+        "data.unpaired='splits' is for data.source=tfds, not "
+        f'{settings.source!r}. Set data.source=tfds or another data.unpaired.'
       )
-    first, second = (source(settings, f'{split}{k}') for k in 'AB')
     first, second = (
-      dataclasses.replace(found, split=split) for found in (first, second)
+      dataclasses.replace(source(settings, f'{split}{k}'), split=split)
+      for k in 'AB'
     )
   elif kind == 'folder' and value:
     return _folders(source, settings, split, value, same_names=False)
@@ -130,41 +143,43 @@ def _changed(settings, **fields):
   return settings
 
 
-def _with_made(found: Dataset, make: Callable) -> Dataset:
-  """Every image gets what `make` makes of it as its source."""
-  _refuse_points(found)
-  shape = make(np.zeros(found.spec.shape, np.uint8)).shape
+def _with_made(images: Dataset, make: Callable) -> Dataset:
+  """Adds the result of `make` to every image, as the source."""
+  _refuse_points(images)
+  shape = make(np.zeros(images.spec.shape, np.uint8)).shape
 
-  def read(place):
-    example = found.read(place)
+  def read(index):
+    example = images.read(index)
     return {**example, 'source': make(example['image'])}
 
-  columns = found.columns
+  columns = images.columns
   if columns is not None:
-    made = np.stack([make(image) for image in columns['image']])
-    columns = {**columns, 'source': made}
-  spec = dataclasses.replace(found.spec, source_shape=shape)
+    sources = np.stack([make(image) for image in columns['image']])
+    columns = {**columns, 'source': sources}
+  spec = dataclasses.replace(images.spec, source_shape=shape)
   read_many = dataset.one_by_one(read)
   return dataclasses.replace(
-    found, spec=spec, read_many=read_many, columns=columns
+    images, spec=spec, read_many=read_many, columns=columns
   )
 
 
-def _refuse_points(found: Dataset) -> None:
-  if not found.spec.is_image:
+def _refuse_points(points: Dataset) -> None:
+  if not points.spec.is_image:
     raise errors.DataError(
-      f'data.name={found.name!r} are points; pairs need images'
+      f'data.name={points.name!r} is wrong because its examples are points and '
+      'pairs need images. Choose a set of images.'
     )
 
 
-def _halves(found: Dataset, side: str) -> Dataset:
-  """Images whose left and right halves are the two views."""
-  _refuse_points(found)
-  height, width, channels = found.spec.shape
+def _halves(files: Dataset, side: str) -> Dataset:
+  """Splits every image in two views, its left and right halves."""
+  _refuse_points(files)
+  height, width, channels = files.spec.shape
   if width % 2:
     raise errors.DataError(
-      f"data.pair='halves:{side}': images are {height} x {width} and an odd "
-      'width has no halves; set data.image_size to the side of one half'
+      f"data.pair='halves:{side}' is wrong because images are {height} x "
+      f'{width} and an odd width has no halves. Set data.image_size to the '
+      'side of one half.'
     )
   shape = (height, width // 2, channels)
 
@@ -173,69 +188,70 @@ def _halves(found: Dataset, side: str) -> Dataset:
     source, image = (left, right) if side == 'left' else (right, left)
     return {**columns, 'image': image, 'source': source}
 
-  spec = dataclasses.replace(found.spec, shape=shape, source_shape=shape)
+  spec = dataclasses.replace(files.spec, shape=shape, source_shape=shape)
   return dataclasses.replace(
-    found,
+    files,
     spec=spec,
-    read_many=dataset.one_by_one(lambda place: split(found.read(place))),
-    columns=None if found.columns is None else split(found.columns),
+    read_many=dataset.one_by_one(lambda index: split(files.read(index))),
+    columns=None if files.columns is None else split(files.columns),
   )
 
 
 def _folders(source: Source, settings, split, path, same_names) -> Dataset:
-  """Sources in the folder `path`, images in `settings.path`."""
+  """Joins sources in the folder `path` and images in `settings.path`."""
   field = 'pair' if same_names else 'unpaired'
   if settings.source != 'folder':
     raise errors.DataError(
-      f"data.{field}='folder:{path}' needs data.source=folder, and the images "
-      'in data.path'
+      f"data.{field}='folder:{path}' needs data.source=folder. Set "
+      'data.source=folder and data.path to the folder of the images.'
     )
   if same_names:
     if settings.on_bad == 'skip':
       raise errors.DataError(
-        "data.on_bad='skip' leaves the partners of skipped images alone; set "
-        'data.on_bad=error and remove both files of a pair'
+        "data.on_bad='skip' is wrong because skipped images leave partners "
+        'alone. Set data.on_bad=error and remove both files of a bad pair.'
       )
     _refuse_lonely(settings.path, path)
-  found = source(settings, split), source(_changed(settings, path=path), split)
+  images = source(settings, split)
+  sources = source(_changed(settings, path=path), split)
   if same_names:
-    return _beside(*found)
-  return _mixed(found[1], found[0])
+    return _beside(images, sources)
+  return _mixed(sources, images)
 
 
 def _refuse_lonely(path: str, other: str) -> None:
-  """Raises a DataError that names files whose partner is missing."""
+  """Raises a DataError that names an image whose partner is missing."""
   names = []
   for root in (pathlib.Path(p).expanduser() for p in (path, other)):
     files, _ = folder.list_files(root)
     names.append({f.relative_to(root).with_suffix('') for f in files})
     if len(names[-1]) < len(files):
       raise errors.DataError(
-        f'{root} holds images whose names differ in their endings alone; a '
-        'pair is two files of one name, one in each folder'
+        f'{root} holds images whose names differ only in the suffix. Keep one '
+        'file of each name in each folder.'
       )
   lonely = sorted(names[0] ^ names[1])
   if lonely:
-    where = other if lonely[0] in names[0] else path
+    lacking = other if lonely[0] in names[0] else path
     raise errors.DataError(
-      f'{len(lonely)} images have no partner of the same name, the first is '
-      f'{str(lonely[0])!r}, which {where!r} lacks; add or remove files'
+      f'{len(lonely)} images have no partner of the same name: the first is '
+      f'{str(lonely[0])!r}, which {lacking!r} lacks. Add or remove files.'
     )
 
 
 def _refuse_sizes(image: Dataset, source: Dataset) -> None:
-  for found in (image, source):
-    _refuse_points(found)
-  sizes = [found.spec.shape[:2] for found in (image, source)]
+  _refuse_points(image)
+  _refuse_points(source)
+  sizes = image.spec.shape[:2], source.spec.shape[:2]
   if sizes[0] != sizes[1]:
     raise errors.DataError(
       f'images are {sizes[0][0]} x {sizes[0][1]} and their sources '
-      f'{sizes[1][0]} x {sizes[1][1]}; set data.image_size'
+      f'{sizes[1][0]} x {sizes[1][1]}. Set data.image_size.'
     )
 
 
 def _beside(image: Dataset, source: Dataset) -> Dataset:
-  """Two data sets of equal length as one of pairs."""
+  """Joins two data sets of equal length into pairs."""
   _refuse_sizes(image, source)
   columns = None
   if image.columns is not None and source.columns is not None:
@@ -244,9 +260,9 @@ def _beside(image: Dataset, source: Dataset) -> Dataset:
     image,
     spec=dataclasses.replace(image.spec, source_shape=source.spec.shape),
     read_many=dataset.one_by_one(
-      lambda place: {
-        **image.read(place),
-        'source': source.read(place)['image'],
+      lambda index: {
+        **image.read(index),
+        'source': source.read(index)['image'],
       }
     ),
     columns=columns,
@@ -255,26 +271,26 @@ def _beside(image: Dataset, source: Dataset) -> Dataset:
 
 
 def _mixed(source: Dataset, image: Dataset) -> Dataset:
-  """Two data sets of any lengths as one that is as long as the longer one."""
+  """Joins two data sets at random; repeats images of the shorter data set."""
   rng = np.random.default_rng(0)
   size = max(source.size, image.size)
   source, image = (
-    _without_labels(dataset.subset(found, rng.permutation(size) % found.size))
-    for found in (source, image)
+    _without_labels(dataset.subset(domain, rng.permutation(size) % domain.size))
+    for domain in (source, image)
   )
   return _beside(image, source)
 
 
-def _without_labels(found: Dataset) -> Dataset:
-  """The same images; classes are what tells the domains apart."""
-  columns = found.columns
+def _without_labels(images: Dataset) -> Dataset:
+  """Removes the labels, because a class here is a domain."""
+  columns = images.columns
   if columns is not None:
     columns = {'image': columns['image']}
   return dataclasses.replace(
-    found,
-    spec=dataset.Spec(found.spec.shape),
+    images,
+    spec=dataset.Spec(images.spec.shape),
     read_many=dataset.one_by_one(
-      lambda place: {'image': found.read(place)['image']}
+      lambda index: {'image': images.read(index)['image']}
     ),
     columns=columns,
     labels=None,

@@ -1,7 +1,7 @@
-"""Batches of data sets that are too large for the device, through Grain.
+"""Streams batches with Grain, for data that do not fit on the device.
 
-Grain reads ahead in threads; which examples are read is `sampling`'s pure
-function of (seed, step), so nothing of an iterator is ever saved.
+Grain reads ahead in threads. The indices of the examples come from `batches`, a
+pure function of (seed, step), so checkpoints hold no iterator state.
 """
 
 import os
@@ -12,17 +12,17 @@ import numpy as np
 from jaxgan.data import batches as batches_lib
 from jaxgan.data.dataset import Dataset
 
-# Decoders run beside each other and the Python around them does not: of small
-# images one thread reads more than two, and training needs the cores.
+# Decoders run in parallel, but the Python code around them does not. For small
+# images one thread is faster than two, and training needs the cores.
 THREADS = min(max((os.cpu_count() or 1) // 2, 1), 8)
 ROUNDS_AHEAD = 16
 
 
 class _Rounds:
-  """Random access to the examples of round after round.
+  """Random access to rounds of examples.
 
-  An element is a whole round, as handing over examples one at a time costs more
-  than reading small ones.
+  An element is a full round, because passing small examples one at a time costs
+  more than reading them.
   """
 
   def __init__(
@@ -48,15 +48,15 @@ class _Rounds:
   def __len__(self):
     return self._rounds
 
-  def __getitem__(self, place):
-    first = (self._start + int(place)) * self._draws
+  def __getitem__(self, index):
+    first = (self._start + int(index)) * self._draws
     examples = []
     for draw in range(first, first + self._draws):
       rows = batches_lib.host_examples(
         self._seed, draw, self._batch_size, self._dataset.size, self._shuffle
       )
-      places = [int(row) for row in rows[self._places]]
-      examples += self._dataset.read_many(places)
+      indices = [int(row) for row in rows[self._places]]
+      examples += self._dataset.read_many(indices)
     return {
       name: np.stack([example[name] for example in examples])
       for name in examples[0]
@@ -76,19 +76,20 @@ def rounds(
   """Yields the batches of rounds start, ..., stop - 1.
 
   Args:
-    dataset: where examples are read from.
+    dataset: the data set to read from.
     seed: seed of the run.
     batch_size: global batch size.
     draws: batches per round.
     start: the first round.
     stop: the round after the last.
-    shuffle: see `sampling.examples`.
-    places: the part of each batch to read, in order; all B of it if not given.
+    shuffle: see `batches.examples`.
+    places: positions in each batch to read, in this order; all by default.
 
   Yields:
-    {'image': [draws * B, ...], 'label': ...} as stored.
+    {'image': [draws * B, ...], 'label': ...} as stored, with B the batch size
+    or the number of `places`.
   """
-  import grain  # A slow import, and only large data need it.
+  import grain  # Slow to import, and only needed for large data.
 
   if places is None:
     places = np.arange(batch_size)

@@ -1,9 +1,8 @@
-"""Image data sets of TensorFlow Datasets, read without TensorFlow.
+"""Reads image data sets of TensorFlow Datasets without TensorFlow.
 
-Prepared data (array_record files) are found by looking at local folders first,
-as TFDS itself would retry a dead network for minutes. MNIST, Fashion-MNIST and
-KMNIST are also prepared without TensorFlow; any other set needs the extra
-'tfds'.
+Prepared data (array_record files) are looked up in local folders first: without
+a network TFDS retries for minutes. MNIST, Fashion-MNIST and KMNIST are also
+prepared without TensorFlow. All other sets need the extra 'tfds'.
 """
 
 import contextlib
@@ -21,44 +20,50 @@ _logger = logging.getLogger(__name__)
 
 
 def find(settings) -> pathlib.Path | None:
-  """The folder of the prepared data, newest version first, if there is one."""
+  """Returns the folder of the newest version of the prepared data, or None."""
   root = data_dir(settings) / settings.name
   version = (
     re.escape(settings.version) if settings.version else r'\d+\.\d+\.\d+'
   )
-  found = [
+  folders = [
     path.parent
     for pattern in ('*/dataset_info.json', '*/*/dataset_info.json')
     for path in root.glob(pattern)
     if re.fullmatch(version, path.parent.name)
   ]
   return max(
-    found,
+    folders,
     key=lambda path: [int(part) for part in path.name.split('.')],
     default=None,
   )
 
 
 def load(settings, split: str) -> dataset.Dataset:
-  """Prepared data, prepared here first if the config says from what.
+  """Returns a split of a TFDS set, which is prepared first if necessary.
+
+  Preparation needs `manual_dir` or `download`.
 
   Args:
     settings: `config.data` with 'name', 'version', 'data_dir', 'manual_dir',
       'download', 'image_size', 'channels' and 'resize'.
-    split: 'train' or 'test', or what else the set has.
+    split: 'train', 'test', or another split of the set.
+
+  Raises:
+    DataError: for a name that is no TFDS name, and for data that are missing,
+      damaged, without images, or need TensorFlow.
   """
   if not re.fullmatch(r'[a-z0-9_]+(/[A-Za-z0-9_.-]+)?', settings.name):
     raise errors.DataError(
-      f'data.name={settings.name!r} is no TFDS name; they look like '
-      "'mnist' or 'cycle_gan/horse2zebra'"
+      f'data.name={settings.name!r} is no TFDS name. Write it as in '
+      "'mnist' or 'cycle_gan/horse2zebra'."
     )
   folder = find(settings)
   if folder is None:
     if not (settings.manual_dir or settings.download):
       raise errors.DataError(
-        f'data.name={settings.name!r} is not prepared in {data_dir(settings)};'
-        ' set data.manual_dir to a folder with its original files, or '
-        'data.download=True, or data.data_dir to where it is prepared'
+        f'data.name={settings.name!r} is not prepared in {data_dir(settings)}.'
+        ' Set data.manual_dir to a folder with its original files, or '
+        'data.download=True, or data.data_dir to the folder of prepared data.'
       )
     tfds_prepare.prepare(settings)
     folder = find(settings)
@@ -74,8 +79,8 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   if str(builder.info.file_format.file_suffix) != 'array_record':
     raise errors.DataError(
       f'{folder} holds {builder.info.file_format.file_suffix} files, which '
-      'need TensorFlow to read; prepare the set again with '
-      "file_format='array_record' (data.download=True does)"
+      'need TensorFlow to read. Prepare the set again with '
+      "file_format='array_record' or data.download=True."
     )
   features = builder.info.features
   pictures = [
@@ -84,11 +89,13 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
     if isinstance(feature, tfds.features.Image)
   ]
   if not pictures:
-    raise errors.DataError(f'data.name={settings.name!r} holds no images')
+    raise errors.DataError(
+      f'data.name={settings.name!r} holds no images. Choose a set of images.'
+    )
   key = settings.get('feature')
   key = key or ('image' if 'image' in pictures else pictures[0])
   if key not in pictures:
-    raise errors.unknown('picture in a TFDS example', key, pictures)
+    raise errors.unknown('data.feature', key, pictures)
   # A FeaturesDict has no `get`.
   label = dict(features.items()).get('label')
   if not isinstance(label, tfds.features.ClassLabel):
@@ -96,31 +103,32 @@ def _read(settings, folder: pathlib.Path, split: str) -> dataset.Dataset:
   source = builder.as_data_source(split=split)
   shape = _shape(settings, features[key].shape)
 
-  def open_one(place):
+  def open_one(index):
     try:
-      return source[place]
-    except Exception as error:  # Damaged shards fail with anything.
+      return source[index]
+    except Exception as error:  # Damaged shards raise errors of any type.
       reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
       raise errors.DataError(
-        f'{folder}: example {place} is damaged ({reason}); remove the folder '
-        'and prepare the set again'
+        f'{folder}: example {index} is damaged ({reason}). Remove the folder '
+        'and prepare the set again.'
       ) from None
 
-  def read_many(places):
+  def read_many(indices):
     opened = None
-    if len(places) > 1:  # Of 64, one takes half the time.
-      with contextlib.suppress(Exception):  # One by one, to say which.
-        opened = source.__getitems__(places)
+    if len(indices) > 1:  # Faster than one call for each example.
+      # After an error examples are read one by one, to name the damaged one.
+      with contextlib.suppress(Exception):
+        opened = source.__getitems__(indices)
     if opened is None:
-      opened = [open_one(place) for place in places]
-    found = []
-    for example in opened:
-      pixels = np.asarray(example[key])
-      image = {'image': images.conform(pixels, shape, settings.resize)}
-      found.append(image)
+      opened = [open_one(index) for index in indices]
+    examples = []
+    for stored in opened:
+      pixels = np.asarray(stored[key])
+      example = {'image': images.conform(pixels, shape, settings.resize)}
       if label:
-        image['label'] = np.int32(example['label'])
-    return found
+        example['label'] = np.int32(stored['label'])
+      examples.append(example)
+    return examples
 
   return dataset.Dataset(
     source='tfds',
@@ -146,7 +154,7 @@ def _shape(settings, stored) -> tuple[int, int, int]:
   height, width = images.asked_size(settings) or (height, width)
   if height is None or width is None:
     raise errors.DataError(
-      f'data.name={settings.name!r} holds images of different sizes; set '
-      'data.image_size'
+      f'data.name={settings.name!r} holds images of different sizes. Set '
+      'data.image_size.'
     )
   return height, width, settings.channels or channels or 3

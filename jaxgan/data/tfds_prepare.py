@@ -1,4 +1,4 @@
-"""Prepares TFDS data sets, those of the MNIST family without TensorFlow."""
+"""Prepares TFDS data sets, without TensorFlow for the MNIST family."""
 
 import gzip
 import importlib.util
@@ -20,23 +20,24 @@ TENSORFLOW_FREE = {
   'fashion_mnist': 'FashionMNIST',
   'kmnist': 'KMNIST',
 }
-
-
 CONNECT_SECONDS = 10
-
-
-# IDX files, http://yann.lecun.com/exdb/mnist/: zero, zero, type, dimensions.
+# Header of IDX files: zero, zero, type, number of dimensions. See
+# http://yann.lecun.com/exdb/mnist/.
 UNSIGNED_BYTE = 0x08
 
 
 def data_dir(settings) -> pathlib.Path:
-  """Where prepared data are."""
+  """Returns the folder of prepared data."""
   given = settings.data_dir or os.environ.get('TFDS_DATA_DIR')
   return pathlib.Path(given or '~/tensorflow_datasets').expanduser()
 
 
 def prepare(settings) -> None:
-  """Writes array_record files, from `manual_dir` or by download."""
+  """Writes array_record files from `manual_dir` or from a download.
+
+  Raises:
+    DataError: if files are missing or damaged, or cannot be downloaded.
+  """
   import tensorflow_datasets as tfds
 
   if settings.name in TENSORFLOW_FREE:
@@ -51,7 +52,7 @@ def prepare(settings) -> None:
     if missing:
       raise errors.DataError(
         f'data.manual_dir={str(manual)!r} lacks '
-        + ', '.join(_file(url) for url in missing)
+        f'{", ".join(map(_file, missing))}. Add the files.'
       )
   else:
     _reach(needed)
@@ -66,7 +67,7 @@ def prepare(settings) -> None:
   except errors.DataError:
     raise
   except Exception as error:
-    # TFDS fails with anything; the first line of it says what.
+    # TFDS raises errors of any type, with the cause in the first line.
     reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
     raise errors.DataError(
       f'data.name={settings.name!r} could not be prepared: '
@@ -79,8 +80,8 @@ def _file(url: str) -> str:
 
 
 def _reach(urls) -> None:
-  """Fails soon where there is no network, instead of many silent retries."""
-  import requests  # TFDS downloads with it too.
+  """Raises a DataError at once without a network; TFDS would retry silently."""
+  import requests  # TFDS depends on this package too.
 
   for url in urls[:1]:
     host = parse.urlparse(url).netloc
@@ -89,20 +90,20 @@ def _reach(urls) -> None:
       requests.head(url, timeout=CONNECT_SECONDS).raise_for_status()
     except requests.RequestException as error:
       raise errors.DataError(
-        f'data.download=True: {host} can not be reached '
-        f'({type(error).__name__}); put the files '
-        f'{", ".join(map(_file, urls))} into a folder and set data.manual_dir'
+        f'data.download=True failed because {host} cannot be reached '
+        f'({type(error).__name__}). Put the files '
+        f'{", ".join(map(_file, urls))} into a folder and set data.manual_dir.'
       ) from None
 
 
 def _stock(settings):
-  """Any other builder; its preparation imports TensorFlow."""
+  """Returns the stock builder of a set, which prepares with TensorFlow."""
   if importlib.util.find_spec('tensorflow') is None:
     raise errors.DataError(
-      f'data.name={settings.name!r}: only {", ".join(TENSORFLOW_FREE)} are '
-      'prepared without TensorFlow; pip install "jaxgan[tfds]" for the '
-      'others, or prepare it elsewhere with '
-      "file_format='array_record' and set data.data_dir"
+      f'data.name={settings.name!r} needs TensorFlow: only '
+      f'{", ".join(TENSORFLOW_FREE)} are prepared without. Run pip install '
+      '"jaxgan[tfds]", or prepare the set elsewhere with '
+      "file_format='array_record' and set data.data_dir."
     )
   import tensorflow_datasets as tfds
 
@@ -111,12 +112,22 @@ def _stock(settings):
     return tfds.builder(name, data_dir=data_dir(settings))
   except tfds.core.registered.DatasetNotFoundError:
     raise errors.DataError(
-      f'data.name={settings.name!r} is no data set of TFDS'
+      f'data.name={settings.name!r} is no data set of TFDS. See the list at '
+      'https://www.tensorflow.org/datasets/catalog/overview'
     ) from None
 
 
 def _read_idx(path, dimensions: int, count: int) -> np.ndarray:
-  """The array in a gzipped IDX file; its header is not trusted."""
+  """Reads the array in a gzipped IDX file and checks its header.
+
+  Args:
+    path: the file.
+    dimensions: 3 for images [count, 28, 28], 1 for labels [count].
+    count: number of examples.
+
+  Raises:
+    DataError: if the file is damaged or of another shape.
+  """
   try:
     with gzip.open(path, 'rb') as file:
       header = struct.unpack('>HBB', file.read(4))
@@ -124,23 +135,28 @@ def _read_idx(path, dimensions: int, count: int) -> np.ndarray:
       expected = (count,) + (28,) * (dimensions - 1)
       if header != (0, UNSIGNED_BYTE, dimensions) or shape != expected:
         raise errors.DataError(
-          f'{path}: an IDX file of shape {expected} was expected, this one '
-          f'says type {header[1]:#x} and shape {shape}'
+          f'{path} has type {header[1]:#x} and shape {shape}, expected an IDX '
+          f'file of bytes of shape {expected}. Download the file again.'
         )
       num_bytes = int(np.prod(shape))
       values = file.read(num_bytes + 1)
   except (OSError, EOFError, struct.error) as error:
-    raise errors.DataError(f'{path}: damaged ({error})') from None
+    raise errors.DataError(
+      f'{path}: damaged ({error}). Download the file again.'
+    ) from None
   if len(values) != num_bytes:
-    raise errors.DataError(f'{path}: not {num_bytes} bytes after the header')
+    raise errors.DataError(
+      f'{path}: not {num_bytes} bytes after the header. Download the file '
+      'again.'
+    )
   return np.frombuffer(values, np.uint8).reshape(shape)
 
 
 def _mnist_like(settings):
-  """A stock builder of the MNIST family that never imports TensorFlow.
+  """Returns a builder of the MNIST family that never imports TensorFlow.
 
-  The stock one unpacks and reads the files, and encodes pixels, with
-  TensorFlow; its addresses, checksums, splits and features are kept.
+  The stock builder unpacks files, reads files and encodes pixels with
+  TensorFlow. Its addresses, checksums, splits and features are kept.
   """
   import tensorflow_datasets as tfds
   from tensorflow_datasets.image_classification import mnist
@@ -148,7 +164,7 @@ def _mnist_like(settings):
   stock = getattr(mnist, TENSORFLOW_FREE[settings.name])
 
   class Unextracted:
-    """A download manager that leaves archives packed."""
+    """Download manager that does not unpack archives."""
 
     def __init__(self, manager):
       self._manager = manager
@@ -163,11 +179,7 @@ def _mnist_like(settings):
       url_infos = stock.url_infos
 
       def files(self):
-        urls = []
-        for url in self.url_infos:
-          if url.startswith(self.URL):
-            urls.append(url)
-        return urls
+        return [url for url in self.url_infos if url.startswith(self.URL)]
 
       def _split_generators(self, dl_manager):
         return super()._split_generators(Unextracted(dl_manager))
@@ -175,10 +187,10 @@ def _mnist_like(settings):
       def _generate_examples(self, num_examples, data_path, label_path):
         pixels = _read_idx(data_path, 3, num_examples)
         labels = _read_idx(label_path, 1, num_examples)
-        for place, (image, label) in enumerate(
+        for index, (image, label) in enumerate(
           zip(pixels, labels, strict=True)
         ):
-          # As a picture: arrays would be encoded with TensorFlow.
-          yield place, {'image': Image.fromarray(image), 'label': int(label)}
+          # TFDS encodes arrays with TensorFlow, but Pillow images without.
+          yield index, {'image': Image.fromarray(image), 'label': int(label)}
 
   return Builder(data_dir=data_dir(settings), version=settings.version or None)

@@ -1,25 +1,27 @@
 """Metrics: pure functions of images, features, latents or log-weights.
 
-Arrays of NumPy or JAX, from wherever. What stands first is the real set.
+Arguments are arrays of NumPy or JAX. The real set is the first argument.
 
-  frechet      Frechet distance of Gaussians, from streamed statistics; its bias
-  kernel       kernel distance (KID)
-  neighbours   precision, recall, density, coverage; nearest training images
-  score        Inception Score; accuracy and histograms of classes
-  modes        modes found, high quality share, divergence from uniform; floors
-  parzen       Parzen-window log-likelihood
-  likelihood   importance-sampled log-likelihood
-  wasserstein  sliced Wasserstein distance
-  similarity   PSNR, errors in holes, SSIM, MS-SSIM as diversity
-  smoothness   perceptual path length
-  bootstrap    confidence intervals for any of them
-  inception    features of InceptionV3, from a file of weights
-  batches      functions of any number of images from functions of a batch
-  pth          reads such files without PyTorch
-  distances    squared distances in blocks, which others are made of
-  check        what every one of them refuses
+  frechet            Frechet distance of Gaussians, its statistics and bias
+  kernel             kernel distance (KID)
+  neighbours         precision, recall, density, coverage; nearest images
+  classes            Inception Score; accuracy and histograms of classes
+  modes              modes found, high-quality share, divergence from uniform
+  parzen             Parzen-window log-likelihood
+  likelihood         importance-sampled log-likelihood
+  wasserstein        sliced Wasserstein distance
+  similarity         PSNR, errors in holes, SSIM, MS-SSIM as diversity
+  smoothness         perceptual path length
+  bootstrap          confidence intervals of any statistic
+  scores             table of the scores of generated images
+  inception          features of InceptionV3, from a file of weights
+  inception_network  InceptionV3 as a Flax module
+  pth                reads PyTorch's weight files without PyTorch
+  batches            applies a function of a batch to any number of images
+  distances          squared distances in blocks of rows
+  check              checks of arguments
 
-Images are uint8, or floats in [-1, 1]; features are [N, D]. `frechet` and
-`bootstrap` run on the host; all others also work under `jit`, where shapes are
-still checked and values cannot be.
+Images are uint8, or floats in [-1, 1]. Features are [N, D]. `frechet` and
+`bootstrap` run on the host. All other metrics also run under `jit`, where only
+shapes are checked.
 """

@@ -1,4 +1,4 @@
-"""From a compiled function of a batch to one of any number of images."""
+"""Applies a compiled function of a batch to any number of images."""
 
 from collections.abc import Callable
 
@@ -8,17 +8,17 @@ from jaxgan.metrics import check
 
 
 def in_batches(function: Callable, batch_size: int) -> Callable:
-  """A function of any number of images from one of `batch_size` images.
+  """Returns a function of any number of images that runs in batches.
 
   Args:
-    function: arrays [B, H, W, C] to {name: [B, ...]}; B is `batch_size`, or the
-      number of images where that is smaller.
-    batch_size: images at a time; the last batch is filled up with zeros, so
-      that there is one program to compile.
+    function: maps [B, H, W, C] to {name: [B, ...]}, where B is `batch_size` or
+      the number of images if that is smaller.
+    batch_size: images per call. The last batch is padded with zeros, so that
+      one program is compiled.
 
   Returns:
-    images [N, H, W, C] -> {name: NumPy array [N, ...]}. Raises `UserError` for
-    images that are not [N, H, W, C], uint8 or floats in [-1, 1].
+    A function from images [N, H, W, C] to {name: NumPy array [N, ...]}. It
+    raises `UserError` for images that are not uint8 or floats in [-1, 1].
   """
 
   def call(images):
@@ -28,9 +28,9 @@ def in_batches(function: Callable, batch_size: int) -> Callable:
     parts = []
     for start in range(0, len(images), size):
       batch = images[start : start + size]
-      filled = np.zeros((size, *images.shape[1:]), images.dtype)
-      filled[: len(batch)] = batch
-      values = function(filled).items()
+      padded = np.zeros((size, *images.shape[1:]), images.dtype)
+      padded[: len(batch)] = batch
+      values = function(padded).items()
       parts.append({k: np.asarray(v)[: len(batch)] for k, v in values})
     return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
 

@@ -1,4 +1,4 @@
-"""Confidence intervals for any statistic of rows."""
+"""Confidence intervals of any statistic of rows."""
 
 from collections.abc import Callable
 
@@ -17,31 +17,32 @@ def interval(
   confidence: float = 0.95,
   centred: bool = False,
 ):
-  """Percentile bootstrap interval of a statistic.
+  """Computes the percentile bootstrap interval of a statistic.
 
   Efron 1979 (https://doi.org/10.1214/aos/1176344552); Efron and Tibshirani
-  1993, section 13.3: quantiles of the statistic over sets of N rows drawn with
-  replacement. On the host, one call of the statistic a resample. It covers what
-  comes of the choice of rows, not of training again. Of statistics that dislike
-  equal rows (a Frechet distance, neighbours, unbiased kernel estimates) it is
-  shifted: see `centred`.
+  1993, section 13.3. The bounds are quantiles of the statistic over sets of N
+  rows drawn with replacement. Runs on the host, with one call of the statistic
+  a resample.
+
+  The interval covers the choice of rows, not the variation between trainings.
+  Equal rows shift some statistics: Frechet distances, neighbours and unbiased
+  kernel estimates. Set `centred` for such statistics.
 
   Args:
-    statistic: of what `rows` is, to a scalar or an array; `jit` it where it can
-      be.
-    rows: [N, ...], or a pytree of such, resampled together.
-    key: the same key gives the same interval.
-    resamples: how many.
-    confidence: in (0, 1).
-    centred: moves the interval by the difference between the statistic and its
-      mean over the resamples, an estimate of that shift.
+    statistic: maps `rows` to a scalar or an array; `jit` it if possible.
+    rows: [N, ...], or a pytree of such arrays, resampled together.
+    key: random key; equal keys give equal intervals.
+    resamples: number of resamples.
+    confidence: share of the resamples inside the interval, in (0, 1).
+    centred: if True, the interval is moved by the difference between the
+      statistic and its mean over the resamples, an estimate of the shift.
 
   Returns:
     (low, high), each of the statistic's shape.
 
   Raises:
     UserError: for fewer than two rows or resamples, different N, or a
-      confidence that is none.
+      confidence outside of (0, 1).
   """
   rows = jax.tree.map(np.asarray, rows)
   leaves = {f'rows[{i}]': x for i, x in enumerate(jax.tree.leaves(rows))}
@@ -55,13 +56,13 @@ def interval(
   rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
   num = len(next(iter(leaves.values())))
 
-  def one():
+  def resample():
     index = rng.integers(num, size=num)
     return np.asarray(statistic(jax.tree.map(lambda x: x[index], rows)))
 
-  found = np.stack([one() for _ in range(resamples)])
+  values = np.stack([resample() for _ in range(resamples)])
   if centred:
-    found = found - found.mean(axis=0) + np.asarray(statistic(rows))
+    values = values - values.mean(axis=0) + np.asarray(statistic(rows))
   outside = (1.0 - confidence) / 2.0
-  low, high = np.quantile(found, (outside, 1.0 - outside), axis=0)
+  low, high = np.quantile(values, (outside, 1.0 - outside), axis=0)
   return low, high

@@ -1,4 +1,4 @@
-"""What a classifier says of images: Inception Score, accuracy, histograms."""
+"""Metrics of a classifier's output: Inception Score, accuracy, histograms."""
 
 import functools
 import itertools
@@ -13,17 +13,17 @@ from jaxgan.metrics import check
 def inception(probabilities, splits: int = 10):
   """Inception Score: exp of the mean KL(p(y|x) || p(y)).
 
-  Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 4; with
-  another classifier than Inception, say which. From 1, where all images look
-  alike to the classifier, to K, where it is sure and classes are equally
-  frequent. O(N K).
+  Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 4. Name the
+  classifier beside the score if it is not Inception. The score is 1 if all
+  images have equal probabilities. It is K for certain predictions and equally
+  frequent classes. O(N K).
 
-  Splits are consecutive rows, as in the authors' code: images sorted by class
+  Splits are consecutive rows, as in the authors' code. Images sorted by class
   must be shuffled first.
 
   Args:
     probabilities: [N, K], such as jax.nn.softmax(logits).
-    splits: how many parts are scored, each with a p(y) of its own.
+    splits: number of parts that are scored, each with its own p(y).
 
   Returns:
     (mean, deviation) over the splits, scalars.
@@ -35,14 +35,15 @@ def inception(probabilities, splits: int = 10):
   check.at_least('splits', splits, 1)
   if splits > len(probabilities):
     raise errors.UserError(
-      f'splits={splits} is more than the {len(probabilities)} rows; give fewer'
+      f'splits={splits} is more than the {len(probabilities)} rows. Pass fewer '
+      'splits or more rows.'
     )
   return _inception(jnp.asarray(probabilities, jnp.float32), splits)
 
 
 @functools.partial(jax.jit, static_argnames='splits')
 def _inception(probabilities, splits):
-  def one(part):
+  def score(part):
     marginal = jnp.mean(part, axis=0, keepdims=True)
     return jnp.exp(
       jnp.mean(jnp.sum(jax.scipy.special.rel_entr(part, marginal), 1))
@@ -50,12 +51,12 @@ def _inception(probabilities, splits):
 
   edges = [i * len(probabilities) // splits for i in range(splits + 1)]
   parts = itertools.pairwise(edges)
-  found = jnp.stack([one(probabilities[a:b]) for a, b in parts])
-  return jnp.mean(found), jnp.std(found)
+  scores = jnp.stack([score(probabilities[a:b]) for a, b in parts])
+  return jnp.mean(scores), jnp.std(scores)
 
 
 def accuracy(logits, labels) -> jax.Array:
-  """Share in [0, 1] of rows whose largest logit is that of their class.
+  """Share in [0, 1] of rows whose largest logit is at their label.
 
   Args:
     logits: [N, K], or probabilities.
@@ -71,7 +72,7 @@ def accuracy(logits, labels) -> jax.Array:
 
 
 def histogram(labels, classes: int) -> jax.Array:
-  """Counts int [classes] of integer labels [...].
+  """Counts integer labels [...] by class: int [classes].
 
   Raises:
     UserError: for labels outside of 0..classes - 1.
@@ -81,14 +82,14 @@ def histogram(labels, classes: int) -> jax.Array:
 
 
 def shares(counts) -> jax.Array:
-  """Counts [K] as shares of their sum; NaN where there is nothing."""
+  """Divides counts [K] by their sum; NaN if all counts are 0."""
   counts = jnp.asarray(counts, jnp.float32)
   return counts / jnp.sum(counts)
 
 
 @jax.jit
 def entropy(counts) -> jax.Array:
-  """Of the shares of counts [K], in nats: from 0 to log K."""
+  """Entropy of the shares of counts [K], in nats: from 0 to log K."""
   return jnp.sum(jax.scipy.special.entr(shares(counts)))
 
 

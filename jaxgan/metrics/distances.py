@@ -6,15 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Distances held at a time: 64 MiB, and a few times that while they are sorted.
+# Distances in memory at a time: 64 MiB, and a few times that while sorting.
 BLOCK = 2**24
 
 
 def centred(first, *others) -> list[jax.Array]:
-  """Sets [N, D] as float32, all less the mean of the first one.
+  """Subtracts the mean of the first set from all sets [N, D]; float32.
 
-  `squared` cancels: its rounding is that of the largest squared length, which
-  the mean of all features would dominate.
+  The rounding of `squared` is relative to the largest squared length, which a
+  common mean would dominate.
   """
   wide = [_wide(x) for x in (first, *others)]
   mean = wide[0].mean(axis=0, keepdims=True)
@@ -26,10 +26,10 @@ def _wide(x):
 
 
 def squared(x: jax.Array, y: jax.Array) -> jax.Array:
-  """|x_i - y_j|^2 of [N, D] and [M, D]: [N, M].
+  """Squared distances |x_i - y_j|^2 of [N, D] and [M, D]: [N, M].
 
-  As |x|^2 + |y|^2 - 2 x.y, never below 0; off by about 1e-7 of the largest
-  |x|^2 or |y|^2.
+  Computed as |x|^2 + |y|^2 - 2 x.y and at least 0. The error is about 1e-7 of
+  the largest |x|^2 or |y|^2.
   """
   product = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
   lengths = jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None]
@@ -37,9 +37,12 @@ def squared(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def blocks(x, columns: int) -> Iterator:
-  """Rows of x [N, ...] by blocks of at most `BLOCK` distances to `columns`."""
+  """Yields blocks of rows of x [N, ...].
+
+  A block has at most `BLOCK` distances to `columns` points.
+  """
   step = int(np.clip(BLOCK // columns, 1, len(x)))
   for first in range(0, len(x), step):
     size = min(step, len(x) - first)
-    # Unlike x[first : first + size] compiled once for all places.
+    # Unlike x[first : first + size], this is compiled once for all blocks.
     yield jax.lax.dynamic_slice_in_dim(x, first, size)

@@ -5,9 +5,9 @@ and Landau 1982:
 
   d^2 = |m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^1/2).
 
-With features of Inception it is called FID; with others, say which. On the
-host, in float64: of covariances in float32 the trace loses all its digits where
-the distance is small.
+With features of Inception the distance is called FID; name any other features
+beside the number. Runs on the host in float64. In float32 the trace of a small
+distance has no correct digits.
 
   real = frechet.moments(real_features)
   fake = frechet.empty(size)
@@ -25,7 +25,7 @@ from jaxgan.metrics import check
 
 
 class Moments(NamedTuple):
-  """What is known of the features seen so far; float64, a pytree.
+  """Statistics of the features seen so far; float64, a pytree.
 
   Attributes:
     count: number of rows.
@@ -39,12 +39,12 @@ class Moments(NamedTuple):
 
 
 def empty(size: int) -> Moments:
-  """Of no rows with `size` features."""
+  """Returns the moments of no rows with `size` features."""
   return Moments(0, np.zeros(size), np.zeros((size, size)))
 
 
 def moments(features) -> Moments:
-  """Of features [N, D], N >= 1; O(N D^2)."""
+  """Computes the moments of features [N, D], N >= 1; O(N D^2)."""
   (features,) = check.features(least=1, features=features)
   features = np.asarray(features, np.float64)
   mean = features.mean(axis=0)
@@ -53,9 +53,10 @@ def moments(features) -> Moments:
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-  """Of the rows of both, in any order and split the same up to rounding.
+  """Combines the moments of two sets of rows.
 
-  Chan, Golub and LeVeque 1979: unlike in E[x x^T] - m m^T nothing cancels.
+  The result does not depend on the order or split of rows, up to rounding.
+  Chan, Golub and LeVeque 1979: unlike E[x x^T] - m m^T, nothing cancels.
   """
   count = a.count + b.count
   if count == 0:
@@ -67,27 +68,27 @@ def merge(a: Moments, b: Moments) -> Moments:
 
 
 def update(seen: Moments, features) -> Moments:
-  """`seen` and features [N, D]."""
+  """Adds features [N, D] to the moments `seen`."""
   check.features(least=1, seen=seen.mean[None], features=features)
   return merge(seen, moments(features))
 
 
 def covariance(seen: Moments) -> np.ndarray:
-  """Unbiased estimate [D, D]; needs two rows."""
+  """Unbiased estimate [D, D] of the covariance; needs two rows."""
   check.at_least('count', seen.count, 2)
   return seen.scatter / (seen.count - 1)
 
 
 def distance(real: Moments, fake: Moments) -> float:
-  """d^2 >= 0, see above; 0 for equal Gaussians. O(D^3).
+  """Frechet distance d^2 >= 0 of two sets; 0 for equal Gaussians. O(D^3).
 
-  The trace of the root is the sum of the roots of the eigenvalues of
-  S1^1/2 S2 S1^1/2, which is symmetric: nothing becomes complex, and a singular
-  covariance needs no offset.
+  The trace of (S1 S2)^1/2 is computed from the eigenvalues of S1^1/2 S2 S1^1/2.
+  This matrix is symmetric: no value becomes complex, and a singular covariance
+  needs no offset.
 
-  With no more rows than features a covariance is singular. The distance then
-  is still that of the two fitted Gaussians, but says little of what they were
-  fitted to: it comes with a `RuntimeWarning`. See `bias`.
+  A covariance is singular if there are no more rows than features. The distance
+  of the fitted Gaussians is then strongly biased, see `bias`, and a
+  `RuntimeWarning` is issued.
 
   Raises:
     UserError: for different numbers of features, or fewer than two rows.
@@ -99,7 +100,7 @@ def distance(real: Moments, fake: Moments) -> float:
     if seen.count <= size:
       warnings.warn(
         f'{name} has {seen.count} rows for {size} features: its covariance is '
-        'singular and the distance strongly biased; take more images',
+        'singular and the distance strongly biased. Use more images.',
         RuntimeWarning,
         stacklevel=2,
       )
@@ -107,12 +108,12 @@ def distance(real: Moments, fake: Moments) -> float:
   product = root @ second @ root
   cross = np.sqrt(_spectrum(np.linalg.eigvalsh(product))).sum()
   change = real.mean - fake.mean
-  found = change @ change + np.trace(first) + np.trace(second) - 2.0 * cross
-  return max(float(found), 0.0)
+  squared = change @ change + np.trace(first) + np.trace(second) - 2.0 * cross
+  return max(float(squared), 0.0)
 
 
 def _spectrum(values):
-  """Eigenvalues without those that are nothing but rounding."""
+  """Sets eigenvalues below the rounding error to 0."""
   noise = values.max() * len(values) * np.finfo(values.dtype).eps
   return np.where(values > noise, values, 0.0)
 
@@ -123,23 +124,23 @@ def _root(matrix):
 
 
 def bias(covariance, num_real: int, num_fake: int) -> float:
-  """Expected `distance` between samples of one and the same Gaussian.
+  """Expected `distance` between two samples of the same Gaussian.
 
-  What a perfect generator scores, to first order in 1/n: with the eigenvalues
-  l_i of the covariance,
+  This is the score of a perfect generator to first order in 1/n. With the
+  eigenvalues l_i of the covariance it is
 
     (1/num_real + 1/num_fake) (sum_i l_i + sum_ij w_ij),
-    w_ij = l_i l_j (1 + [i = j]) / (2 (l_i + l_j)),
+    w_ij = l_i l_j (1 + [i = j]) / (2 (l_i + l_j)).
 
-  the second sum from the second derivative of the trace (Bhatia, Jain and Lim
-  2019, https://arxiv.org/abs/1712.01504) and the variances of the entries of a
-  Wishart matrix. For the identity and n = num_real = num_fake it is
-  (2/n) (d + d (d + 1) / 4). Good where both numbers are many times D; O(D^3).
+  The second sum follows from the second derivative of the trace (Bhatia, Jain
+  and Lim 2019, https://arxiv.org/abs/1712.01504) and the variances of a Wishart
+  matrix. For the identity and n = num_real = num_fake the bias is
+  (2/n) (d + d (d + 1) / 4). Accurate if both numbers are many times D. O(D^3).
 
   Args:
     covariance: [D, D].
-    num_real: rows of the one sample.
-    num_fake: rows of the other; `math.inf` for the Gaussian itself.
+    num_real: rows of the real sample.
+    num_fake: rows of the other sample; `math.inf` for the exact Gaussian.
   """
   values = _spectrum(np.linalg.eigvalsh(np.asarray(covariance, np.float64)))
   values = values[values > 0]

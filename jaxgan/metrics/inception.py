@@ -1,11 +1,11 @@
-"""The network of the Inception Score and the Frechet Inception Distance.
+"""Features of Inception v3 for the Inception Score and Frechet distance (FID).
 
-Inception v3 (Szegedy et al. 2015, https://arxiv.org/abs/1512.00567) in the form
-of the TensorFlow graph of 2015-12-05, with which Salimans et al. 2016
-(https://arxiv.org/abs/1606.03498, section 4) and Heusel et al. 2017
-(https://arxiv.org/abs/1706.08500) score, as pytorch-fid ported it: average
-pools leave padding out, the last block pools by maximum, 1008 classes. Modules
-have the port's names, so that its weights are found by name.
+The network is the TensorFlow graph of 2015-12-05 as ported by pytorch-fid.
+Salimans et al. 2016 (https://arxiv.org/abs/1606.03498, section 4) and Heusel et
+al. 2017 (https://arxiv.org/abs/1706.08500) score with this graph. It differs
+from Szegedy et al. 2015 (https://arxiv.org/abs/1512.00567): average pools
+exclude padding, the last block has a max pool, and there are 1008 classes.
+Modules have the names of the port, by which weights are loaded.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ from jaxgan.metrics import batches, inception_network, pth
 
 SIZE = (299, 299)
 WANTED = (
-  'wanted is pt_inception-2015-12-05-6726825d.pth, from the release '
-  'fid_weights of github.com/mseitzer/pytorch-fid'
+  'Download pt_inception-2015-12-05-6726825d.pth from the release '
+  'fid_weights of github.com/mseitzer/pytorch-fid.'
 )
-# What variables are called in Flax and in the port.
+# name of a variable in Flax -> its name in the port.
 PORT_NAMES = {
   'kernel': 'weight',
   'scale': 'weight',
@@ -38,45 +38,47 @@ PORT_NAMES = {
 
 
 def resize(images: jax.Array, size: tuple[int, int] = SIZE) -> jax.Array:
-  """Images [B, H, W, C] of floats to [B, *size, C], bilinear.
+  """Resizes float images [B, H, W, C] to [B, *size, C] bilinearly.
 
-  As `interpolate(mode='bilinear', align_corners=False)` of PyTorch: pixel i is
-  read at (i + 1/2) in / out - 1/2, between the two pixels next to it, within
-  the image. Nothing is averaged where images shrink, so fine patterns alias;
-  published distances have it so.
+  Equals PyTorch's `interpolate(mode='bilinear', align_corners=False)`. Pixel i
+  is interpolated at (i + 1/2) in / out - 1/2, clipped to the image. There is no
+  antialiasing, as in published distances.
   """
   shape = (len(images), *size, images.shape[-1])
   return jax.image.resize(images, shape, 'bilinear', antialias=False)
 
 
 def prepare(images: jax.Array) -> jax.Array:
-  """Images [B, H, W, 1 or 3] to what the network takes: [B, 299, 299, 3].
+  """Converts images [B, H, W, 1 or 3] to the network's input [B, 299, 299, 3].
 
   Args:
     images: uint8, or floats in [-1, 1].
+
+  Raises:
+    UserError: for another number of channels.
   """
   if images.shape[-1] not in (1, 3):
     raise errors.UserError(
-      f'images has shape {images.shape}; give [N, H, W, 1 or 3]'
+      f'images has shape {images.shape}. Pass images [N, H, W, 1 or 3].'
     )
   images = pixels_lib.to_float(images).astype(jnp.float32)
   return resize(jnp.broadcast_to(images, (*images.shape[:-1], 3)))
 
 
 def load(path) -> dict:
-  """The variables of `InceptionV3` from pytorch-fid's file of weights.
+  """Loads the variables of `InceptionV3` from pytorch-fid's file of weights.
 
   Args:
-    path: of a state dict, see `pth.read`. Where its name ends in a digest, as
-      that of the public file does, the content must have it (SHA-256).
+    path: file with a state dict, see `pth.read`. If its name ends in a digest,
+      as in the public file, the SHA-256 of the file must start with the digest.
 
   Raises:
-    UserError: if the file is missing or damaged, or lacks a tensor, or has
-      another one or one of another shape; says which, and what is wanted.
+    UserError: if the file is missing or damaged, or if a tensor is missing,
+      unknown, or has another shape.
   """
 
   def refuse(reason):
-    return errors.UserError(f'inception={str(path)!r}: {reason}; {WANTED}')
+    return errors.UserError(f'inception={str(path)!r}: {reason}. {WANTED}')
 
   path = pathlib.Path(path)
   try:
@@ -85,29 +87,29 @@ def load(path) -> dict:
     raise refuse(str(error).removeprefix(f'{path}: ')) from None
   digest = re.search(r'-([0-9a-f]{8,64})\.pth$', path.name)
   if digest:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not found.startswith(digest[1]):
-      raise refuse(f'damaged or another file, its SHA-256 is {found[:8]}...')
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not actual.startswith(digest[1]):
+      raise refuse(f'damaged or another file, its SHA-256 is {actual[:8]}...')
   template = jax.eval_shape(
     inception_network.InceptionV3().init,
     jax.random.key(0),
     jnp.zeros((1, *SIZE, 3)),
   )
   variables = {}
-  for place, wanted in traverse_util.flatten_dict(template).items():
-    name = '.'.join([*place[1:-1], PORT_NAMES[place[-1]]])
+  for keys, expected in traverse_util.flatten_dict(template).items():
+    name = '.'.join([*keys[1:-1], PORT_NAMES[keys[-1]]])
     if name not in tensors:
       raise refuse(f'{name} is missing')
     value = tensors.pop(name)
-    shape = wanted.shape
+    shape = expected.shape
     if len(shape) > 1:
-      # The port has [out, in] and [out, in, height, width].
+      # Kernels of the port are [out, in] and [out, in, height, width].
       shape = (shape[-1], shape[-2], *shape[:-2])
     if value.shape != shape:
       raise refuse(f'{name} has shape {value.shape} instead of {shape}')
     if len(shape) > 1:
       value = np.moveaxis(value, (1, 0), (-2, -1))
-    variables[place] = value.astype(np.float32)
+    variables[keys] = value.astype(np.float32)
   for name in tensors:
     if not name.endswith('.num_batches_tracked'):
       raise refuse(f'{name} is no part of the network')
@@ -115,25 +117,26 @@ def load(path) -> dict:
 
 
 def features(path, batch_size: int = 50) -> Callable:
-  """The features by which the Inception Score and FID compare images.
+  """Returns the feature function of the Inception Score and FID.
 
-  Published distances are of images that were stored with 8 bits: give uint8
-  for numbers that are to be compared with those.
+  Pass uint8 images to compare with published distances, which are computed from
+  images stored with 8 bits.
 
   Args:
-    path: of the weights, see `load`.
-    batch_size: images at a time.
+    path: file of weights, see `load`.
+    batch_size: images per call of the network.
 
   Returns:
-    images [N, H, W, 1 or 3], uint8 or floats in [-1, 1], of any size ->
-    {'pool': [N, 2048], 'logits': [N, 1008], 'logits_unbiased': [N, 1008]}, see
-    `InceptionV3`, NumPy float32. Grey images are taken as colour ones.
+    A function from images [N, H, W, 1 or 3], uint8 or floats in [-1, 1] of any
+    size, to the NumPy arrays of `InceptionV3`: {'pool': [N, 2048], 'logits':
+    [N, 1008], 'logits_unbiased': [N, 1008]}. Grey images are converted to
+    colour. Errors of the function are those of `batches.in_batches`.
 
   Raises:
-    UserError: see `load`; the function itself, see `batches.in_batches`.
+    UserError: for a wrong file, see `load`.
   """
   variables = jax.device_put(load(path))
-  # Apart, so that the network is compiled once for images of all sizes.
+  # Jitted separately, so that the network is compiled once for all image sizes.
   resized = jax.jit(prepare)
   network = jax.jit(inception_network.InceptionV3().apply)
   return batches.in_batches(

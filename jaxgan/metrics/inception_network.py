@@ -1,4 +1,7 @@
-"""InceptionV3 as a Flax module (Szegedy et al. 2015, https://arxiv.org/abs/1512.00567)."""
+"""InceptionV3 as a Flax module.
+
+Figures are those of Szegedy et al. 2015 (https://arxiv.org/abs/1512.00567).
+"""
 
 from collections.abc import Callable
 
@@ -8,18 +11,16 @@ import jax.numpy as jnp
 from jax import lax
 
 NUM_FEATURES = 2048
-
-
 NUM_CLASSES = 1008
 
 
 class Conv(nn.Module):
-  """Convolution, normalisation by stored statistics, rectifier: [B, H, W, C].
+  """Convolution, batch norm by stored statistics and ReLU of [B, H, W, C].
 
   Attributes:
-    features: channels afterwards.
+    features: channels of the output.
     kernel: height and width of the kernel.
-    stride: 2 halves the image.
+    stride: stride of the convolution.
     padding: 'SAME' or 'VALID'.
   """
 
@@ -36,8 +37,8 @@ class Conv(nn.Module):
       self.stride,
       self.padding,
       use_bias=False,
-      # Elsewhere than on CPUs the default rounds factors, and distances would
-      # depend on the device.
+      # GPUs and TPUs round factors by default, and distances would depend on
+      # the device.
       precision=lax.Precision.HIGHEST,
       name='conv',
     )(x)
@@ -46,9 +47,9 @@ class Conv(nn.Module):
 
 
 def _chain(x, name, *convs):
-  """Convolutions in a row, called `name`_1, `name`_2 ..."""
-  for place, (features, *kernel) in enumerate(convs, 1):
-    x = Conv(features, tuple(kernel), name=f'{name}_{place}')(x)
+  """Applies convolutions in sequence, with names `name`_1, `name`_2, ..."""
+  for number, (features, *kernel) in enumerate(convs, 1):
+    x = Conv(features, tuple(kernel), name=f'{name}_{number}')(x)
   return x
 
 
@@ -69,7 +70,7 @@ def _join(*branches):
 
 
 class InceptionA(nn.Module):
-  """[B, H, W, C] to [B, H, W, 224 + pool_features]; as figure 5."""
+  """Figure 5: [B, H, W, C] to [B, H, W, 224 + pool_features]."""
 
   pool_features: int
 
@@ -84,7 +85,7 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-  """[B, H, W, C] to [B, H // 2, W // 2, 480 + C] of odd sizes; figure 10."""
+  """Figure 10: [B, H, W, C] of odd sizes to [B, H // 2, W // 2, 480 + C]."""
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -97,10 +98,10 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-  """[B, H, W, C] to [B, H, W, 768]; figure 6 with n = 7.
+  """Figure 6 with n = 7: [B, H, W, C] to [B, H, W, 768].
 
   Attributes:
-    width: channels within the two branches of 7 x 7 pixels.
+    width: channels inside the two branches of 7 x 7 pixels.
   """
 
   width: int
@@ -125,7 +126,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-  """[B, H, W, C] to [B, H // 2, W // 2, 512 + C] of odd sizes."""
+  """Reduction: [B, H, W, C] of odd sizes to [B, H // 2, W // 2, 512 + C]."""
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -139,10 +140,10 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-  """[B, H, W, C] to [B, H, W, 2048]; figure 7.
+  """Figure 7: [B, H, W, C] to [B, H, W, 2048].
 
   Attributes:
-    pool: of the last branch, [B, H, W, C] to [B, H, W, C].
+    pool: pooling of the last branch, [B, H, W, C] to [B, H, W, C].
   """
 
   pool: Callable = _average
@@ -162,12 +163,12 @@ class InceptionE(nn.Module):
 
 
 class InceptionV3(nn.Module):
-  """Images [B, 299, 299, 3] in [-1, 1] to a dictionary of what scores need.
+  """Maps images [B, 299, 299, 3] in [-1, 1] to a dictionary of features.
 
-  'pool', [B, 2048], the averaged last features, of which the Frechet distance
-  takes mean and covariance; 'logits', [B, 1008]; 'logits_unbiased', [B, 1008],
-  the same without the bias of the last layer, which the code of Salimans et al.
-  leaves out of the Inception Score.
+  'pool' [B, 2048] are the averaged last features, for the Frechet distance.
+  'logits' are [B, 1008]. 'logits_unbiased' [B, 1008] are the logits without the
+  bias of the last layer, for the Inception Score: the code of Salimans et al.
+  omits this bias.
   """
 
   @nn.compact

@@ -1,9 +1,9 @@
-"""Log-likelihood by importance sampling, of any number of samples.
+"""Log-likelihood by importance sampling, for any number of samples.
 
-Burda et al. 2015 (https://arxiv.org/abs/1509.00519), equation 8: the log of the
-mean weight p(x, z) / q(z|x) over k samples is a lower bound of log p(x), which
-it nears as k grows; 5,000 samples are usual. Samples come in chunks, of which
-only the sum of weights is kept.
+Burda et al. 2015 (https://arxiv.org/abs/1509.00519), equation 8. The log of the
+mean weight p(x, z) / q(z|x) over k samples is a lower bound of log p(x). The
+bound approaches log p(x) as k grows; 5,000 samples are usual. Samples are drawn
+in chunks, and only the sum of their weights is kept.
 
   def log_weights(key):  # [N, 100]
     draw = jax.random.normal(key, (N, 100, Z))
@@ -25,11 +25,11 @@ from jaxgan.metrics import check
 
 
 class Weights(NamedTuple):
-  """What is known of the weights seen so far; a pytree.
+  """Sum of the weights seen so far; a pytree.
 
   Attributes:
     log_sum: log of the sum of weights, [N].
-    count: k, number of samples an image.
+    count: k, the number of samples for each image.
   """
 
   log_sum: jax.Array
@@ -37,29 +37,31 @@ class Weights(NamedTuple):
 
 
 def empty(num: int) -> Weights:
-  """Of `num` images and no samples."""
+  """Returns the weights of `num` images and no samples."""
   return Weights(jnp.full(num, -jnp.inf), jnp.zeros((), int))
 
 
 def update(seen: Weights, log_weights: jax.Array) -> Weights:
-  """`seen` and log-weights [N, K]; the same up to rounding for any split."""
+  """Adds log-weights [N, K]; independent of the split up to rounding."""
   k = log_weights.shape[1]
   log_sum = latents_lib.bound(log_weights) + math.log(k)
   return Weights(jnp.logaddexp(seen.log_sum, log_sum), seen.count + k)
 
 
 def bound(seen: Weights) -> jax.Array:
-  """The bound [N] in nats of all samples seen."""
+  """Returns the bound [N] in nats of all samples seen."""
   return seen.log_sum - jnp.log(seen.count)
 
 
 def estimate(log_weights: Callable, key, chunks: int) -> jax.Array:
-  """The bound [N] of `chunks` times K samples; memory for one chunk.
+  """Returns the bound [N] of `chunks` times K samples.
+
+  Memory is needed for a single chunk.
 
   Args:
-    log_weights: key to log-weights [N, K] of new samples.
-    key: chunk i draws from it and from i.
-    chunks: how many, at least 1.
+    log_weights: maps a key to log-weights [N, K] of new samples.
+    key: random key, folded with the number of the chunk.
+    chunks: number of chunks, at least 1.
 
   Raises:
     UserError: if there are no chunks.
@@ -74,23 +76,22 @@ def estimate(log_weights: Callable, key, chunks: int) -> jax.Array:
 
 
 def flat(x: jax.Array) -> jax.Array:
-  """Images [B, ...] as rows [B, P].
+  """Reshapes images [B, ...] to rows [B, P].
 
-  On CPUs sums of whole images of one channel are slow: a sixth of a round of
-  the VAE.
+  On CPUs sums over rows are faster than sums over images of one channel.
   """
   return x.reshape(len(x), -1)
 
 
 def cross_entropy(logits: jax.Array, pixels: jax.Array) -> jax.Array:
-  """Of Bernoulli pixels in [0, 1], each, in nats, [B, P].
+  """Cross-entropy of each Bernoulli pixel in nats, [B, P].
 
-  -x log sigmoid(a) - (1 - x) log sigmoid(-a) is softplus(a) - x a: one
-  logarithm for two, which on CPUs take as long as the decoder's products.
+  -x log sigmoid(a) - (1 - x) log sigmoid(-a) is computed as softplus(a) - x a,
+  which needs one logarithm instead of two.
 
   Args:
-    logits: what the decoder makes, [B, ...].
-    pixels: likewise.
+    logits: output of the decoder, [B, ...].
+    pixels: in [0, 1], of the same shape.
   """
   logits, pixels = flat(logits), flat(pixels)
   return jax.nn.softplus(logits) - pixels * logits

@@ -1,7 +1,7 @@
 """Nearest neighbours: precision, recall, density, coverage, memorisation.
 
-Distances are Euclidean and taken in blocks of rows: with 10,000 real and fake
-images each the largest array has 64 MiB. Every metric takes O(N M D).
+Distances are Euclidean and computed in blocks of rows. For 10,000 real and
+10,000 fake images the largest array has 64 MiB. Every metric is O(N M D).
 """
 
 import functools
@@ -16,13 +16,13 @@ from jaxgan.metrics import check, distances
 
 @functools.partial(jax.jit, static_argnames='k')
 def _nearest(rows, points, k):
-  """Squared distances to the k nearest points, and their indices."""
-  found, index = jax.lax.top_k(-distances.squared(rows, points), k)
-  return -found, index
+  """Returns the squared distances and indices of the k nearest points."""
+  negative, index = jax.lax.top_k(-distances.squared(rows, points), k)
+  return -negative, index
 
 
 def _squared_radii(x, k):
-  # One more than k: every row is its own nearest neighbour.
+  # k + 1, because every row is its own nearest neighbour.
   blocks = distances.blocks(x, len(x))
   return jnp.concatenate(
     [_nearest(rows, x, k + 1)[0][:, -1] for rows in blocks]
@@ -34,8 +34,8 @@ def _check_k(k, **sets):
   for name, x in sets.items():
     if k >= len(x):
       raise errors.UserError(
-        f'k={k} neighbours of each of the {len(x)} rows of {name}: give k of '
-        f'at most {len(x) - 1}, or more rows'
+        f'k={k} needs more than the {len(x)} rows of {name}. Pass k of at most '
+        f'{len(x) - 1}, or more rows.'
       )
 
 
@@ -52,13 +52,13 @@ def radii(features, k: int) -> jax.Array:
 
 @jax.jit
 def _inside(rows, squared_radii, points):
-  # Strictly, as in the authors' code: of equal sets the k-th one is outside.
+  # The authors' code is strict too: the k-th neighbour itself is outside.
   inside = distances.squared(rows, points) < squared_radii[:, None]
   return jnp.sum(inside, axis=1), jnp.sum(inside, axis=0)
 
 
 def _balls(centres, points, k):
-  """Points [N] in the ball of each centre, and balls [M] around each point."""
+  """Counts the points in each ball [N] and the balls around each point [M]."""
   squared_radii = _squared_radii(centres, k)
   columns = len(points)
   blocks = zip(
@@ -66,27 +66,30 @@ def _balls(centres, points, k):
     distances.blocks(squared_radii, columns),
     strict=True,
   )
-  held, around = zip(*(_inside(*pair, points) for pair in blocks), strict=True)
-  return jnp.concatenate(held), sum(around)
+  inside, around = zip(
+    *(_inside(*pair, points) for pair in blocks), strict=True
+  )
+  return jnp.concatenate(inside), sum(around)
 
 
 def precision_recall(real, fake, k: int = 3):
-  """Share of fakes near reals, and of reals near fakes.
+  """Precision and recall: shares of fakes near reals and of reals near fakes.
 
   Kynkaanniemi et al. 2019 (https://arxiv.org/abs/1904.06991), equations 1 and
-  2: near means in the ball around any one to its k-th nearest neighbour.
+  2. A point is near a set if it lies in the ball around any row of the set. The
+  radius is the distance from that row to its k-th nearest neighbour.
 
   Args:
     real: features [N, D].
     fake: features [M, D].
-    k: which neighbour, in 1..min(N, M) - 1.
+    k: number of the neighbour, in 1..min(N, M) - 1.
 
   Returns:
-    (precision, recall), scalars in [0, 1]. Both fall with D and differ with N
-    and M: compare at equal numbers.
+    (precision, recall), scalars in [0, 1]. Both fall with D and depend on N and
+    M, so compare at equal N and M.
 
   Raises:
-    UserError: for such k, different D, or what is not finite.
+    UserError: for k out of range, different D, NaN or infinity.
   """
   real, fake = check.features(real=real, fake=fake)
   _check_k(k, real=real, fake=fake)
@@ -97,10 +100,10 @@ def precision_recall(real, fake, k: int = 3):
 
 
 def density_coverage(real, fake, k: int = 5):
-  """How densely fakes lie among reals, and the share of reals that they reach.
+  """Density of fakes among reals, and the share of reals that fakes cover.
 
-  Naeem et al. 2020 (https://arxiv.org/abs/2002.09797): with balls B_i around
-  reals to their k-th nearest real, which outliers among fakes do not widen,
+  Naeem et al. 2020 (https://arxiv.org/abs/2002.09797). B_i is the ball around
+  real i to its k-th nearest real, so outliers among fakes do not widen it:
 
     density = 1 / (k M) sum_ij [fake_j in B_i],
     coverage = 1 / N sum_i [any fake in B_i].
@@ -108,45 +111,45 @@ def density_coverage(real, fake, k: int = 5):
   Args:
     real: features [N, D].
     fake: features [M, D].
-    k: which neighbour, in 1..N - 1.
+    k: number of the neighbour, in 1..N - 1.
 
   Returns:
-    (density, coverage): density is at least 0, 1 on average for equal
-    distributions, and more where fakes crowd; coverage is in [0, 1] and for
-    equal distributions and M = N about 1 - 2^-k.
+    (density, coverage). Density is at least 0 and 1 on average for equal
+    distributions; it is larger where fakes crowd. Coverage is in [0, 1], and
+    about 1 - 2^-k for equal distributions and M = N.
 
   Raises:
-    UserError: for such k, different D, or what is not finite.
+    UserError: for k out of range, different D, NaN or infinity.
   """
   real, fake = check.features(real=real, fake=fake)
   _check_k(k, real=real)
-  held, around = _balls(*distances.centred(real, fake), k)
-  return jnp.mean(around) / k, jnp.mean(held > 0)
+  inside, around = _balls(*distances.centred(real, fake), k)
+  return jnp.mean(around) / k, jnp.mean(inside > 0)
 
 
 @functools.partial(jax.jit, static_argnames='k')
 def _exact_nearest(rows, points, k):
   _, index = _nearest(rows, points, k)
-  apart = jnp.sum((rows[:, None] - points[index]) ** 2, axis=-1)  # [B, k]
-  order = jnp.argsort(apart, axis=1)
+  squared = jnp.sum((rows[:, None] - points[index]) ** 2, axis=-1)  # [B, k]
+  order = jnp.argsort(squared, axis=1)
   sort = lambda x: jnp.take_along_axis(x, order, axis=1)
-  return sort(index), jnp.sqrt(sort(apart))
+  return sort(index), jnp.sqrt(sort(squared))
 
 
 def nearest(queries, references, k: int = 1):
-  """The nearest training images of samples, for a picture of memorisation.
+  """Finds the nearest training images of samples, to detect memorisation.
 
   Args:
-    queries: features or pixels [N, ...].
-    references: the same of the training set [M, ...].
-    k: how many, in 1..M.
+    queries: features or pixels of samples [N, ...].
+    references: features or pixels of the training set [M, ...].
+    k: number of neighbours, in 1..M.
 
   Returns:
     Indices int [N, k] into the references and distances [N, k], nearest first.
     A copy has distance 0.
 
   Raises:
-    UserError: for such k, different shapes of rows, or what is not finite.
+    UserError: for k out of range, different shapes of rows, NaN or infinity.
   """
   flat = lambda x: np.reshape(x, (len(x), -1))
   sets = (check.array(queries), check.array(references))
@@ -156,14 +159,15 @@ def nearest(queries, references, k: int = 1):
   check.at_least('k', k, 1)
   if k > len(references):
     raise errors.UserError(
-      f'k={k} is more than the {len(references)} references'
+      f'k={k} is more than the {len(references)} references. Pass at most '
+      f'k={len(references)}.'
     )
   references, queries = distances.centred(references, queries)
-  # A query takes a row of distances, and its neighbours themselves.
+  # A query needs memory for its distances and for its k neighbours.
   columns = max(len(references), k * references.shape[1])
-  found = [
+  neighbours = [
     _exact_nearest(rows, references, k)
     for rows in distances.blocks(queries, columns)
   ]
-  index, apart = zip(*found, strict=True)
-  return jnp.concatenate(index), jnp.concatenate(apart)
+  indices, lengths = zip(*neighbours, strict=True)
+  return jnp.concatenate(indices), jnp.concatenate(lengths)

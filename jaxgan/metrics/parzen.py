@@ -1,10 +1,9 @@
 """Parzen-window log-likelihood, by the protocol of Goodfellow et al. 2014.
 
-https://arxiv.org/abs/1406.2661, section 5, and its authors' parzen_ll.py; the
-estimator is that of Breuleux et al. 2011. Theis et al. 2016
-(https://arxiv.org/abs/1511.01844) show how little it says: samples that are
-centroids of k-means beat the data themselves. Score real training images
-through the same function and print both.
+https://arxiv.org/abs/1406.2661, section 5, and its authors' parzen_ll.py, with
+the estimator of Breuleux et al. 2011. The score is a weak measure: Theis et al.
+2016 (https://arxiv.org/abs/1511.01844) show that centroids of k-means score
+better than real data. Print the score of real training images beside it.
 """
 
 import math
@@ -21,12 +20,12 @@ SELECTION = 1000  # validation images that choose the bandwidth
 
 
 class Parzen(NamedTuple):
-  """A score in nats.
+  """A Parzen-window score in nats.
 
   Attributes:
-    mean: over test images.
-    standard_error: over test images too; it says nothing of training again.
-    bandwidth: that of the validation images.
+    mean: mean over test images.
+    standard_error: standard error over test images, not over trainings.
+    bandwidth: bandwidth that was selected by the validation images.
   """
 
   mean: jax.Array
@@ -35,15 +34,15 @@ class Parzen(NamedTuple):
 
 
 def log_density(points, samples, bandwidths) -> jax.Array:
-  """Log-density of points, with Gaussians of a bandwidth around all samples.
+  """Log-density of points under Gaussians around all samples.
 
     log 1/M sum_j exp(-|x - s_j|^2 / (2 b^2)) - D log(b sqrt(2 pi))
 
-  O(N M (D + S)). Everything is centred first, which distances do not notice and
-  float32 does.
+  O(N M (D + S)). Points and samples are centred first, which leaves distances
+  unchanged and reduces rounding in float32.
 
   Args:
-    points: [N, D], for images pixels in [0, 1].
+    points: [N, D]; images are pixels in [0, 1].
     samples: [M, D].
     bandwidths: [S], positive.
 
@@ -51,48 +50,49 @@ def log_density(points, samples, bandwidths) -> jax.Array:
     [S, N] in nats.
 
   Raises:
-    UserError: for different D, or what is not finite.
+    UserError: for different D, NaN or infinity.
   """
   points, samples = check.features(least=1, points=points, samples=samples)
   samples, points = distances.centred(samples, points)
   bandwidths = jnp.asarray(bandwidths, jnp.float32)
   blocks = distances.blocks(points, len(samples))
-  found = [_log_density(rows, samples, bandwidths) for rows in blocks]
-  return jnp.concatenate(found, axis=1)
+  densities = [_log_density(rows, samples, bandwidths) for rows in blocks]
+  return jnp.concatenate(densities, axis=1)
 
 
 @jax.jit
 def _log_density(points, samples, bandwidths):
-  apart = distances.squared(points, samples)
+  squared = distances.squared(points, samples)
   num, size = samples.shape
 
-  def one(bandwidth):
-    exponent = jax.nn.logsumexp(-apart / (2.0 * bandwidth**2), axis=1)
+  def with_bandwidth(bandwidth):
+    exponent = jax.nn.logsumexp(-squared / (2.0 * bandwidth**2), axis=1)
     normaliser = jnp.log(bandwidth) + 0.5 * math.log(2.0 * math.pi)
     return exponent - math.log(num) - size * normaliser
 
-  return jax.lax.map(one, bandwidths)
+  return jax.lax.map(with_bandwidth, bandwidths)
 
 
 def score(samples, validation, test, bandwidths=BANDWIDTHS) -> Parzen:
   """Mean log-likelihood of test images under samples.
 
-  The bandwidth is the one with the largest mean over the first 1,000 validation
-  images. The original takes 10,000 samples.
+  The selected bandwidth has the largest mean over the first 1,000 validation
+  images. The original protocol uses 10,000 samples.
 
   Args:
     samples: images [M, H, W, C], uint8 or in [-1, 1]; scored as [0, 1].
-    validation: images of the same kind that were not trained on.
-    test: images of the same kind, others.
-    bandwidths: to choose from, in units of [0, 1].
+    validation: held-out images of the same shape, which select the bandwidth.
+    test: further held-out images of the same shape, which are scored.
+    bandwidths: candidates, in units of [0, 1].
 
   Raises:
-    UserError: for other or different images, or what is not finite.
+    UserError: for images of wrong type, range or shape, NaN or infinity.
   """
   sets = check.pixels(samples=samples, validation=validation, test=test)
   samples, validation, test = (x.reshape(len(x), -1) for x in sets)
   bandwidths = jnp.asarray(bandwidths, jnp.float32)
-  tried = log_density(validation[:SELECTION], samples, bandwidths)
-  best = bandwidths[jnp.argmax(jnp.mean(tried, axis=1))]
-  found = log_density(test, samples, best[None])[0]
-  return Parzen(jnp.mean(found), jnp.std(found) / math.sqrt(len(found)), best)
+  candidates = log_density(validation[:SELECTION], samples, bandwidths)
+  best = bandwidths[jnp.argmax(jnp.mean(candidates, axis=1))]
+  density = log_density(test, samples, best[None])[0]
+  standard_error = jnp.std(density) / math.sqrt(len(density))
+  return Parzen(jnp.mean(density), standard_error, best)

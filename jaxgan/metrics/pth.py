@@ -1,9 +1,9 @@
-"""State dicts in the files of PyTorch, read without PyTorch.
+"""Reads state dicts in PyTorch's files without PyTorch.
 
-`torch.save` pickles a dictionary of tensors. A pickle is a program, so it may
-name dictionaries, tensors and their storages here, and nothing else. There are
-two formats: a zip archive, since PyTorch 1.6; before it a stream, in which many
-weights are still handed round.
+`torch.save` pickles a dictionary of tensors. A pickle is a program. The reader
+therefore allows dictionaries, tensors and their storages, and refuses all other
+names. PyTorch 1.6 and later write a zip archive. Earlier versions write a
+stream, in which many weights are still distributed.
 """
 
 import collections
@@ -27,33 +27,33 @@ _REBUILD = 'torch._utils._rebuild'
 
 
 class _Unpickler(pickle.Unpickler):
-  """Unpickles state dicts; `storage(key, dtype, size)` gives an array."""
+  """Unpickles state dicts; `storage(key, dtype, size)` returns an array."""
 
   def __init__(self, file, storage=None):
     super().__init__(file, encoding='utf-8')
     self._storage = storage
 
   def find_class(self, module, name):
-    place = f'{module}.{name}'
-    if place == 'collections.OrderedDict':
+    path = f'{module}.{name}'
+    if path == 'collections.OrderedDict':
       return collections.OrderedDict
     if module == 'torch' and name in DTYPES:
       return DTYPES[name]
-    if place in (f'{_REBUILD}_tensor', f'{_REBUILD}_tensor_v2'):
+    if path in (f'{_REBUILD}_tensor', f'{_REBUILD}_tensor_v2'):
       return self._tensor
-    if place == f'{_REBUILD}_parameter':
+    if path == f'{_REBUILD}_parameter':
       return self._parameter
-    raise pickle.UnpicklingError(f'it names {place}, no part of a state dict')
+    raise pickle.UnpicklingError(f'{path} is no part of a state dict')
 
   def persistent_load(self, pid):
     kind, dtype, key, _, size, *view = pid
     if kind != 'storage' or any(part is not None for part in view):
-      raise pickle.UnpicklingError(f'{kind} {key} is of an unknown kind')
+      raise pickle.UnpicklingError(f'{kind} {key} has an unknown kind')
     return self._storage(key, dtype, size)
 
   def _tensor(self, storage, offset, shape, strides, *unused):
     del unused  # Gradients and hooks.
-    # NumPy checks that all of it lies within the storage.
+    # NumPy checks that the tensor lies inside the storage.
     return np.ndarray(
       shape,
       storage.dtype,
@@ -72,11 +72,11 @@ def _read_archive(file):
     names = archive.namelist()
     pickles = [name for name in names if name.endswith('/data.pkl')]
     if len(pickles) != 1:
-      raise ValueError('an archive without one data.pkl')
+      raise ValueError('the archive must contain one data.pkl')
     root = pickles[0].removesuffix('data.pkl')
     order = f'{root}byteorder'
     if order in names and archive.read(order) != b'little':
-      raise ValueError('its numbers are big-endian')
+      raise ValueError('numbers are big-endian')
     storages = {}
 
     def storage(key, dtype, size):
@@ -90,13 +90,17 @@ def _read_archive(file):
 
 
 def _read_stream(file):
-  """Three pickles of constants, the dictionary, the storages' keys, bytes."""
+  """Reads the stream format.
+
+  The stream has three pickles of constants, the pickled dictionary, the pickled
+  keys of the storages, and the bytes of each storage.
+  """
   total = os.fstat(file.fileno()).st_size
   if _Unpickler(file).load() != STREAM_MAGIC:
-    raise ValueError('it is none of its files')
+    raise ValueError('the first number of the stream is wrong')
   _Unpickler(file).load()
   if not _Unpickler(file).load()['little_endian']:
-    raise ValueError('its numbers are big-endian')
+    raise ValueError('numbers are big-endian')
   storages = {}
 
   def storage(key, dtype, size):
@@ -109,7 +113,7 @@ def _read_stream(file):
   state = _Unpickler(file, storage).load()
   keys = _Unpickler(file).load()
   if set(keys) != set(storages):
-    raise ValueError('its storages are not those of its tensors')
+    raise ValueError('storages and tensors do not match')
   for key in keys:
     values = storages[key]
     (size,) = struct.unpack('<q', file.read(8))
@@ -119,15 +123,17 @@ def _read_stream(file):
 
 
 def read(path) -> dict[str, np.ndarray]:
-  """The tensors of a state dict that `torch.save` wrote, by name.
+  """Returns the tensors of a state dict that `torch.save` wrote, by name.
+
+  The reader executes no code in the file. Tensors must be dense, with floats of
+  16, 32 or 64 bits or integers of 64 bits.
 
   Args:
-    path: of a .pth or .pt file of either format. Nothing in it is executed.
+    path: a .pth or .pt file of either format.
 
   Raises:
-    UserError: with the path, if the file is missing, damaged, or anything but
-      a dictionary of dense tensors of 16, 32 or 64 bit floats or 64 bit
-      integers.
+    UserError: with the path, if the file is missing, damaged, or no dictionary
+      of such tensors.
   """
   try:
     with open(path, 'rb') as file:
@@ -139,7 +145,7 @@ def read(path) -> dict[str, np.ndarray]:
         raise TypeError(f'{name!r} is no tensor')
   except OSError as error:
     raise errors.UserError(f'{path}: {error.strerror or error}') from None
-  except Exception as error:  # Damaged pickles raise whatever they like.
+  except Exception as error:  # Damaged pickles raise errors of any type.
     raise errors.UserError(
       f'{path}: no state dict of PyTorch ({error or type(error).__name__})'
     ) from None

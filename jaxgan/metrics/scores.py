@@ -1,8 +1,7 @@
-"""Every score of generated images, in one table.
+"""Table of all scores of generated images.
 
-A row of `SCORES` maps (real, fake, key) to numbers by name. What is real comes
-first, as everywhere in `jaxgan.metrics`; each row says what real images get in
-the place of fakes, and `ideal` what a perfect generator would get.
+A row of `SCORES` maps (real, fake, key) to {name: number}. `ideal` returns the
+scores of a perfect generator.
 """
 
 from collections.abc import Sequence
@@ -23,13 +22,13 @@ from jaxgan.metrics import (
 )
 from jaxgan.metrics import classes as classes_lib
 
-RESAMPLES = 100
-SUBSET = 1_000  # of kernel distances
-SMALLEST_SIDE = 11  # of images that have a structural similarity
+RESAMPLES = 100  # for the interval of the Frechet distance
+SUBSET = 1_000  # rows of a subset for kernel distances
+SMALLEST_SIDE = 11  # window of the structural similarity in pixels
 
 
 class Images(NamedTuple):
-  """A set of images and what a network says of them.
+  """A set of images with the features and logits of a network.
 
   Attributes:
     pixels: [N, H, W, C], uint8.
@@ -43,10 +42,10 @@ class Images(NamedTuple):
 
 
 def _frechet(real: Images, fake: Images, key):
-  theirs = frechet.moments(real.features)
+  moments = frechet.moments(real.features)
 
   def distance(features):
-    return frechet.distance(theirs, frechet.moments(features))
+    return frechet.distance(moments, frechet.moments(features))
 
   low, high = bootstrap.interval(
     distance, fake.features, key, RESAMPLES, centred=True
@@ -69,11 +68,11 @@ def _kernel(real: Images, fake: Images, key):
 def _neighbours(real: Images, fake: Images, key):
   del key
   names = ('precision', 'recall', 'density', 'coverage')
-  found = (
+  values = (
     *neighbours.precision_recall(real.features, fake.features),
     *neighbours.density_coverage(real.features, fake.features),
   )
-  return dict(zip(names, found, strict=True))
+  return dict(zip(names, values, strict=True))
 
 
 def _classes(real: Images, fake: Images, key):
@@ -91,19 +90,19 @@ def _classes(real: Images, fake: Images, key):
 
 
 def _pixels(real: Images, fake: Images, key):
-  """Of images alone, whatever the network."""
+  """Scores that depend on pixels only, not on a network."""
   count = min(len(real.pixels), len(fake.pixels))
-  found = {
+  scores = {
     'sliced_wasserstein': wasserstein.sliced(
       real.pixels[:count], fake.pixels[:count], key
     )
   }
   if min(fake.pixels.shape[1:3]) >= SMALLEST_SIDE:
-    found['self_similarity'] = similarity.self_similarity(fake.pixels, key)
-  return found
+    scores['self_similarity'] = similarity.self_similarity(fake.pixels, key)
+  return scores
 
 
-# name -> (real, fake, key) -> numbers by name.
+# name of a row -> function of (real, fake, key) that returns {name: number}.
 SCORES = {
   'frechet': _frechet,
   'kernel': _kernel,
@@ -114,7 +113,7 @@ SCORES = {
 
 
 def check(names: Sequence[str]) -> None:
-  """Raises a UserError that names the first unknown one."""
+  """Raises a UserError that names the first unknown row."""
   for name in names:
     if name not in SCORES:
       raise errors.unknown('--scores', name, SCORES)
@@ -123,42 +122,53 @@ def check(names: Sequence[str]) -> None:
 def compute(
   real: Images, fake: Images, key, names: Sequence[str] = tuple(SCORES)
 ) -> dict[str, float]:
-  """Numbers of the rows `names`; the same key gives the same ones.
+  """Computes the scores of the rows `names`.
+
+  Args:
+    real: real images.
+    fake: generated images.
+    key: random key; equal keys give equal scores.
+    names: keys of `SCORES`.
+
+  Returns:
+    Numbers by the name of the score.
 
   Raises:
-    UserError: for unknown names, and for what `jaxgan.metrics` refuses.
+    UserError: for unknown names, and for images that a metric refuses.
   """
   check(names)
-  found = {}
-  for place, name in enumerate(SCORES):
+  scores = {}
+  for index, name in enumerate(SCORES):
     if name in names:
-      row = SCORES[name](real, fake, jax.random.fold_in(key, place))
-      found |= {k: float(v) for k, v in row.items()}
-  return found
+      row = SCORES[name](real, fake, jax.random.fold_in(key, index))
+      scores |= {k: float(v) for k, v in row.items()}
+  return scores
 
 
 def ideal(real: Images, num_fake: int) -> dict[str, float]:
-  """What a perfect generator would score on average, where it is known."""
+  """Returns the known mean scores of a perfect generator."""
   covariance = frechet.covariance(frechet.moments(real.features))
   num_real, classes = real.logits.shape
   divergence, _ = modes.floor(classes, num_fake)
-  found = {
+  scores = {
     'frechet': frechet.bias(covariance, num_real, num_fake),
     'kernel': 0.0,
     'class_divergence': divergence,
     'density': 1.0,
   }
   if num_real == num_fake:
-    found['coverage'] = 1.0 - 2.0**-5
-  return found
+    scores['coverage'] = 1.0 - 2.0**-5
+  return scores
 
 
 def beside_nearest(fake: Images, train: Images, num: int, k: int):
-  """The first fakes above their nearest training images, by features.
+  """Returns the first `num` fakes and the k nearest training images of each.
+
+  Distances are between features.
 
   Returns:
-    uint8 [k + 1, num, H, W, C].
+    uint8 [k + 1, num, H, W, C], the fakes first.
   """
   index, _ = neighbours.nearest(fake.features[:num], train.features, k)
-  found = train.pixels[np.asarray(index).T]  # [k, num, ...]
-  return np.concatenate([fake.pixels[None, :num], found])
+  nearest = train.pixels[np.asarray(index).T]  # [k, num, ...]
+  return np.concatenate([fake.pixels[None, :num], nearest])

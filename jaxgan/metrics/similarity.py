@@ -1,6 +1,6 @@
-"""How alike two images are: PSNR, errors in holes, SSIM, MS-SSIM.
+"""Similarity of two images: PSNR, errors in holes, SSIM and MS-SSIM.
 
-Images are uint8 or floats in [-1, 1]; all is computed on pixels in [0, 1].
+Images are uint8 or floats in [-1, 1], and are converted to pixels in [0, 1].
 """
 
 import functools
@@ -13,9 +13,10 @@ from jaxgan import errors
 from jaxgan.metrics import check
 
 WINDOW, SIGMA = 11, 1.5
-# Of differences in luminance and in contrast, (0.01 L)^2 and (0.03 L)^2, L = 1.
+# Constants of luminance (0.01 L)^2 and contrast (0.03 L)^2, with L = 1.
 C1, C2 = 0.01**2, 0.03**2
-WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of scales, finest first
+# Weights of the scales, finest first.
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def _read(**sets):
@@ -36,14 +37,14 @@ def psnr(real, fake) -> jax.Array:
     [N].
 
   Raises:
-    UserError: for different shapes, wrong ranges, or what is not finite.
+    UserError: for different shapes, wrong ranges, NaN or infinity.
   """
   real, fake = _read(real=real, fake=fake)
   return -10.0 * jnp.log10(jnp.mean((real - fake) ** 2, axis=(1, 2, 3)))
 
 
 def completion_errors(real, fake, known) -> dict[str, jax.Array]:
-  """Mean absolute and mean squared errors in and outside of holes.
+  """Mean absolute and mean squared errors inside and outside of holes.
 
   Args:
     real: images [N, H, W, C].
@@ -51,39 +52,39 @@ def completion_errors(real, fake, known) -> dict[str, jax.Array]:
     known: bool [N, H, W, 1], true outside of the holes, as in `masks.Holes`.
 
   Returns:
-    'l1_hole', 'mse_hole', 'l1_known', 'mse_known': [N] in units of [0, 1]; NaN
-    where an image has no such pixel.
+    'l1_hole', 'mse_hole', 'l1_known', 'mse_known': [N] in units of [0, 1]. NaN
+    for images without such pixels.
 
   Raises:
-    UserError: for different shapes, wrong ranges, or what is not finite.
+    UserError: for different shapes, wrong ranges, NaN or infinity.
   """
   real, fake = _read(real=real, fake=fake)
   known = jnp.asarray(known)
   if known.dtype != bool or known.shape != (*real.shape[:3], 1):
     raise errors.UserError(
-      f'known is {known.dtype} {known.shape}; give bool '
-      f'{(*real.shape[:3], 1)}, true where pixels are known'
+      f'known has dtype {known.dtype} and shape {known.shape}. Pass bool '
+      f'{(*real.shape[:3], 1)}, true for known pixels.'
     )
   return _completion_errors(real, fake, known)
 
 
 @jax.jit
 def _completion_errors(real, fake, known):
-  apart = real - fake
+  difference = real - fake
 
   def mean(error, where):
     where = jnp.broadcast_to(where, error.shape)
     return jnp.mean(error, axis=(1, 2, 3), where=where)
 
   return {
-    f'{kind}_{place}': mean(error, where)
-    for place, where in (('hole', ~known), ('known', known))
-    for kind, error in (('l1', jnp.abs(apart)), ('mse', apart**2))
+    f'{kind}_{region}': mean(error, where)
+    for region, where in (('hole', ~known), ('known', known))
+    for kind, error in (('l1', jnp.abs(difference)), ('mse', difference**2))
   }
 
 
 def _blur(x):
-  """Gaussian window where it fits: [N, H, W, C] to [N, H - 10, W - 10, C]."""
+  """Applies the Gaussian window: [N, H, W, C] to [N, H - 10, W - 10, C]."""
   offset = np.arange(WINDOW) - WINDOW // 2
   window = np.exp(-(offset**2) / (2.0 * SIGMA**2))
   window = window / window.sum()
@@ -94,8 +95,8 @@ def _blur(x):
     ]
     return jnp.asarray(np.stack(rows), jnp.float32)
 
-  # As products with band matrices: on a CPU 18 times as fast as convolution
-  # channel by channel (64 images of 64 x 64 x 3).
+  # On CPUs products with band matrices are many times faster than a depthwise
+  # convolution.
   return jnp.einsum(
     'ih,nhwc,jw->nijc',
     band(x.shape[1]),
@@ -106,7 +107,7 @@ def _blur(x):
 
 
 def _terms(real, fake):
-  """SSIM and its contrast-structure part, means over each image, [N, C]."""
+  """Returns means of SSIM and of its contrast-structure part, [N, C] each."""
   mean_real, mean_fake = _blur(real), _blur(fake)
   product = mean_real * mean_fake
   squares = mean_real**2 + mean_fake**2
@@ -123,15 +124,15 @@ def _check_side(x):
   if side < WINDOW:
     raise errors.UserError(
       f'images of {x.shape[1]} x {x.shape[2]} pixels are smaller than the '
-      f'window of SSIM, {WINDOW} x {WINDOW}; scale them up, or use psnr'
+      f'window of SSIM, {WINDOW} x {WINDOW}. Use larger images, or psnr.'
     )
 
 
 def ssim(real, fake) -> jax.Array:
   """Structural similarity of each pair, the mean over channels.
 
-  Wang et al. 2004 (https://doi.org/10.1109/TIP.2003.819861), equation 13 with
-  its Gaussian window of 11 x 11. In [-1, 1], 1 for equal images. O(pixels).
+  Wang et al. 2004 (https://doi.org/10.1109/TIP.2003.819861), equation 13, with
+  a Gaussian window of 11 x 11. In [-1, 1], 1 for equal images. O(pixels).
 
   Args:
     real: images [N, H, W, C], at least 11 x 11.
@@ -141,8 +142,8 @@ def ssim(real, fake) -> jax.Array:
     [N].
 
   Raises:
-    UserError: for small images, different shapes, wrong ranges, or what is not
-      finite.
+    UserError: for small images, different shapes, wrong ranges, NaN or
+      infinity.
   """
   real, fake = _read(real=real, fake=fake)
   _check_side(real)
@@ -155,7 +156,7 @@ def _ssim(real, fake):
 
 
 def num_scales(height: int, width: int) -> int:
-  """Scales of MS-SSIM: those, of five, on which the window fits."""
+  """Number of scales of MS-SSIM, at most five, on which the window fits."""
   side = min(height, width)
   return sum(side // 2**i >= WINDOW for i in range(len(WEIGHTS)))
 
@@ -163,14 +164,14 @@ def num_scales(height: int, width: int) -> int:
 def ms_ssim(real, fake) -> jax.Array:
   """Multi-scale structural similarity of each pair, the mean over channels.
 
-  Wang et al. 2003 (https://doi.org/10.1109/ACSSC.2003.1292216), equation 7: the
-  contrast-structure terms of each scale, halved from one to the next, and the
-  luminance of the coarsest, to the power of their weights. Negative terms count
-  as 0. In [0, 1], 1 for equal images. O(pixels).
+  Wang et al. 2003 (https://doi.org/10.1109/ACSSC.2003.1292216), equation 7: a
+  weighted geometric mean of the contrast-structure terms of all scales and the
+  luminance of the coarsest scale. Each scale halves the image. Negative terms
+  count as 0. In [0, 1], 1 for equal images. O(pixels).
 
-  Five scales need 176 pixels. Of smaller images the coarse scales are left out
-  and the weights of the others scaled to the sum of 1: 28 x 28 has two, 64 x 64
-  three. Compare only numbers of one size.
+  Five scales need 176 pixels. Smaller images have fewer scales, whose weights
+  are divided by their sum: 28 x 28 has two scales, 64 x 64 three. Compare
+  numbers of the same image size only.
 
   Args:
     real: images [N, H, W, C], at least 11 x 11.
@@ -180,8 +181,8 @@ def ms_ssim(real, fake) -> jax.Array:
     [N].
 
   Raises:
-    UserError: for small images, different shapes, wrong ranges, or what is not
-      finite.
+    UserError: for small images, different shapes, wrong ranges, NaN or
+      infinity.
   """
   real, fake = _read(real=real, fake=fake)
   _check_side(real)
@@ -199,32 +200,32 @@ def _halve(x):
 def _ms_ssim(real, fake):
   scales = num_scales(*real.shape[1:3])
   weights = np.array(WEIGHTS[:scales]) / sum(WEIGHTS[:scales])
-  found = 1.0
+  product = 1.0
   for i, weight in enumerate(weights):
-    whole, structure = _terms(real, fake)
-    term = whole if i == scales - 1 else structure
-    found = found * jnp.maximum(term, 0.0) ** float(weight)
+    full, structure = _terms(real, fake)
+    term = full if i == scales - 1 else structure
+    product = product * jnp.maximum(term, 0.0) ** float(weight)
     real, fake = _halve(real), _halve(fake)
-  return jnp.mean(found, axis=1)
+  return jnp.mean(product, axis=1)
 
 
 def self_similarity(images, key, pairs: int = 1000) -> jax.Array:
   """Mean MS-SSIM of random pairs of different images: low is diverse.
 
-  Odena et al. 2017 (https://arxiv.org/abs/1610.09585), section 4.2, who take
-  100 pairs within each class. Print that of real images beside it.
+  Odena et al. 2017 (https://arxiv.org/abs/1610.09585), section 4.2, who draw
+  100 pairs within each class. Print the value of real images beside the score.
 
   Args:
     images: [N, H, W, C], at least 11 x 11.
-    key: the same key gives the same pairs.
-    pairs: how many.
+    key: random key; equal keys give equal pairs.
+    pairs: number of pairs.
 
   Returns:
     A scalar in [0, 1].
 
   Raises:
-    UserError: for small images, fewer than two, wrong ranges, or what is not
-      finite.
+    UserError: for small images, fewer than two images, wrong ranges, NaN or
+      infinity.
   """
   (images,) = check.pixels(images=images)
   _check_side(images)
@@ -238,6 +239,8 @@ def _self_similarity(images, key, pairs):
   first_key, step_key = jax.random.split(key)
   first = jax.random.randint(first_key, (pairs,), 0, num)
   second = (first + jax.random.randint(step_key, (pairs,), 1, num)) % num
-  one = lambda pair: _ms_ssim(images[pair[0]][None], images[pair[1]][None])[0]
-  # In parts: all pairs at once would be many times the images.
-  return jnp.mean(jax.lax.map(one, (first, second), batch_size=64))
+  of_pair = lambda pair: _ms_ssim(images[pair[0]][None], images[pair[1]][None])[
+    0
+  ]
+  # In batches: all pairs at once would need many times the memory of `images`.
+  return jnp.mean(jax.lax.map(of_pair, (first, second), batch_size=64))

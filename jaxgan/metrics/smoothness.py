@@ -1,4 +1,4 @@
-"""How smoothly images change along ways through latent space."""
+"""Perceptual path length: change of images along paths in latent space."""
 
 from collections.abc import Callable
 
@@ -18,28 +18,28 @@ def path_length(
   shares: jax.Array,
   kind: str = 'normal',
 ) -> jax.Array:
-  """Squared speed of features on the way from one latent to another.
+  """Squared speed of features on the path from one latent to another.
 
   Karras et al. 2019 (https://arxiv.org/abs/1812.04948), section 4.1: the
-  perceptual path length is the mean over random ways and places of
+  perceptual path length is the mean over random paths and positions t of
 
-    d(g(way(t)), g(way(t + e))) / e^2,   d = |f(x) - f(x')|^2.
+    d(g(path(t)), g(path(t + e))) / e^2,   d = |f(x) - f(x')|^2.
 
-  This is its limit of small e, by forward differentiation: no e to choose and
-  no digits lost to it (they take 1e-4). Their code leaves out the lowest and
-  the highest percent before the mean. At least 0; comparable for one feature
-  function alone. Two passes forward.
+  The limit of small e is computed by forward differentiation, without the
+  rounding of a finite e (1e-4 in the paper). The authors' code drops the lowest
+  and the highest percent before the mean. At least 0. Compare values of the
+  same feature function only. Costs two forward passes.
 
   Args:
-    decode: latents [N, Z] to images [N, ...]; a function that rounds, such as
-      one to uint8, stands still almost everywhere.
-    features: images to features [N, ...], such as activations scaled as in
+    decode: maps latents [N, Z] to images [N, ...]. It must not round, for
+      example to uint8, because the derivative would be 0.
+    features: maps images to features [N, ...], such as activations scaled as in
       LPIPS.
     starts: latents [N, Z].
     ends: latents [N, Z].
-    shares: where on the way, [N] in [0, 1].
-    kind: of latents, a key of `interpolate.WAYS`: arcs for 'normal' and
-      'sphere', straight lines for 'uniform'.
+    shares: positions on the paths, [N] in [0, 1].
+    kind: distribution of the latents, a key of `latents.WAYS`: arcs for
+      'normal' and 'sphere', straight lines for 'uniform'.
 
   Returns:
     [N].
@@ -52,8 +52,8 @@ def path_length(
   starts, ends = check.features(least=1, starts=starts, ends=ends)
   shares = jnp.asarray(shares, jnp.float32)
   check.paired(starts=starts, ends=ends, shares=shares)
-  way, _ = interpolation.WAYS[kind]
+  path, _ = interpolation.WAYS[kind]
   starts, ends = jnp.asarray(starts), jnp.asarray(ends)
-  look = lambda t: features(decode(way(starts, ends, t)))
-  _, speed = jax.jvp(look, (shares,), (jnp.ones_like(shares),))
+  features_at = lambda t: features(decode(path(starts, ends, t)))
+  _, speed = jax.jvp(features_at, (shares,), (jnp.ones_like(shares),))
   return jnp.sum(speed.reshape(len(shares), -1) ** 2, axis=1)

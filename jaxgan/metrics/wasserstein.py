@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxgan.metrics import check
 
-# Directions at a time: each takes a sorted copy of both sets.
+# Directions at a time. Each direction needs a sorted copy of both sets.
 CHUNK = 32
 
 
@@ -16,20 +16,22 @@ def sliced(real, fake, key, directions: int = 512) -> jax.Array:
 
   Rabin et al. 2011 (https://doi.org/10.1007/978-3-642-24785-9_37), with the
   mean absolute difference of sorted projections of Karras et al. 2018
-  (https://arxiv.org/abs/1710.10196, section 5). At least 0, in the units of the
-  features (images: of pixels in [0, 1]); a set moved by s is E|s.u| away from
-  itself, u uniform on the sphere, about sqrt(2 / (pi D)) |s|. Sets from one
-  distribution are not at 0 but at about 1 / sqrt(N): print real against real
-  beside it. O(directions N (D + log N)).
+  (https://arxiv.org/abs/1710.10196, section 5). O(directions N (D + log N)).
+
+  The distance is at least 0, in the units of the features; units of images are
+  pixels in [0, 1]. A set moved by s has distance E|s.u| from itself, with u
+  uniform on the sphere, about sqrt(2 / (pi D)) |s|. Two samples of the same
+  distribution have a distance of about 1 / sqrt(N): print the distance of two
+  real sets beside the score.
 
   Args:
     real: features [N, D], or images [N, H, W, C], uint8 or in [-1, 1].
-    fake: the same, as many.
-    key: the same key gives the same directions.
-    directions: how many.
+    fake: features or images of the same shape.
+    key: random key; equal keys give equal directions.
+    directions: number of directions.
 
   Raises:
-    UserError: for different shapes, wrong ranges, or what is not finite.
+    UserError: for different shapes, wrong ranges, NaN or infinity.
   """
   real, fake = check.array(real), check.array(fake)
   read = check.pixels if real.ndim == 4 else check.features
@@ -42,13 +44,13 @@ def sliced(real, fake, key, directions: int = 512) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames='directions')
 def _sliced(real, fake, key, directions):
-  def one(key):
+  def along_direction(key):
     direction = jax.random.normal(key, real.shape[1:])
     direction = direction / jnp.linalg.norm(direction)
-    along = lambda x: jnp.sort(
+    project = lambda x: jnp.sort(
       jnp.matmul(x, direction, precision=jax.lax.Precision.HIGHEST)
     )
-    return jnp.mean(jnp.abs(along(real) - along(fake)))
+    return jnp.mean(jnp.abs(project(real) - project(fake)))
 
   keys = jax.random.split(key, directions)
-  return jnp.mean(jax.lax.map(one, keys, batch_size=CHUNK))
+  return jnp.mean(jax.lax.map(along_direction, keys, batch_size=CHUNK))

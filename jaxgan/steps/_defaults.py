@@ -43,8 +43,8 @@ def sample(algorithm, method, state: TrainState, key, num: int, label=None):
   """
   if not hasattr(method, 'latents'):
     raise errors.UserError(
-      f'method={algorithm.name!r} makes no images from latents. Its pictures of '
-      'held-out images are in the samples of the run.'
+      f'method={algorithm.name!r} makes no images from latents. Its pictures '
+      'of held-out images are in the samples of the run.'
     )
   z = method.latents.sample(key, num)
   state = algorithm.use_ema_weights(method, state)

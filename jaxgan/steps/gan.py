@@ -185,7 +185,7 @@ def init(gan, key: jax.Array) -> TrainState:
 
 
 def use_ema_weights(gan, state: TrainState) -> TrainState:
-  """Returns a state for `decode`: averaged weights with their own statistics."""
+  """Returns a state for `decode`: averages with their own statistics."""
   count = STANDING_BATCHES * STANDING_BATCH_SIZE
   y = (jnp.arange(count) % gan.num_classes,) if gan.num_classes else ()
   # The same statistics for every sample of a state, hence a key of their own.

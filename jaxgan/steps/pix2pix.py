@@ -240,8 +240,8 @@ def from_config(config, spec: Spec) -> Pix2Pix:
   """Builds the method; the only reader of the config for this algorithm."""
   if not config.data.get('pair'):
     raise errors.UserError(
-      "method='pix2pix' learns from pairs and the data have none. Set data.pair "
-      "to the source of an image, for example data.pair='edges'."
+      "method='pix2pix' learns from pairs and the data have none. Set "
+      "data.pair to the source of an image, for example data.pair='edges'."
     )
   if not config.adversarial and not config.reconstruction:
     raise errors.UserError(

@@ -1,1 +1,1 @@
-"""Arrays in, pictures out."""
+"""Draws arrays: grids of images, animations, curves and palettes."""

@@ -1,4 +1,4 @@
-"""Pictures in turn, as GIF or MP4."""
+"""Writes animations as GIF or MP4."""
 
 import fractions
 import importlib
@@ -13,24 +13,28 @@ from PIL import Image
 
 from jaxgan import errors
 
-# Of `gif`, that shows how a run went.
+# Limits and durations of `gif`.
 MOST_FRAMES = 60
 SECONDS_PER_FRAME = 0.15
 SECONDS_AT_END = 2.0
 
-# Frames per second. A GIF counts in hundredths of a second, and browsers slow
-# down frames that last one.
+# Largest number of frames per second. GIF durations are hundredths of a second,
+# and browsers slow down frames that last a single hundredth.
 FASTEST = {'gif': 50, 'mp4': 120}
 
 
 def gif(frames: Sequence[pathlib.Path], path: pathlib.Path) -> None:
-  """Writes an endless GIF of PNG files; of many, evenly spaced ones."""
+  """Writes an endless GIF of PNG files.
+
+  Of more than `MOST_FRAMES` files, frames at even distances are shown. Without
+  files nothing is written.
+  """
   if not frames:
     return
   if len(frames) > MOST_FRAMES:
     last = len(frames) - 1
-    picked = [round(k * last / (MOST_FRAMES - 1)) for k in range(MOST_FRAMES)]
-    frames = [frames[k] for k in picked]
+    indices = [round(k * last / (MOST_FRAMES - 1)) for k in range(MOST_FRAMES)]
+    frames = [frames[k] for k in indices]
   pictures = []
   for frame in frames:
     with Image.open(frame) as picture:
@@ -44,7 +48,7 @@ def gif(frames: Sequence[pathlib.Path], path: pathlib.Path) -> None:
 def _save_gif(
   pictures: Iterable[Image.Image], durations: list[int], path: pathlib.Path
 ) -> None:
-  """Durations are in milliseconds."""
+  """Writes an endless GIF; durations are in milliseconds."""
   pictures = iter(pictures)
   temporary = path.with_name(f'.{path.name}.tmp')
   next(pictures).save(
@@ -59,7 +63,7 @@ def _save_gif(
 
 
 def _gif(frames, num, frames_per_second, path):
-  # Rounded so that the rate is kept on average.
+  # Ends are rounded, not durations, so that the average rate is exact.
   ends = [round(100 * k / frames_per_second) for k in range(num + 1)]
   durations = [10 * (b - a) for a, b in itertools.pairwise(ends)]
   pictures = (
@@ -70,17 +74,17 @@ def _gif(frames, num, frames_per_second, path):
 
 
 def _ffmpeg() -> str:
-  """The program that writes MP4.
+  """Returns the path of ffmpeg, which writes MP4.
 
   Raises:
-    UserError: if it is not installed.
+    UserError: if ffmpeg is not installed.
   """
   try:
     return importlib.import_module('imageio_ffmpeg').get_ffmpeg_exe()
   except (ImportError, RuntimeError):
     raise errors.UserError(
-      '--format=mp4 needs ffmpeg; install the extra jaxgan[video] or: '
-      'pip install imageio-ffmpeg. --format=gif works without'
+      '--format=mp4 needs ffmpeg. Run pip install imageio-ffmpeg (the extra '
+      'jaxgan[video]) or set --format=gif.'
     ) from None
 
 
@@ -95,34 +99,34 @@ def _mp4(frames, num, frames_per_second, path):
   command += ['-pix_fmt', 'gray' if channels == 1 else 'rgb24']
   command += ['-s', f'{width}x{height}', '-r', str(rate), '-i', '-']
   command += ['-c:v', 'libx264', '-crf', '18', '-pix_fmt', 'yuv420p']
-  # The same bytes again: x264 decides by its number of threads, and ffmpeg
-  # writes down its version.
+  # For equal bytes on every run: x264 depends on the number of threads, and
+  # ffmpeg records its version.
   command += ['-threads', '1', '-fflags', '+bitexact', '-flags:v', '+bitexact']
   command += ['-movflags', '+faststart', '-f', 'mp4', str(temporary)]
-  with tempfile.TemporaryFile() as said:
+  with tempfile.TemporaryFile() as log:
     with subprocess.Popen(
-      command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+      command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
     ) as process:
       try:
         for frame in itertools.chain([first], frames):
           process.stdin.write(frame.tobytes())
         process.stdin.close()
       except BrokenPipeError:
-        pass  # It says why.
+        pass  # The log has the reason.
       except BaseException:
         process.kill()
         raise
     if process.returncode:
       temporary.unlink(missing_ok=True)
-      said.seek(0)
-      lines = said.read().decode(errors='replace').strip().splitlines()
+      log.seek(0)
+      lines = log.read().decode(errors='replace').strip().splitlines()
       reason = lines[0] if lines else f'exit code {process.returncode}'
       raise errors.StorageError(f'{path}: ffmpeg failed: {reason}')
   temporary.replace(path)
 
 
 def _even(frame):
-  """Adds a row or a column to odd sides: 4:2:0 has even ones only."""
+  """Repeats the last row or column of odd sides: 4:2:0 needs even sides."""
   height, width, _ = frame.shape
   if height % 2 or width % 2:
     frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
@@ -133,11 +137,14 @@ _WRITERS = {'gif': _gif, 'mp4': _mp4}
 
 
 def check(kind: str, frames_per_second: float) -> None:
-  """Raises a UserError if `write` could not, before any work is done.
+  """Checks the arguments of `write` before any work is done.
 
   Args:
     kind: 'gif' or 'mp4'.
-    frames_per_second: of the animation.
+    frames_per_second: frame rate of the animation.
+
+  Raises:
+    UserError: for a wrong rate, or if ffmpeg is not installed.
   """
   if not 0 < frames_per_second <= FASTEST[kind]:
     raise errors.UserError(
@@ -154,16 +161,16 @@ def write(
   frames_per_second: float,
   path: pathlib.Path,
 ) -> None:
-  """Writes an endless GIF, or an MP4 (H.264) that browsers show.
+  """Writes an endless GIF, or an MP4 (H.264) that browsers can play.
 
-  The same frames give the same bytes.
+  Equal frames give equal bytes. The file is complete or absent.
 
   Args:
-    frames: uint8 [height, width, 1 or 3] each, taken one by one. A GIF has 256
-      colours a frame, an MP4 even sides (odd ones grow by a row or a column).
-    num: how many there are.
-    frames_per_second: at most `FASTEST`.
-    path: the file, whole or not at all; its suffix says what to write.
+    frames: yields images uint8 [height, width, 1 or 3]. A GIF has 256 colours a
+      frame. An MP4 has even sides: odd sides grow by a row or a column.
+    num: number of frames.
+    frames_per_second: frame rate, at most `FASTEST`.
+    path: the file; its suffix, '.gif' or '.mp4', selects the format.
 
   Raises:
     StorageError: if ffmpeg fails.

@@ -1,10 +1,10 @@
-"""Losses and scores over time."""
+"""Plots losses and scores over time."""
 
 import pathlib
 
 import numpy as np
 
-# Title of a panel, and which metrics it shows.
+# title of a panel -> whether the panel shows a metric, by its name.
 PANELS = {
   'losses': lambda name: name.endswith('/loss'),
   'discriminator output, mean over images': lambda name: name.endswith(
@@ -15,25 +15,31 @@ PANELS = {
 }
 HIDDEN = ('step', 'images', 'steps_per_second')
 HIDDEN_ENDINGS = ('/param_norm', '/update_norm', '/std')
-OF_MEMBER = '/member_'  # of a population, whose mean is drawn with a band
+# Metrics of population members are hidden; their mean is drawn with a band.
+OF_MEMBER = '/member_'
 
 
 def panels(names) -> dict[str, list[str]]:
-  """Metrics by the panel that shows them; each is in one."""
-  left = [
+  """Groups metrics by panel.
+
+  Returns:
+    title -> sorted names of metrics. Every name is in one panel, and empty
+    panels are left out.
+  """
+  remaining = [
     name
     for name in names
     if name not in HIDDEN
     and not name.endswith(HIDDEN_ENDINGS)
     and OF_MEMBER not in name
   ]
-  found = {}
+  groups = {}
   for title, belongs in PANELS.items():
-    members = sorted(name for name in left if belongs(name))
-    left = [name for name in left if name not in members]
+    members = sorted(name for name in remaining if belongs(name))
+    remaining = [name for name in remaining if name not in members]
     if members:
-      found[title] = members
-  return found
+      groups[title] = members
+  return groups
 
 
 def draw(
@@ -43,7 +49,7 @@ def draw(
 
   Args:
     rows: lines of `metrics.jsonl`.
-    expected: metric -> where theory says that it ends; drawn dashed.
+    expected: metric -> its value at equilibrium by theory, drawn dashed.
     path: the PNG file.
   """
   from matplotlib import figure  # Slow to import, and only needed at the end.
@@ -70,7 +76,7 @@ def draw(
       if name in expected:
         values_at.setdefault(expected[name], []).append((name, line))
     for value, lines in values_at.items():
-      # One line for metrics that should end at the same value.
+      # Metrics with equal values share a line.
       same = len(lines) > 1
       axis.axhline(
         value,

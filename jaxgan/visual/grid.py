@@ -1,4 +1,4 @@
-"""Many images, or a cloud of points, in one labelled picture."""
+"""Draws many images, or a cloud of points, in one picture with a caption."""
 
 import math
 import re
@@ -10,10 +10,10 @@ from jaxgan import errors
 from jaxgan.core import pixels as pixels_lib
 
 GAP = 2  # pixels between images
-CAPTION = 22  # pixels of a line above them
-MARGIN = 4  # pixels left and right of it
-SHORTEST_SIDE = 560  # small grids are enlarged to about this
-LONGEST_SIDE = 1_600  # and flat ones no further than to this
+CAPTION = 22  # height of a caption line in pixels
+MARGIN = 4  # pixels left and right of a caption
+SHORTEST_SIDE = 560  # approximate shorter side of an enlarged grid in pixels
+LONGEST_SIDE = 1_600  # limit of the longer side of an enlarged grid
 CLOUD_SIDE = 560
 # Points are drawn in [-CLOUD_RANGE, CLOUD_RANGE] on both axes.
 CLOUD_RANGE = 1.3
@@ -21,10 +21,15 @@ DARK, LIGHT = 24, 232
 
 
 def tile(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-  """Images [N, H, W, C] uint8 in rows of `columns`: [rows * H, ..., C].
+  """Arranges images in a grid with gaps, in reading order.
 
-  Without `columns` the grid is as square as it can be. Cells that are left over
-  are dark.
+  Args:
+    images: uint8 [N, H, W, C].
+    columns: images in a row; by default the grid is nearly square.
+
+  Returns:
+    uint8 [rows * (H + GAP) - GAP, columns * (W + GAP) - GAP, C]. Unused cells
+    are dark.
   """
   num, height, width, channels = images.shape
   columns = columns or math.ceil(math.sqrt(num))
@@ -33,28 +38,28 @@ def tile(images: np.ndarray, columns: int | None = None) -> np.ndarray:
   cells = np.full(shape, DARK, np.uint8)
   cells[:num, :height, :width] = images
   cells = cells.reshape(rows, columns, height + GAP, width + GAP, channels)
-  whole = cells.transpose(0, 2, 1, 3, 4).reshape(
+  picture = cells.transpose(0, 2, 1, 3, 4).reshape(
     rows * (height + GAP), columns * (width + GAP), channels
   )
-  return whole[:-GAP, :-GAP]
+  return picture[:-GAP, :-GAP]
 
 
 def cloud(points: np.ndarray) -> np.ndarray:
-  """Points [N, 2] as a picture, up is positive."""
+  """Draws points [N, 2] as uint8 [CLOUD_SIDE, CLOUD_SIDE, 1], y upwards."""
   side = CLOUD_SIDE
-  place = (np.asarray(points) / CLOUD_RANGE + 1.0) / 2.0 * (side - 1)
-  place = np.rint(np.nan_to_num(place, nan=-1.0)).clip(-2, side + 1).astype(int)
+  pixel = (np.asarray(points) / CLOUD_RANGE + 1.0) / 2.0 * (side - 1)
+  pixel = np.rint(np.nan_to_num(pixel, nan=-1.0)).clip(-2, side + 1).astype(int)
   picture = np.full((side, side, 1), DARK, np.uint8)
   for dx in (0, 1):
     for dy in (0, 1):
-      x, y = place[:, 0] + dx, side - 1 - place[:, 1] + dy
+      x, y = pixel[:, 0] + dx, side - 1 - pixel[:, 1] + dy
       inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
       picture[y[inside], x[inside]] = LIGHT
   return picture
 
 
 def _lines(caption: str, font, width: int) -> list[str]:
-  """The words of a caption in lines that are no wider, where words are not."""
+  """Wraps a caption to `width` pixels; longer words keep their own line."""
   lines = ['']
   for word in re.split(r'(?<= )(?=[^ ])', caption):
     if lines[-1] and font.getlength(lines[-1] + word.rstrip()) > width:
@@ -64,23 +69,26 @@ def _lines(caption: str, font, width: int) -> list[str]:
 
 
 def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
-  """A picture uint8 [height, width, 1 or 3] with text above.
+  """Draws images or points with a caption above.
 
   Args:
-    images: [N, H, W, C] in [-1, 1]; or [rows, columns, H, W, C], laid out; or
+    images: [N, H, W, C] in [-1, 1], or [rows, columns, H, W, C] in [-1, 1], or
       points [N, 2].
-    caption: the text; too long for a line it goes on in the next.
+    caption: the text, wrapped to the width of the picture.
     columns: images in a row.
 
+  Returns:
+    uint8 [height, width, 1 or 3].
+
   Raises:
-    UserError: for arrays of other shapes, and for none.
+    UserError: for arrays of other shapes, and for empty arrays.
   """
   images = np.asarray(images)
   is_right = images.ndim in (4, 5) and images.shape[-1] in (1, 3)
   if not images.size or not (is_right or images.shape[1:] == (2,)):
     raise errors.UserError(
-      f'images of shape {images.shape} can not be shown; they must be '
-      '[N, H, W, 1 or 3], [rows, columns, H, W, 1 or 3], or points [N, 2]'
+      f'images of shape {images.shape} cannot be drawn: the shape must be '
+      '[N, H, W, 1 or 3], [rows, columns, H, W, 1 or 3], or [N, 2] of points'
     )
   if columns is not None and columns < 1:
     raise errors.UserError(f'columns={columns} must be at least 1')
@@ -101,9 +109,9 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
   font = ImageFont.load_default(size=14)
   lines = _lines(caption, font, width - 2 * MARGIN)
   bar = Image.new('L', (width, CAPTION * len(lines)), DARK)
-  for place, line in enumerate(lines):
-    at = (MARGIN, 2 + CAPTION * place)
-    ImageDraw.Draw(bar).text(at, line, fill=LIGHT, font=font)
+  for number, line in enumerate(lines):
+    corner = (MARGIN, 2 + CAPTION * number)
+    ImageDraw.Draw(bar).text(corner, line, fill=LIGHT, font=font)
   bar = np.asarray(bar)[..., None].repeat(channels, axis=-1)
   return np.concatenate([bar, picture])
 
@@ -113,12 +121,12 @@ def _pillow(picture: np.ndarray) -> Image.Image:
 
 
 def show(images, caption: str = '', columns: int | None = None) -> Image.Image:
-  """The picture that `draw` makes of images, as notebooks display it."""
+  """Returns the result of `draw` as an image that notebooks display."""
   return _pillow(draw(images, caption, columns))
 
 
 def save(path, picture: np.ndarray) -> None:
-  """Writes uint8 [height, width, 1 or 3] as PNG, whole or not at all."""
+  """Writes uint8 [height, width, 1 or 3] as PNG; never leaves half a file."""
   temporary = path.with_name(f'.{path.name}.tmp')
   _pillow(picture).save(temporary, format='PNG')
   temporary.replace(path)

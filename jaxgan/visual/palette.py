@@ -1,4 +1,4 @@
-"""Few colours: a palette of images, and images in the colours of a palette."""
+"""Reduces colours: finds palettes, and maps images to their colours."""
 
 import numpy as np
 from PIL import Image
@@ -7,23 +7,24 @@ MOST_COLOURS = 256  # Pillow's limit
 
 
 def find(images: np.ndarray, size: int) -> np.ndarray:
-  """The colours that stand for those of images, by median cut and k-means.
+  """Returns a palette of the images, by median cut and k-means.
 
-  Heckbert 1982, https://doi.org/10.1145/965145.801294, then means of the
-  nearest colours, both by Pillow.
+  Pillow's median cut (Heckbert 1982, https://doi.org/10.1145/965145.801294),
+  followed by the means of the nearest colours.
 
   Args:
     images: uint8 [N, H, W, 1 or 3].
-    size: colours, 1..256; there are fewer where the images have fewer.
+    size: number of colours, 1..256.
 
   Returns:
-    uint8 [K, 1 or 3], sorted.
+    uint8 [K, 1 or 3], sorted. K is less than `size` if the images have fewer
+    colours.
   """
   channels = images.shape[-1]
   colours, counts = np.unique(
     images.reshape(-1, channels), axis=0, return_counts=True
   )
-  if len(colours) <= size:  # Median cut would mix some.
+  if len(colours) <= size:  # Median cut would average some colours.
     return colours
   pixels = np.repeat(colours, counts, axis=0)
   pixels = np.broadcast_to(pixels, (len(pixels), 3))[None]
@@ -36,6 +37,6 @@ def find(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def nearest(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
-  """Every pixel of uint8 [..., C] in the nearest colour of uint8 [K, C]."""
-  apart = image[..., None, :].astype(np.int32) - palette.astype(np.int32)
-  return palette[np.argmin((apart**2).sum(axis=-1), axis=-1)]
+  """Maps pixels uint8 [..., C] to the nearest colours of uint8 [K, C]."""
+  difference = image[..., None, :].astype(np.int32) - palette.astype(np.int32)
+  return palette[np.argmin((difference**2).sum(axis=-1), axis=-1)]
