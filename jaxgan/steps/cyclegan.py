@@ -12,8 +12,8 @@ is 'source' and b is 'image'. The generators minimise, for both ways,
   state, metrics = cyclegan.train_step(
       method, state, {'source': a, 'image': b}, key)
 
-The discriminators learn first, as in the other algorithms. The paper halves
-their losses, which does not change Adam's updates.
+The discriminators learn first. The paper halves their losses, which does not
+change Adam's updates.
 """
 
 import dataclasses
@@ -96,8 +96,7 @@ SHOWN_IMAGES = 10  # in each of the grids
 # From domain to domain. The generator of a way is named after the way; the
 # discriminator after the domain at its end.
 WAYS = ('ab', 'ba')
-GENERATORS = ('generator_ab', 'generator_ba')
-_KINDS = ('real', 'fake')
+GENERATORS, _KINDS = ('generator_ab', 'generator_ba'), ('real', 'fake')
 
 
 def discriminator_step(method, state: TrainState, way: str, batch, key):
@@ -123,7 +122,7 @@ def _distance(a, b):
 
 
 def _keys(key, way: str) -> dict[str, jax.Array]:
-  """Returns keys of a way; all networks share 'there', and so the fakes."""
+  # All networks share 'there', and so the fakes.
   names = ('there', 'back', 'same', 'replay', 'real', 'fake', 'update')
   key = jax.random.fold_in(key, WAYS.index(way))
   keys = noise.keys(key, *names, 'ask_real', 'ask_fake')
@@ -205,8 +204,8 @@ def export_functions(method, state: TrainState):
 
 def _returned(method, state: TrainState, way: str, batch, key):
   """Returns images where a way starts, translations, and returned images."""
-  names, start = (f'generator_{way}', f'generator_{way[::-1]}'), way[0]
-  start = _domains(batch)[start]
+  names = (f'generator_{way}', f'generator_{way[::-1]}')
+  start = _domains(batch)[way[0]]
   return image_to_image.there_and_back(method, state, names, start, key)
 
 
