@@ -1,6 +1,6 @@
 """Uses the `jaxgan` of the current folder; started by `benchmarks.checkouts`.
 
-  PYTHONPATH=CHECKOUT python -P benchmarks/inside.py numbers ONLY FOLDER
+  PYTHONPATH=CHECKOUT python -P benchmarks/inside.py numbers ONLY FOLDER PART
   PYTHONPATH=CHECKOUT python -P benchmarks/inside.py rates CHANGED NAME...
 
 The code of a checkout may be older or newer than this file. Hence this file
@@ -65,6 +65,8 @@ def shrink(node) -> None:
       node[name] = (4,) * len(value)
     elif name == 'bottleneck':
       node[name] = 8
+    elif name == 'blocks':
+      node[name] = 1
     elif hasattr(value, 'items'):
       shrink(value)
 
@@ -157,18 +159,22 @@ def file_of(name: str) -> str:
   return hashlib.sha256(name.encode()).hexdigest()[:16] + '.npz'
 
 
-def numbers(only: str, folder: str) -> None:
-  """Writes numbers of every system, and prints a line of JSON for each.
+def numbers(only: str, folder: str, part: str) -> None:
+  """Writes numbers of systems, and prints a line of JSON for each.
+
+  Systems are all variants of configs, and those that standard input describes.
 
   Args:
     only: a regular expression; other systems are left out.
     folder: for an .npz file of each system.
+    part: as 1/2, every second system from number 1 on.
   """
   extra = json.loads(sys.stdin.read())
   systems = {name: (name, {}) for name in config_names()} | extra
-  for name, (config, fields) in systems.items():
-    if not re.search(only, name):
-      continue
+  chosen = [name for name in systems if re.search(only, name)]
+  first, step = map(int, part.split('/'))
+  for name in chosen[first::step]:
+    config, fields = systems[name]
     line = {'name': name, 'file': file_of(name)}
     try:
       np.savez(pathlib.Path(folder, line['file']), **two_rounds(config, fields))
@@ -177,7 +183,6 @@ def numbers(only: str, folder: str) -> None:
       text = (str(error).strip().splitlines() or [''])[0]
       line = {'name': name, 'error': f'{type(error).__name__}: {text}'}
     print(json.dumps(line), flush=True)
-    jax.clear_caches()
 
 
 class System:

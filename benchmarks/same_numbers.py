@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks import checkouts
 
+PARTS = ('0/2', '1/2')  # One process for each.
 # See the text above. Bit for bit is asked for first, whatever this is.
 FLOOR = 1e-3
 _ALL = ('color', 'translation', 'cutout')
@@ -157,43 +158,50 @@ def difference(old, new) -> tuple[float, str]:
 
 
 def compute(checkout, only: str, folder: pathlib.Path) -> dict[str, dict]:
-  """Runs all systems in a checkout.
+  """Runs all systems in a checkout, in two processes.
 
   Args:
     checkout: folder of the code.
     only: regular expression of names of systems.
-    folder: for numbers, and for messages of the process.
+    folder: for numbers, and for messages of the processes.
 
   Returns:
     By system what `inside.numbers` prints of it.
 
   Raises:
-    Failed: if the process ends early.
+    Failed: if a process ends early.
   """
   folder.mkdir()
-  messages = folder / 'messages.txt'
-  with messages.open('w') as file:
-    process = checkouts.start(
-      checkout,
-      *('numbers', only, str(folder)),
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      stderr=file,
-      env={
-        'JAX_PLATFORMS': 'cpu',
-        'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-        'JAX_COMPILATION_CACHE_DIR': str(folder.parent / 'cache'),
-        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-        'XLA_FLAGS': '--xla_cpu_multi_thread_eigen=false',
-      },
-    )
-    output, _ = process.communicate(json.dumps(extra_systems()))
-  if process.returncode:
-    raise checkouts.Failed(
-      f'the process in {checkout} ended: {checkouts.last_line(messages)}'
-    )
-  lines = map(json.loads, output.splitlines())
-  return {line['name']: line for line in lines}
+  processes = {}
+  for part in PARTS:
+    messages = folder / f'messages_{part[0]}.txt'
+    with messages.open('w') as file:
+      processes[messages] = checkouts.start(
+        checkout,
+        *('numbers', only, str(folder), part),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=file,
+        env={
+          'JAX_PLATFORMS': 'cpu',
+          'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+          'JAX_COMPILATION_CACHE_DIR': str(folder.parent / 'cache'),
+          'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+          'XLA_FLAGS': '--xla_cpu_multi_thread_eigen=false',
+        },
+      )
+      processes[messages].stdin.write(json.dumps(extra_systems()))
+      processes[messages].stdin.close()
+  lines = {}
+  for messages, process in processes.items():
+    for text in process.stdout:
+      line = json.loads(text)
+      lines[line['name']] = line
+    if process.wait():
+      raise checkouts.Failed(
+        f'the process in {checkout} ended: {checkouts.last_line(messages)}'
+      )
+  return lines
 
 
 def read(folder: pathlib.Path, line) -> dict[str, np.ndarray]:
@@ -239,7 +247,7 @@ def compare(old: str, new: str, only: str, rtol: float) -> int:
       compute(checkout, only, output)
       for checkout, output in zip(folders, outputs, strict=True)
     ]
-    names = list(dict.fromkeys([*sides[0], *sides[1]]))
+    names = sorted(sides[0].keys() | sides[1].keys())
     bad = [n for n in names if not report(n, sides, outputs, rtol)]
   if not names:
     print(f'error: --only={only!r} matches no system', file=sys.stderr)
