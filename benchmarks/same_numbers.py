@@ -31,9 +31,8 @@ PARTS = ('0/2', '1/2')  # One process for each.
 # See the text above. Bit for bit is asked for first, whatever this is.
 FLOOR = 1e-3
 _ALL = ('color', 'translation', 'cutout')
-_LABELLED = {'conditional': True}
 
-# trick -> config and fields; fields at once are values that exclude none.
+# trick -> fields that differ from the default of the config.
 TRICKS = {
   'feature matching': {'adversarial': 0.0, 'feature_matching': 1.0},
   'minibatch discrimination': {'discriminator.minibatch_kernels': 4},
