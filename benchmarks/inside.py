@@ -216,12 +216,12 @@ class System:
     self._state = init(jax.random.key(0))
     self.run(1)
 
-  def run(self, calls: int) -> float:
-    """Returns the seconds that so many compiled calls take."""
-    began = time.perf_counter()
+  def run(self, calls: int) -> tuple[float, float]:
+    """Returns seconds of so many compiled calls: elapsed, and of processors."""
+    began, began_cpu = time.perf_counter(), time.process_time()
     self._state, _ = self._advance(self._state, calls * self.least)
     jax.block_until_ready(self._state)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - began_cpu
 
 
 def has_field(config, field: str) -> bool:
@@ -237,7 +237,7 @@ def rates(changed: str, *names: str) -> None:
   """Compiles systems, then times one whenever a line asks for it.
 
   Prints for each system, when it is compiled, the rounds of a call. Then reads
-  lines 'NAME CALLS' and answers with seconds.
+  lines 'NAME CALLS' and answers with the two numbers of `System.run`.
 
   Args:
     changed: fields that differ from the configs', as JSON.
@@ -249,7 +249,7 @@ def rates(changed: str, *names: str) -> None:
     print(systems[name].least, flush=True)
   for line in sys.stdin:
     name, calls = line.split()
-    print(systems[name].run(int(calls)), flush=True)
+    print(*systems[name].run(int(calls)), flush=True)
 
 
 JOBS = {'numbers': numbers, 'rates': rates}
