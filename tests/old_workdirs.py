@@ -110,9 +110,12 @@ RUNS = {
       'data.held_out': 0.0,
       'data.image_size': 8,
       'replay_size': 4,
-      'generator.widths': (2, 4),
+      'generator.widths': (4,),
       'generator.blocks': 1,
-      'discriminator.widths': (2, 4),
+      'discriminator.widths': (4,),
+      # Else the number of rounds, which a resume changes.
+      'generator.optimizer.schedule_images': 64,
+      'discriminator.optimizer.schedule_images': 64,
     },
   ),
 }
