@@ -8,6 +8,7 @@ the checkout that compares.
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,11 @@ def open_checkout(name: str, folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def open_checkouts(*names: str) -> Iterator[list[pathlib.Path]]:
-  """Yields a folder for each name, see `open_checkout`."""
+  """Yields a folder for each name, see `open_checkout`.
+
+  SIGTERM ends this process by SystemExit, so that checkouts are removed.
+  """
+  signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
   with contextlib.ExitStack() as stack:
     scratch = stack.enter_context(tempfile.TemporaryDirectory())
     yield [

@@ -191,16 +191,31 @@ def compute(checkout, only: str, folder: pathlib.Path) -> dict[str, dict]:
       )
       processes[messages].stdin.write(json.dumps(extra_systems()))
       processes[messages].stdin.close()
-  lines = {}
-  for messages, process in processes.items():
-    for text in process.stdout:
-      line = json.loads(text)
-      lines[line['name']] = line
-    if process.wait():
-      raise checkouts.Failed(
-        f'the process in {checkout} ended: {checkouts.last_line(messages)}'
-      )
-  return lines
+  try:
+    return {
+      line['name']: line
+      for messages, process in processes.items()
+      for line in lines_of(process, messages)
+    }
+  finally:
+    for process in processes.values():
+      process.kill()
+      process.wait()
+
+
+def lines_of(process, messages: pathlib.Path):
+  """Yields the lines of JSON that a process prints.
+
+  Args:
+    process: started by `compute`.
+    messages: file of its errors.
+
+  Raises:
+    Failed: if the process ends with an error.
+  """
+  yield from map(json.loads, process.stdout)
+  if process.wait():
+    raise checkouts.Failed(f'a process ended: {checkouts.last_line(messages)}')
 
 
 def read(folder: pathlib.Path, line) -> dict[str, np.ndarray]:
