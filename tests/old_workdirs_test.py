@@ -17,11 +17,10 @@ CASES = [
   for name in old_workdirs.RUNS
   for action in old_workdirs.actions_of(name)
 ]
-# Most of the time is that of compiling one round for each method.
+# Scores of samples train a classifier first.
 SLOW = {
-  *((name, 'export') for name in ('population', 'vae', 'autoencoder')),
-  *((name, 'evaluate') for name in ('population', 'gan', 'cyclegan')),
-  ('cyclegan', 'export'),
+  *((name, 'evaluate') for name in old_workdirs.WITH_LATENTS),
+  *((name, 'export') for name in old_workdirs.RUNS if name != 'gan'),
 }
 
 
@@ -54,8 +53,11 @@ def assert_close(actual, expected, where=''):
     for index, value in enumerate(expected):
       assert_close(actual[index], value, f'{where}/{index}')
   elif isinstance(expected, float):
+    # Adam makes whole steps of a gradient that is nothing but rounding, as that
+    # of a bias before a norm: no image changes, and the norm of updates does.
+    rtol = 1e-2 if where.endswith('/update_norm') else 1e-4
     np.testing.assert_allclose(
-      actual, expected, rtol=1e-4, atol=1e-6, err_msg=where
+      actual, expected, rtol=rtol, atol=1e-5, err_msg=where
     )
   elif where.startswith('/sample'):
     assert abs(actual - expected) <= 1, where  # bytes, which round
