@@ -41,7 +41,7 @@ COMMON = {
   'eval_every': 0,
   'keep': 1,
 }
-RESUMED = {'num_steps': 8, 'eval_every': 4, 'engine': 'jit'}
+RESUMED = {'num_steps': 8, 'eval_every': 4}
 _SMALL_GAN = {
   'data.image_size': 8,
   'latent_size': 4,
