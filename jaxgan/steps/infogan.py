@@ -91,8 +91,8 @@ def from_config(config, spec: Spec) -> GAN:
   codes = Latents(latents_lib.parse(config.codes))
   if not codes.parts:
     raise errors.UserError(
-      f"codes={config.codes!r} is empty. Set codes='categorical 10 + uniform 2', "
-      "or method='gan'."
+      f"codes={config.codes!r} is empty. Set codes='categorical 10 + uniform "
+      "2', or method='gan'."
     )
   for name in ('replay_size', 'conditional', 'auxiliary', 'labelled'):
     if config[name]:

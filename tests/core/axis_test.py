@@ -121,7 +121,7 @@ def test_named_vmap_of_members_is_allowed(key):
 
 
 def test_mesh_under_jit_is_no_mapped_axis(key):
-  """With `jax.set_mesh` the compiler divides the batch, and nothing is mapped."""
+  """With `jax.set_mesh` the compiler divides the batch; nothing is mapped."""
   state = gan.init(method(), key)
   step = jax.jit(functools.partial(gan.train_step, method()))
   one, _ = step(state, batch(), key)
