@@ -25,7 +25,11 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import config as config_lib
-from jaxgan import main  # noqa: F401  defines the flags
+from jaxgan import (
+  main,  # noqa: F401  defines the flags
+  steps,
+)
+from jaxgan.core import latents as latents_lib
 from jaxgan.models import mlp
 
 BLOCKS = [block for page in PAGES for block in docs_runner.read_blocks(page)]
@@ -287,14 +291,16 @@ def test_new_algorithm_of_the_howto_follows_the_data(key, tmp_path):
   path.write_text(block.text)
   spec = importlib.util.spec_from_file_location('moments', path)
   moments = importlib.util.module_from_spec(spec)
+  sys.modules['moments'] = moments  # Dataclasses look their module up.
   spec.loader.exec_module(moments)
   points = 0.1 * jax.random.normal(key, (256, 2)) + 0.5
   generator = mlp.Generator((2,), widths=(16,), norm='none')
-  method = moments.Moments(generator, latent_size=2)
+  latents = latents_lib.single('uniform', 2)
+  method = moments.Moments(generator, latents=latents)
   advance = jaxgan.trainer(
     moments, method, {'image': np.asarray(points)}, rounds_per_call=50
   )
   state, history = advance(moments.init(method, key), 150)
   assert history['generator/loss'].shape == (150,)
-  fakes = moments.sample(method, state, key, 100)
+  fakes = steps.with_defaults(moments).sample(method, state, key, 100)
   assert np.abs(np.asarray(fakes).mean(axis=0) - 0.5).max() < 0.2
