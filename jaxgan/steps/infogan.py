@@ -26,15 +26,8 @@ from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents
 from jaxgan.data.dataset import Spec
 from jaxgan.steps import gan
-from jaxgan.steps.gan import (  # noqa: F401
+from jaxgan.steps.gan import (
   GAN,
-  batches_per_round,
-  decode,
-  export_functions,
-  init,
-  modules,
-  train_step,
-  use_ema_weights,
 )
 
 HEAD = 'classes'  # name of the output of Q

@@ -25,10 +25,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import config as config_lib
-from jaxgan import (
-  main,  # noqa: F401  defines the flags
-  steps,
-)
+from jaxgan import steps
 from jaxgan.core import latents as latents_lib
 from jaxgan.models import mlp
 
