@@ -85,7 +85,7 @@ def inpainting() -> ml_collections.ConfigDict:
 
 
 # Weight of R1 for each pixel of a photograph, see `r1_weight`.
-R1_PER_PIXEL = 1e-5
+R1_PER_PIXEL = 5e-6
 
 
 def r1_weight(side: int) -> float:

@@ -26,9 +26,12 @@ from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents
 from jaxgan.data.dataset import Spec
 from jaxgan.steps import gan
-from jaxgan.steps.gan import (
-  GAN,
-)
+from jaxgan.steps.gan import GAN
+
+# Everything else is as in `gan`.
+init, modules, train_step = gan.init, gan.modules, gan.train_step
+batches_per_round, decode = gan.batches_per_round, gan.decode
+export_functions, use_ema_weights = gan.export_functions, gan.use_ema_weights
 
 HEAD = 'classes'  # name of the output of Q
 UNIFORM_WEIGHT = 0.1  # of uniform codes, as in the authors' code
