@@ -152,7 +152,8 @@ def test_fields_reach_the_method(config):
   )
   method = build(config)
   assert method.discriminator_steps == 3
-  assert {p.__name__: w for p, w in method.penalties}['r2'] == 2.5
+  weights = {term.name: term.weight for term in method.discriminator_terms}
+  assert weights == {'r1': 1.0, 'r2': 2.5}
   assert type(method.discriminator).__name__ == 'SpectralNorm'
   assert method.num_classes == method.generator.num_classes == 10
 
