@@ -21,14 +21,6 @@ def fields(config, spec: Spec) -> dict[str, Any]:
     UserError: for values that are unknown or exclude each other.
   """
   game.refuse_unknown(config, _ONE_OF)
-  weights = {
-    'noise_channels': config.noise_channels,
-    'class_weight': config.class_weight,
-    'reconstruction.weight': config.reconstruction.weight,
-  }
-  for name, value in weights.items():
-    if value < 0:
-      raise errors.UserError(f'{name}={value} must be at least 0.')
   if not spec.is_image:
     raise errors.UserError(
       f"method='inpaint' needs images and the data have shape {spec.shape}. "
@@ -56,11 +48,17 @@ def fields(config, spec: Spec) -> dict[str, Any]:
   }
 
 
-def refuse_output(config, made, wanted) -> None:
-  """Raises a UserError if the generator's output has another shape."""
+def refuse_output(config, shape, wanted) -> None:
+  """Raises a UserError if the generator's output has another shape.
+
+  Args:
+    config: of the run.
+    shape: of the generator's output.
+    wanted: shape that the config needs.
+  """
   if made != wanted:
     raise errors.UserError(
-      f'generator.name={config.generator.name!r} makes {made}, and '
+      f'generator.name={config.generator.name!r} makes {shape}, and '
       f'output={config.output!r} with mask.size={config.mask.size} needs '
       f'{wanted}. Choose the other output or another network.'
     )

@@ -43,8 +43,7 @@ DEFAULTS_OF_OLD_RUNS = {
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
   old, new = (
-    DEFAULTS_OF_OLD_RUNS | flatten(settings)
-    for settings in (recorded, config)
+    DEFAULTS_OF_OLD_RUNS | flatten(settings) for settings in (recorded, config)
   )
   missing = object()
 

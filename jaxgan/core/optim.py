@@ -15,6 +15,7 @@ import optax
 
 from jaxgan import errors
 from jaxgan.core import switches
+from jaxgan.core.ranges import ranged
 
 
 def adam(
@@ -173,16 +174,16 @@ class Optimizer:
     images_per_update: images seen between two updates.
   """
 
-  name: str
-  learning_rate: float
-  b1: float
-  b2: float
-  eps: float
-  schedule: str = 'constant'
-  schedule_images: float = 0
-  warmup_images: float = 0
-  clip_weights: float = 0.0
-  historical_averaging: float = 0.0
+  name: str = ranged('adam', one_of=OPTIMIZERS)
+  learning_rate: float = ranged(2e-4, above=0)
+  b1: float = ranged(0.5, 0, below=1)
+  b2: float = ranged(0.999, 0, below=1)
+  eps: float = ranged(1e-8, 0)
+  schedule: str = ranged('constant', one_of=SCHEDULES)
+  schedule_images: int = ranged(0, 0)
+  warmup_images: int = ranged(0, 0)
+  clip_weights: float = ranged(0.0, 0)
+  historical_averaging: float = ranged(0.0, 0)
   images_per_update: float = 1.0
 
   def transformation(self, field: str = 'optimizer'):

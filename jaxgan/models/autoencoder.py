@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_UNITS, NOT_EMPTY, ranged
 from jaxgan.models.layers import layers
 
 _Dense = functools.partial(nn.Dense, kernel_init=layers.initializer('glorot'))
@@ -41,10 +42,10 @@ class DenseEncoder(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  code_size: int = 32
-  widths: tuple[int, ...] = ()
+  code_size: int = ranged(32, 1, MOST_UNITS)
+  widths: tuple[int, ...] = ranged((), 1, MOST_UNITS, items=int)
   rectified: bool = False
-  activation: str = 'relu'
+  activation: str = ranged('relu', one_of=ACTIVATIONS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -68,8 +69,8 @@ class DenseDecoder(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = ()
-  activation: str = 'relu'
+  widths: tuple[int, ...] = ranged((), 1, MOST_UNITS, items=int)
+  activation: str = ranged('relu', one_of=ACTIVATIONS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -106,8 +107,8 @@ class ConvEncoder(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (16, 8, 8)
-  code_size: int = 0
+  widths: tuple[int, ...] = ranged((16, 8, 8), 1, MOST_UNITS)
+  code_size: int = ranged(0, 0, MOST_UNITS)
   pooled: bool = True
   dtype: jnp.dtype | None = None
 
@@ -141,7 +142,7 @@ class ConvDecoder(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (8, 8, 16)
+  widths: tuple[int, ...] = ranged((8, 8, 16), 1, MOST_UNITS, lengths=NOT_EMPTY)
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.core.ranges import MOST_KERNEL, MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 
@@ -24,11 +25,11 @@ class ConvNet(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (32, 64)
-  kernel: int = 5
-  features: int = 128
-  dropout: float = 0.0
-  momentum: float = 0.9
+  widths: tuple[int, ...] = ranged((32, 64), 1, MOST_UNITS)
+  kernel: int = ranged(5, 1, MOST_KERNEL)
+  features: int = ranged(128, 1, MOST_UNITS)
+  dropout: float = ranged(0.0, 0, below=1)
+  momentum: float = ranged(0.9, 0, 1)
   num_classes: int = 10
   dtype: jnp.dtype | None = None
 

@@ -11,6 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import (
+  MOST_KERNEL,
+  MOST_STRIDE,
+  MOST_UNITS,
+  NOT_EMPTY,
+  ranged,
+)
 from jaxgan.models.layers import layers, norms
 
 UPSAMPLINGS = ('transposed', 'resize')
@@ -55,20 +62,22 @@ class Generator(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (256, 128, 64)
-  strides: tuple[int, ...] = (1, 2, 2)
-  kernel: int = 5
+  widths: tuple[int, ...] = ranged(
+    (256, 128, 64), 1, MOST_UNITS, lengths=NOT_EMPTY
+  )
+  strides: tuple[int, ...] = ranged((1, 2, 2), 1, MOST_STRIDE)
+  kernel: int = ranged(5, 1, MOST_KERNEL)
   slope: float = 0.3
-  upsampling: str = 'transposed'
-  norm: str = 'batch'
+  upsampling: str = ranged('transposed', one_of=UPSAMPLINGS)
+  norm: str = ranged('batch', one_of=norms.CHOICES)
   flat_norm: bool = True
   dense_bias: bool = False
   bias: bool = False
-  dropout: float = 0.0
+  dropout: float = ranged(0.0, 0, below=1)
   dropout_at_test: bool = False
-  momentum: float = 0.99
+  momentum: float = ranged(0.99, 0, 1)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   reference_size: int = 0
   dtype: jnp.dtype | None = None
 
@@ -162,21 +171,21 @@ class Discriminator(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128)
-  strides: tuple[int, ...] = ()
-  kernel: int = 5
+  widths: tuple[int, ...] = ranged((64, 128), 1, MOST_UNITS)
+  strides: tuple[int, ...] = ranged((), 1, MOST_STRIDE, items=int)
+  kernel: int = ranged(5, 1, MOST_KERNEL)
   slope: float = 0.3
-  norm: str = 'none'
+  norm: str = ranged('none', one_of=norms.CHOICES)
   first_norm: bool = False
   bias: bool = True
-  dropout: float = 0.3
-  hidden: int = 0
-  conditioning: str = 'concat'
+  dropout: float = ranged(0.3, 0, below=1)
+  hidden: int = ranged(0, 0, MOST_UNITS)
+  conditioning: str = ranged('concat', one_of=CONDITIONINGS)
   minibatch_stddev: bool = False
-  minibatch_kernels: int = 0
-  momentum: float = 0.99
+  minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
+  momentum: float = ranged(0.99, 0, 1)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_KERNEL, MOST_STRIDE, MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 
@@ -42,12 +43,12 @@ class UNet(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (32, 64, 128, 256)
-  kernel: int = 4
+  widths: tuple[int, ...] = ranged((32, 64, 128, 256), 1, MOST_UNITS)
+  kernel: int = ranged(4, 1, MOST_KERNEL)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.8
-  initializer: str = 'lecun'
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -102,14 +103,14 @@ class ContextEncoder(nn.Module):
 
   shape: tuple[int, ...]
   patch_size: int = 8
-  widths: tuple[int, ...] = (32, 64, 128)
-  bottleneck: int = 512
-  decoder_widths: tuple[int, ...] = (128, 64)
+  widths: tuple[int, ...] = ranged((32, 64, 128), 1, MOST_UNITS)
+  bottleneck: int = ranged(512, 1, MOST_UNITS)
+  decoder_widths: tuple[int, ...] = ranged((128, 64), 1, MOST_UNITS)
   slope: float = 0.2
-  dropout: float = 0.5
-  norm: str = 'batch'
-  momentum: float = 0.8
-  initializer: str = 'lecun'
+  dropout: float = ranged(0.5, 0, below=1)
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -154,11 +155,11 @@ class PatchDiscriminator(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128, 256)
-  kernel: int = 4
+  widths: tuple[int, ...] = ranged((64, 128, 256), 1, MOST_UNITS)
+  kernel: int = ranged(4, 1, MOST_KERNEL)
   slopes: tuple[float, ...] = (0.8, 0.2, 0.2)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -194,13 +195,13 @@ class Discriminator(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128, 256)
-  strides: tuple[int, ...] = (2, 2, 1)
+  widths: tuple[int, ...] = ranged((64, 128, 256), 1, MOST_UNITS)
+  strides: tuple[int, ...] = ranged((2, 2, 1), 1, MOST_STRIDE)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.8
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact

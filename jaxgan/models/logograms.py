@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 
@@ -27,11 +28,11 @@ class Generator(nn.Module):
   """
 
   shape: tuple[int, ...]
-  hidden: int = 1024
-  widths: tuple[int, int] = (128, 64)
-  norm: str = 'batch'
-  momentum: float = 0.99
-  initializer: str = 'lecun'
+  hidden: int = ranged(1024, 1, MOST_UNITS)
+  widths: tuple[int, int] = ranged((128, 64), 1, MOST_UNITS, lengths=(2, 2))
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.99, 0, 1)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -64,9 +65,9 @@ class Discriminator(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, int] = (64, 128)
-  hidden: int = 256
-  initializer: str = 'lecun'
+  widths: tuple[int, int] = ranged((64, 128), 1, MOST_UNITS, lengths=(2, 2))
+  hidden: int = ranged(256, 1, MOST_UNITS)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact

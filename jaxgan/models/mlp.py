@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 CONDITIONINGS = ('concat', 'multiply')
@@ -67,15 +68,15 @@ class Generator(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (128, 256, 512)
+  widths: tuple[int, ...] = ranged((128, 256, 512), 1, MOST_UNITS)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.8
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
   bounded: bool = True
   num_classes: int = 0
-  conditioning: str = 'concat'
-  initializer: str = 'lecun'
-  first_initializer: str = ''
+  conditioning: str = ranged('concat', one_of=CONDITIONINGS)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
+  first_initializer: str = ranged('', one_of=('', *layers.INITIALIZERS))
   reference_size: int = 0
   dtype: jnp.dtype | None = None
 
@@ -124,16 +125,16 @@ class Discriminator(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (128, 256, 512)
+  widths: tuple[int, ...] = ranged((128, 256, 512), 1, MOST_UNITS)
   slope: float = 0.2
-  dropout: float = 0.0
-  input_noise: float = 0.0
-  hidden_noise: float = 0.0
-  minibatch_kernels: int = 0
+  dropout: float = ranged(0.0, 0, below=1)
+  input_noise: float = ranged(0.0, 0)
+  hidden_noise: float = ranged(0.0, 0)
+  minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
   num_classes: int = 0
-  conditioning: str = 'concat'
-  initializer: str = 'lecun'
-  first_initializer: str = ''
+  conditioning: str = ranged('concat', one_of=(*CONDITIONINGS, 'classes'))
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
+  first_initializer: str = ranged('', one_of=('', *layers.INITIALIZERS))
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_KERNEL, MOST_UNITS, NOT_EMPTY, ranged
 from jaxgan.models.layers import layers, norms
 
 EPSILON = 1e-5  # of norms, as in PyTorch
@@ -61,11 +62,13 @@ class UNet(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512, 512)
+  widths: tuple[int, ...] = ranged(
+    (64, 128, 256, 512, 512, 512, 512, 512), 1, MOST_UNITS, lengths=NOT_EMPTY
+  )
   skips: bool = True
-  dropout: float = 0.5
-  norm: str = 'batch'
-  momentum: float = 0.9
+  dropout: float = ranged(0.5, 0, below=1)
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -117,10 +120,12 @@ class ResNet(nn.Module):
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (64, 128, 256)
-  blocks: int = 9
-  norm: str = 'instance'
-  momentum: float = 0.9
+  widths: tuple[int, ...] = ranged(
+    (64, 128, 256), 1, MOST_UNITS, lengths=NOT_EMPTY
+  )
+  blocks: int = ranged(9, 0, 100)
+  norm: str = ranged('instance', one_of=norms.CHOICES)
+  momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -175,11 +180,11 @@ class PatchDiscriminator(nn.Module):
     dtype: of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128, 256, 512)
-  kernel: int = 4
+  widths: tuple[int, ...] = ranged((64, 128, 256, 512), 1, MOST_UNITS)
+  kernel: int = ranged(4, 1, MOST_KERNEL)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.9
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -27,7 +27,9 @@ class SpectralNorm(nn.Module):
     return normed(*inputs, update_stats=train, train=train)
 
 
-NORMS = ('none', 'batch', 'layer', 'instance', 'virtual')
+# Norms of a network; 'virtual' needs a network within `VirtualBatch`.
+CHOICES = ('none', 'batch', 'layer', 'instance')
+NORMS = (*CHOICES, 'virtual')
 
 
 def norm(
