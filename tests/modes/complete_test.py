@@ -1,0 +1,151 @@
+"""--mode=complete and --mode=invert: what is written, and what is refused."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import data, errors, main
+from jaxgan.core import pixels as pixels_lib
+from jaxgan.modes import complete
+from jaxgan.modes import restore as restore_lib
+from jaxgan.modes.held_out import Request
+from tests.modes.sample_test import begun, read
+
+SIDE = 7
+FEW = dict(num=3, restarts=1, iterations=3)
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  """Conditional, in colour, of an odd size, packed."""
+  fields = {'conditional': True, 'latent': 'uniform'}
+  fields |= {'data.image_size': SIDE, 'data.channels': 3}
+  return begun(tmp_path_factory.mktemp('conditional') / 'run', **fields)
+
+
+def completed(workdir, **fields):
+  """What is said, and the bytes of all files by name."""
+  said = complete.complete(workdir, Request(**FEW | fields))
+  folder = workdir / said['path']
+  return said, {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def results(said, num=3):
+  folder = pathlib.Path(said['path'])
+  return np.stack([read(folder / f'{k:04d}.png') for k in range(num)])
+
+
+def originals(workdir, num, seed=0):
+  held_out = data.load(restore_lib.restore(workdir).config.data, 'test')
+  rows = np.random.default_rng(seed).permutation(held_out.size)[:num]
+  return held_out.arrays()['image'][rows]
+
+
+def test_known_pixels_are_kept_and_files_repeat(workdir):
+  said, files = completed(workdir, mask='half', blend=True)
+  assert completed(workdir, mask='half', blend=True)[1] == files
+  folder = workdir / said['path']
+  images = results(said)
+  real = originals(workdir, 3)
+  np.testing.assert_array_equal(images[:, :, 3:], real[:, :, 3:])
+  lines = [json.loads(x) for x in files['errors.jsonl'].splitlines()]
+  hole = np.abs(images[:, :, :3] / 255.0 - real[:, :, :3] / 255.0)
+  found = [line['l1_hole_blended'] for line in lines]
+  np.testing.assert_allclose(found, hole.mean(axis=(1, 2, 3)), atol=2e-3)
+  assert said['l1_hole_blended'] == pytest.approx(np.mean(found))
+  latents = np.load(folder / 'latents.npy')
+  assert latents.shape == (3, 8)
+  assert np.abs(latents).max() <= 1.0
+
+
+def test_inversion_writes_what_its_latents_make(workdir):
+  said, files = completed(workdir, labels='se')
+  assert {'grid.png', '0002.png', 'latents.npy', 'errors.jsonl'} <= set(files)
+  assert said['psnr'] > 0.0
+  run = restore_lib.restore(workdir)
+  z = np.load(pathlib.Path(said['path']) / 'latents.npy')
+  state = run.algorithm.use_ema_weights(run.method, run.state)
+  made = run.algorithm.decode(run.method, state, z, np.full(3, 3))
+  apart = pixels_lib.to_uint8(made).astype(int) - results(said)
+  assert np.abs(apart).max() <= 1
+
+
+def test_low_resolution(workdir):
+  said, _ = completed(workdir, mask='low_resolution')
+  hole = np.abs(results(said) / 255.0 - originals(workdir, 3) / 255.0)
+  assert said['l1_hole'] == pytest.approx(hole.mean(), abs=2e-3)
+
+
+def test_a_mask_and_images_of_ones_own(workdir, tmp_path):
+  alpha = np.full((SIDE, SIDE, 4), 255, np.uint8)
+  alpha[2, 3, 3] = 0
+  Image.fromarray(alpha).save(tmp_path / 'mask.png')
+  folder = tmp_path / 'images'
+  folder.mkdir()
+  for k in range(2):
+    Image.new('L', (9, 11), 60 * k).save(folder / f'{k}.png')
+  said, _ = completed(
+    workdir, num=None, mask=str(tmp_path / 'mask.png'), images=str(folder)
+  )
+  assert said['num'] == 2
+  differs = (results(said, 2)[1] != 60).any(axis=-1)
+  assert np.argwhere(differs).tolist() == [[2, 3]]
+
+
+@pytest.mark.slow
+def test_batches_make_up_the_whole(workdir, monkeypatch):
+  fields = dict(mask='random', labels='0,1,2')
+  whole, _ = completed(workdir, **fields)
+  monkeypatch.setattr(complete, 'BATCH', 2)
+  parts, _ = completed(workdir, **fields)
+  assert whole['loss'] == pytest.approx(parts['loss'], rel=1e-4)
+
+
+REFUSED = {
+  'a small mask': (dict(mask='small.png'), r'5 x 4.*7 x 7'),
+  'a large mask': (dict(mask='large.png'), r'90 x 80.*7 x 7'),
+  'no such mask': (dict(mask='circle'), 'centre.*low_resolution'),
+  'unreadable mask': (dict(mask='broken.png'), 'unreadable'),
+  'nothing missing': (dict(mask='white.png'), 'leaves all known'),
+  'nothing known': (dict(mask='black.png'), 'leaves none known'),
+  'too many': (dict(num=9999), 'num=9999: there are'),
+  'none': (dict(num=0), 'num=0'),
+  'no steps': (dict(iterations=0), 'iterations=0'),
+  'no folder': (dict(images='nowhere'), '--images=.*is not a folder'),
+  'no class': (dict(labels='up'), "no class 'up'"),
+  'too many classes': (dict(labels='0,1'), '2 classes for 3'),
+  'no seam': (dict(mask='low_resolution', blend=True), '--blend'),
+}
+
+
+@pytest.mark.parametrize('case', REFUSED)
+def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  Image.new('L', (4, 5)).save('small.png')
+  Image.new('L', (80, 90)).save('large.png')
+  Image.new('L', (SIDE, SIDE), 255).save('white.png')
+  Image.new('L', (SIDE, SIDE), 0).save('black.png')
+  (tmp_path / 'broken.png').write_bytes(b'no picture')
+  fields, message = REFUSED[case]
+  request = Request(**FEW | {'mask': 'centre'} | fields)
+  with pytest.raises(errors.UserError, match=message) as found:
+    complete.complete(workdir, request)
+  assert found.value.exit_code == 2
+  assert '\n' not in str(found.value)
+
+
+@pytest.mark.slow
+def test_points_are_refused(tmp_path):
+  workdir = begun(tmp_path / 'run', **{'data.name': 'ring'})
+  with pytest.raises(errors.UserError, match='no images from latents'):
+    complete.complete(workdir, Request(mask='half'))
+
+
+def test_flags_are_fields():
+  fields = {field.name for field in dataclasses.fields(Request)}
+  assert {flag.name for flag in main._OF_MODE['complete']} == fields
+  assert {f.name for f in main._OF_MODE['invert']} == fields - {'mask', 'blend'}
