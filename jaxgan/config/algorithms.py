@@ -80,7 +80,7 @@ INPAINTING = dict(
   mask=dict(
     size=field(8, 1, MOST_SIDE),  # side of the hole
     value=field(0.0),  # of pixels in the generator's hole; 0 is mid-grey
-    channel=field(False),  # the generator sees the place of the hole
+    channel=field(False),  # the generator sees the position of the hole
   ),
   noise_channels=field(0, 0, 1_024),  # Gaussian channels beside the image
   output=field('image', one_of=completion.OUTPUTS),

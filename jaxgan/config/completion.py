@@ -15,10 +15,10 @@ _ONE_OF = {
 
 
 def fields(config, spec: Spec) -> dict[str, Any]:
-  """Returns the fields of `steps.inpaint.Inpaint` but the networks.
+  """Returns the fields of `steps.inpaint.Inpaint`, without its networks.
 
   Raises:
-    UserError: for values that are unknown or exclude each other.
+    UserError: for unknown values, and for values that exclude each other.
   """
   game.refuse_unknown(config, _ONE_OF)
   if not spec.is_image:
@@ -60,8 +60,8 @@ def refuse_output(config, shape, wanted) -> None:
   """Raises a UserError if the generator's output has another shape.
 
   Args:
-    config: of the run.
-    shape: of the generator's output.
+    config: config of the run.
+    shape: shape of the generator's output.
     wanted: shape that the config needs.
   """
   if shape != wanted:

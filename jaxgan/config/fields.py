@@ -138,7 +138,7 @@ def vary(config, variants, name: str) -> None:
   Args:
     config: fields to change.
     variants: {name: function that changes a config}.
-    name: of the variant; '' is the default variant.
+    name: name of the variant; '' is the default variant.
 
   Raises:
     UserError: for an unknown variant.

@@ -15,7 +15,7 @@ from jaxgan.models.layers import norms
 
 
 def latents(config) -> latents_lib.Latents:
-  """Returns how latents are drawn: `config.codes`, then `config.latent`.
+  """Returns the latents: parts of `config.codes`, then of `config.latent`.
 
   Raises:
     UserError: for an unknown distribution.
@@ -31,10 +31,10 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
   """Returns the fields of a method with an encoder and a decoder.
 
   Args:
-    config: of the run: 'encoder', 'decoder', 'batch_size', 'ema_halflife',
-      'ema_rampup'.
-    spec: of the data.
-    **derived: fields of networks that follow from others.
+    config: config of the run, with the fields 'encoder', 'decoder',
+      'batch_size', 'ema_halflife' and 'ema_rampup'.
+    spec: shape of the data.
+    **derived: fields of networks that follow from other fields.
 
   Raises:
     UserError: if the data are points.
@@ -74,7 +74,7 @@ def build_network(
   The network computes in the dtype of `config.precision`, see `PRECISIONS`.
 
   Args:
-    config: of the run.
+    config: config of the run.
     player: 'generator', 'encoder' and so on. `config[player]` has the fields
       of the module, those of `NETWORK`, and 'optimizer'.
     images_per_update: images seen between two updates of this network.
@@ -125,10 +125,10 @@ def network_fields(
   """Returns a network and its optimizer as fields of a method.
 
   Args:
-    config: of the run.
-    name: of the network in the config; see `build_network` for the others.
+    config: config of the run.
+    name: name of the network in the config, see `build_network`.
     images_per_update: images seen between two updates of this network.
-    field: name of the network in the method; by default that in the config.
+    field: name of the network in the method; by default the same name.
     **derived: fields that follow from the data.
   """
   module, optimizer = build_network(config, name, images_per_update, **derived)

@@ -194,9 +194,9 @@ def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:
   appendix A.1).
 
   Args:
-    config: with a generator and a discriminator.
-    batch_size: of the run.
-    learning_rate: of both optimizers.
+    config: a config with a generator and a discriminator.
+    batch_size: batch size of the run.
+    learning_rate: learning rate of both optimizers.
   """
   config.batch_size = batch_size
   for name in ('generator', 'discriminator'):

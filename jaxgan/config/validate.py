@@ -31,18 +31,18 @@ def _declared(method) -> dict[str, tuple[Range, ...]]:
   Fields of other methods are included. A field that the method lacks, and any
   field of an unknown method, may have a value of any other method.
   """
-  own, others = dict(_leaves(RUN)), {}
+  own, further = dict(_leaves(RUN)), {}
   for table in algorithms.TABLES:
     leaves = dict(_leaves(table))
     if 'method' in table and table['method'].default == method:
       own |= leaves
-    for name, found in leaves.items():
-      others.setdefault(name, []).append(found)
+    for name, value in leaves.items():
+      further.setdefault(name, []).append(value)
   groups = {name.partition('.')[0] for name in own if '.' in name}
   return {
     **{
       name: tuple(values)
-      for name, values in others.items()
+      for name, values in further.items()
       if name not in groups and name.partition('.')[0] not in own
     },
     **{name: (value,) for name, value in own.items()},

@@ -140,7 +140,7 @@ def of_default(default, low=None, high=None, items=None, **limits) -> Range:
   """Returns the range of a field whose type is that of its default.
 
   Args:
-    default: of the field.
+    default: default of the field.
     low: smallest value.
     high: largest value.
     items: type of the entries of a tuple; by default that of the first one.
@@ -157,7 +157,7 @@ def ranged(default, low=None, high=None, **limits):
   """Declares a field of a dataclass with a default and a range.
 
   Args:
-    default: of the field.
+    default: default of the field.
     low: smallest value.
     high: largest value.
     **limits: see `of_default`.

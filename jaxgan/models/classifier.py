@@ -1,4 +1,4 @@
-"""A small convolutional classifier, whose features metrics are computed on."""
+"""A small convolutional classifier, which yields features for metrics."""
 
 import flax.linen as nn
 import jax
@@ -9,20 +9,20 @@ from jaxgan.models.layers import layers, norms
 
 
 class ConvNet(nn.Module):
-  """Images [B, H, W, C] to logits of classes [B, num_classes].
+  """Classifies images [B, H, W, C]: logits [B, num_classes].
 
-  A convolution of stride 2 for each width, batch norm and a rectifier after
-  each, then one dense layer: its rectified units are sown as 'features'
-  [B, features] into 'intermediates'.
+  Each width is a convolution of stride 2 with batch norm and a rectifier. A
+  dense layer follows; its rectified units are sown as 'features' [B, features]
+  into 'intermediates'.
 
   Attributes:
     widths: channels of the convolutions.
-    kernel: side of their kernels.
+    kernel: side of the kernels.
     features: units of the dense layer.
     dropout: rate before the last layer.
-    momentum: of running statistics.
-    num_classes: of the data.
-    dtype: of hidden layers, see `jaxgan.models`.
+    momentum: decay of running statistics.
+    num_classes: classes of the data.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   widths: tuple[int, ...] = ranged((32, 64), 1, MOST_UNITS)
