@@ -4,7 +4,6 @@ The state holds arrays only. Modules, optimizers and losses are fields of a
 method (see `jaxgan.steps`), so that no hyper-parameter hides in a checkpoint.
 """
 
-import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
