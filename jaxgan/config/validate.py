@@ -80,10 +80,12 @@ def _text(value) -> str:
   return str(value) if isinstance(value, float) else repr(value)
 
 
-def _wrong_values(config) -> dict[str, str]:
+def _wrong_values(config, tables) -> dict[str, str]:
   """Returns a message for each field whose value is out of its range."""
   method = config.get('method', '')
   declared = _declared(method if isinstance(method, str) else '')
+  for table in tables:
+    declared = declared | {name: (value,) for name, value in _leaves(table)}
   for name, value in config.items():
     if is_group(value) and 'name' in value and 'optimizer' in value:
       declared = declared | _network(name, value)
@@ -125,9 +127,17 @@ def missing(config, error: Exception) -> str:
   return match[1] if match and match[1] not in known else ''
 
 
-def validate(config) -> None:
-  """Raises a UserError that lists all values out of range."""
-  wrong = _wrong_values(config)
+def validate(config, *tables: Mapping) -> None:
+  """Checks all values of a config.
+
+  Args:
+    config: config of a run.
+    *tables: further declared fields, for example of a new algorithm.
+
+  Raises:
+    UserError: lists all values out of range.
+  """
+  wrong = _wrong_values(config, tables)
   problems = [*wrong.values(), *_conflicts(config, wrong)]
   if problems:
     raise errors.UserError('; '.join(problems))

@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable, Collection
 from typing import Any
 
+from jaxgan.core import switches
+
 MOST_UNITS = 2**16  # of a layer
 MOST_KERNEL = 255  # side of a kernel
 MOST_STRIDE = 16
@@ -61,7 +63,12 @@ class Range:
   message: str = ''
 
   def problem(self, value) -> str:
-    """Explains why a value is refused, or returns '' if it is valid."""
+    """Explains why a value is refused, or returns '' if it is valid.
+
+    Values that a sweep traces are valid, because they were checked before.
+    """
+    if not switches.is_known(value):
+      return ''
     if not self.is_tuple:
       return self._item_problem(value)
     least, most = self.lengths
