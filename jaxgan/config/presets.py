@@ -48,8 +48,8 @@ def r1_weight(side: int) -> float:
   """Returns the weight of R1 for square photographs of a side in pixels.
 
   Two images of n pixels lie about sqrt(n) apart. So a discriminator whose
-  logits differ by a given number has a squared slope of order 1 / n. A weight in
-  proportion to n leaves the same freedom at every size. Karras et al. 2020
+  logits differ by a given number has a squared slope of order 1 / n. A weight
+  in proportion to n leaves the same freedom at every size. Karras et al. 2020
   (https://arxiv.org/abs/2006.06676, appendix C) choose 1e-4 n / batch in the
   units of this weight, 3e-6 n for batches of 32. Much larger weights end in a
   discriminator that gives all images the same logit (docs/results.md).

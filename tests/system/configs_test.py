@@ -115,7 +115,8 @@ def test_default_variants_train(path):
 def test_docstring_has_command_and_time(path):
   text = module(path).__doc__
   assert f'--config=configs/{path.name}' in text
-  assert '\nTime: ' in text and '\nScore: ' in text
+  assert '\nTime: ' in text
+  assert '\nScore: ' in text
 
 
 @pytest.mark.parametrize('path', FILES, ids=[p.stem for p in FILES])
