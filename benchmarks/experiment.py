@@ -105,7 +105,7 @@ def train(
     engine,
     functools.partial(algorithm.train_step, method),
     rounds=rounds,
-    draws=algorithm.draws(method),
+    draws=algorithm.batches_per_round(method),
     batch_size=config.batch_size,
     resident=True,
     shuffle=config.data.shuffle,

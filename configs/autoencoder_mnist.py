@@ -67,7 +67,7 @@ VARIANTS = {
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.method = 'autoencoder'
+  config.update(presets.autoencoder())
   config.num_steps = 6_000
   config.batch_size = 200
   config.eval_every = 500
@@ -84,9 +84,6 @@ def get_config(variant: str = ''):
     widths=(),
     optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
-  config.corruption = 0.0  # deviation of the noise on pixels in [0, 1]
-  config.ema_halflife = 0.0  # images; 0 is no average
-  config.ema_rampup = 0.05  # of the images seen
   config.steps_per_call = 50
 
   config_lib.vary(config, VARIANTS, variant)

@@ -14,6 +14,13 @@ from jaxgan import config as config_lib
 from jaxgan import presets
 
 
+def _default(config):
+  """A categorical code, two uniform codes and noise."""
+
+
+VARIANTS = {'': _default}
+
+
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
@@ -23,11 +30,11 @@ def get_config(variant: str = ''):
   config.codes = 'categorical 10 + uniform 2'
   config.latent_size = 62
   config.information = 1.0  # weight of the codes' log-likelihood
-  config.information_images = 0  # until it is reached; 0 is from the start
+  config.information_images = 0  # images until that weight; 0: at once
   config.penalties.r1 = 0.05
   config.ema_halflife = 10_000.0
   config.discriminator.update(conditioning='auxiliary', hidden=0)
   presets.quick(config)
   config.sample_every = config.checkpoint_every = 500
-  config_lib.vary(config, {'': lambda config: None}, variant)
+  config_lib.vary(config, VARIANTS, variant)
   return config

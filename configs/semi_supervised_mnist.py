@@ -26,8 +26,7 @@ def get_config(variant: str = ''):
   config.num_steps = 10_000
   config.batch_size = 100
   config.eval_every = 500
-  config.data.labelled = 100  # examples whose labels are known
-  config.data.labelled_seed = 0  # which these are
+  config.update(presets.few_labels())
   config.labelled = 1.0
   config.latent = 'uniform'
   config.adversarial = 0.0

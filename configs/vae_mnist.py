@@ -78,18 +78,11 @@ VARIANTS = {
 
 def get_config(variant: str = ''):
   config = config_lib.defaults()
-  config.method = 'vae'
+  config.update(presets.vae())
   config.num_steps = 3_000
   config.batch_size = 128
   config.eval_every = 500
 
-  config.latent_size = 20
-  config.likelihood = 'bernoulli'  # a key of vae.LIKELIHOODS
-  config.binarised = False  # pixels are drawn as 0 or 1, by their grey value
-  config.decoder_deviation = 0.1  # of pixels in [0, 1]; for 'gaussian'
-  config.beta = 1.0  # weight of the divergence
-  config.importance_samples = 0  # of the bound; 0 is the ELBO
-  config.held_out_samples = 50  # of the bound on held-out images; 0 is off
   config.encoder = dict(
     name='autoencoder.DenseEncoder',
     widths=(400,),
@@ -103,8 +96,6 @@ def get_config(variant: str = ''):
     activation='relu',
     optimizer=presets.optimizer(learning_rate=1e-3, b1=0.9),
   )
-  config.ema_halflife = 0.0  # images; 0 is no average
-  config.ema_rampup = 0.05  # of the images seen
   config.steps_per_call = 50
 
   config_lib.vary(config, VARIANTS, variant)

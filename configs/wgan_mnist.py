@@ -22,13 +22,7 @@ def _small(config):
 
 
 def _default(config):
-  """A critic with batch norm, as the paper's, that takes one step a round.
-
-  After 150 s on one core, compilation included, the Frechet distance of
-  benchmarks/quality.py was 20.0 without batch norm and with five steps and
-  weights within 0.01, as in the paper's experiments; 16.4 with batch norm and
-  two steps, 13.3 with one, and 10.8 with weights within 0.03.
-  """
+  """A critic with batch norm and one step a round; weights within 0.03."""
   _small(config)
   config.num_steps = 10_000
   config.sample_every = config.checkpoint_every = 1_000
@@ -74,7 +68,7 @@ def get_config(variant: str = ''):
   config.loss = 'wasserstein'
   config.discriminator_steps = 5
   config.update(presets.dcgan())
-  # A critic that compares images has no bound on the slope at one of them.
+  # A critic that compares images has no bound on the slope at a single image.
   del config.discriminator.minibatch_stddev
   del config.discriminator.minibatch_kernels
   rmsprop = dict(name='rmsprop', learning_rate=5e-5, b1=0.0, b2=0.9)

@@ -15,20 +15,12 @@ _ONE_OF = {
 
 
 def fields(config, spec: Spec) -> dict[str, Any]:
-  """Returns the fields of `steps.inpaint.Inpaint` but the networks.
+  """Returns the fields of `steps.inpaint.Inpaint`, without its networks.
 
   Raises:
-    UserError: for values that are unknown or exclude each other.
+    UserError: for unknown values, and for values that exclude each other.
   """
   game.refuse_unknown(config, _ONE_OF)
-  weights = {
-    'noise_channels': config.noise_channels,
-    'class_weight': config.class_weight,
-    'reconstruction.weight': config.reconstruction.weight,
-  }
-  for name, value in weights.items():
-    if value < 0:
-      raise errors.UserError(f'{name}={value} must be at least 0.')
   if not spec.is_image:
     raise errors.UserError(
       f"method='inpaint' needs images and the data have shape {spec.shape}. "
@@ -64,11 +56,17 @@ def fields(config, spec: Spec) -> dict[str, Any]:
   }
 
 
-def refuse_output(config, made, wanted) -> None:
-  """Raises a UserError if the generator's output has another shape."""
-  if made != wanted:
+def refuse_output(config, shape, wanted) -> None:
+  """Raises a UserError if the generator's output has another shape.
+
+  Args:
+    config: config of the run.
+    shape: shape of the generator's output.
+    wanted: shape that the config needs.
+  """
+  if shape != wanted:
     raise errors.UserError(
-      f'generator.name={config.generator.name!r} makes {made}, and '
+      f'generator.name={config.generator.name!r} makes {shape}, and '
       f'output={config.output!r} with mask.size={config.mask.size} needs '
       f'{wanted}. Choose the other output or another network.'
     )

@@ -1,90 +1,164 @@
-"""Fields that every experiment has, what they may be, and what a resume allows.
+"""Fields that every experiment has, with their defaults and ranges.
 
-A file in `configs/` starts from `defaults()`, adds what it takes of
-`jaxgan.presets`, and changes what its experiment needs. Config files are Python
-and are executed: run only those you trust.
+A table of fields is a nested dict. Each entry is declared once, with its
+default and its range, by `field`. `build` makes a config of a table.
 """
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ml_collections
 
+from jaxgan import data as data_lib
 from jaxgan import errors
+from jaxgan.core import ranges
+from jaxgan.core.ranges import MOST_ROUNDS, Range
+from jaxgan.data import images
+from jaxgan.visual import palette
 
 ENGINES = ('auto', 'jit', 'pmap')
 PRECISIONS = ('f32', 'tf32', 'bf16')
+MOST_MEMBERS = 10_000
+MOST_SIDE = 2**15  # of an image, in pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """A config field.
+
+  Attributes:
+    default: value of a new config.
+    range: values that the field may have.
+  """
+
+  default: Any
+  range: Range
+
+
+def field(default, low=None, high=None, **limits) -> Field:
+  """Declares a config field.
+
+  Args:
+    default: value of a new config, which has the type of all values.
+    low: smallest value.
+    high: largest value.
+    **limits: see `ranges.of_default`.
+  """
+  return Field(default, ranges.of_default(default, low, high, **limits))
+
+
+def build(table: Mapping[str, Any], **changed) -> ml_collections.ConfigDict:
+  """Returns a config with the defaults of a table of fields.
+
+  Args:
+    table: fields by name; a dict is a group of fields.
+    **changed: values that differ from the defaults.
+  """
+
+  def value(entry):
+    return entry.default if isinstance(entry, Field) else build(entry)
+
+  defaults = {name: value(entry) for name, entry in table.items()}
+  return ml_collections.ConfigDict(defaults | changed)
+
+
+def _is_window(steps) -> bool:
+  return not steps or (len(steps) == 2 and 0 <= steps[0] < steps[1])
+
+
+RUN = dict(
+  seed=field(0, 0, 2**32 - 1),
+  # Members of a population have the seeds from `seed` on.
+  seeds=field(1, 1, MOST_MEMBERS),
+  sweep=field(''),  # and values: 'penalties.r1=0,1; adversarial=1,2'
+  # All combinations, or pairs: first values together, then the second ones.
+  sweep_as=field('grid', one_of=('grid', 'pairs')),
+  # Members under vmap; 0: all members on accelerators, a single one on CPUs.
+  members_at_once=field(0, 0, MOST_MEMBERS),
+  num_steps=field(10_000, 0, MOST_ROUNDS),  # rounds: updates of all networks
+  batch_size=field(64, 1, 2**31 - 1),  # over all devices
+  data=dict(
+    source=field('auto', one_of=('auto', *data_lib.SOURCES)),
+    name=field('mnist'),  # of a TFDS set or a toy
+    version=field(''),  # of a TFDS set; '' is the newest
+    data_dir=field(''),  # prepared TFDS data; '' is the default of TFDS
+    manual_dir=field(''),  # original files to prepare a TFDS set from
+    download=field(False),  # True to download a TFDS set
+    path=field(''),  # of a folder of images
+    held_out=field(0.0, 0, below=1),  # share of a folder not trained on
+    classes=field(()),  # names of the classes to use; () is all
+    limit=field(0, 0),  # number of first examples to use; 0 is all
+    shuffle=field(True),  # every epoch has an order of its own
+    # Side of the square to resize to; 0 keeps the size.
+    image_size=field(0, 0, MOST_SIDE),
+    # To the square: crop the centre, or stretch.
+    resize=field('crop', one_of=images.RESIZES),
+    channels=field(0, one_of=(0, 1, 3)),  # 0 keeps the channels
+    max_pixels=field(64_000_000, 1),  # larger files are refused
+    # Unreadable files: raise an error, or skip.
+    on_bad=field('error', one_of=('error', 'skip')),
+    resident_bytes=field(2 * 1024**3, 0),  # larger sets are streamed
+  ),
+  log_every=field(100, 1, MOST_ROUNDS),
+  sample_every=field(1_000, 0, MOST_ROUNDS),
+  checkpoint_every=field(1_000, 0, MOST_ROUNDS),
+  eval_every=field(0, 0, MOST_ROUNDS),  # held-out scores; 0 is off
+  eval_images=field(0, 0, 2**31 - 1),  # samples to score then; 0 is off
+  eval_scores=field((), items=str),  # keys of scores.SCORES; () is all
+  eval_features=field('classifier'),  # or inception:PATH
+  # Colours of samples that --mode=sample draws; 0 is all.
+  palette=field(0, 0, palette.MOST_COLOURS),
+  keep=field(3, 1, MOST_ROUNDS),  # newest checkpoints to keep
+  # Checkpoints at multiples of this number of rounds are kept too; 0: none.
+  keep_period=field(0, 0, MOST_ROUNDS),
+  init_from=field(''),  # workdir to take the first weights from
+  engine=field('auto', one_of=ENGINES),  # auto: pmap on several devices
+  precision=field('f32', one_of=PRECISIONS),  # see jaxgan/models/__init__.py
+  steps_per_call=field(5, 1, 100_000),  # rounds per compiled call, a scan
+  # First and last round of a trace, as 100,110.
+  profile_steps=field(
+    (),
+    items=int,
+    rule=_is_window,
+    message='must be the first round and the round after the last, as 100,110',
+  ),
+  dry_run=field(False),  # compile a round, print its costs, train nothing
+)
 
 
 def defaults() -> ml_collections.ConfigDict:
-  """The fields of the loop, the data and the checkpoints."""
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.seeds = 1  # members of a population: seeds from `seed` on
-  config.sweep = ''  # and values: 'penalties.r1=0,1; adversarial=1,2'
-  config.sweep_as = 'grid'  # all combinations; or pairs: first values together
-  config.members_at_once = 0  # under vmap; 0: all on accelerators, one on CPUs
-  config.num_steps = 10_000  # rounds: all updates of both networks
-  config.batch_size = 64  # over all devices
-
-  config.data = ml_collections.ConfigDict()
-  config.data.source = 'auto'  # auto, embedded, tfds, folder or toy
-  config.data.name = 'mnist'  # of a TFDS set or a toy
-  config.data.version = ''  # of a TFDS set; '' is the newest
-  config.data.data_dir = ''  # prepared TFDS data; '' is TFDS' own default
-  config.data.manual_dir = ''  # original files to prepare a TFDS set from
-  config.data.download = False  # whether a TFDS set may be downloaded
-  config.data.path = ''  # of a folder of images
-  config.data.held_out = 0.0  # share of a folder that is not trained on
-  config.data.classes = ()  # names of the classes to use; () is all
-  config.data.limit = 0  # the first so many examples; 0 is all
-  config.data.shuffle = True  # an order of its own for every epoch
-  config.data.image_size = 0  # side of the square to resize to; 0 leaves as is
-  config.data.resize = 'crop'  # to the square: crop the centre, or stretch
-  config.data.channels = 0  # 1 or 3; 0 leaves as is
-  config.data.max_pixels = 64_000_000  # larger files are refused
-  config.data.on_bad = 'error'  # files that can't be read: error or skip
-  config.data.resident_bytes = 2 * 1024**3  # larger sets are streamed
-
-  config.log_every = 100
-  config.sample_every = 1_000
-  config.checkpoint_every = 1_000
-  config.eval_every = 0  # scores on held-out images; 0 is off
-  config.eval_images = 0  # samples that are scored then, see evaluate.py; or 0
-  config.eval_scores = ()  # keys of scores.SCORES; () is all
-  config.eval_features = 'classifier'  # or inception:PATH
-  config.palette = 0  # colours of what --mode=sample draws; 0 is all
-  config.keep = 3  # newest checkpoints that are kept
-  config.keep_period = 0  # and every checkpoint at a multiple of this; 0: none
-  config.init_from = ''  # workdir to take the first weights from
-
-  config.engine = 'auto'  # pmap on several devices, jit on one
-  config.precision = 'f32'  # f32, tf32 or bf16: see jaxgan/models/__init__.py
-  # Rounds per compiled call (a scan). Of the DCGAN tutorial 8.3 a second so on
-  # two cores, 7.2 one by one; 5 take 2 s where a round takes 0.4.
-  config.steps_per_call = 5
-  config.profile_steps = ()  # as 100,110: a trace of the rounds between
-  config.dry_run = False  # compile a round, print what it costs, run nothing
-  return config
+  """Returns the fields of the loop, the data and the checkpoints."""
+  return build(RUN)
 
 
 def vary(config, variants, name: str) -> None:
-  """Applies a config file's variant; '' is the default one.
+  """Applies a variant of a config file.
+
+  Args:
+    config: fields to change.
+    variants: {name: function that changes a config}.
+    name: name of the variant; '' is the default variant.
 
   Raises:
-    UserError: if there is no such variant.
+    UserError: for an unknown variant.
   """
   if name not in variants:
     raise errors.unknown('variant', name, variants)
   variants[name](config)
 
 
+def is_group(value) -> bool:
+  """Returns True for a group of fields."""
+  return isinstance(value, (dict, ml_collections.ConfigDict))
+
+
 def flatten(config) -> dict[str, Any]:
-  """The fields of a config by dotted name; sequences become lists."""
+  """Returns the fields of a config by dotted name; sequences become lists."""
 
   def walk(node, prefix) -> Iterator[tuple[str, Any]]:
     for name, value in node.items():
-      if isinstance(value, (dict, ml_collections.ConfigDict)):
+      if is_group(value):
         yield from walk(value, f'{prefix}{name}.')
       else:
         is_sequence = isinstance(value, (tuple, list))
@@ -94,7 +168,7 @@ def flatten(config) -> dict[str, Any]:
 
 
 def from_json(fields) -> ml_collections.ConfigDict:
-  """A recorded config; lists become the tuples that they were."""
+  """Restores a recorded config; lists become tuples."""
 
   def thaw(value):
     if isinstance(value, dict):

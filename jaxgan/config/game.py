@@ -27,10 +27,10 @@ def fields(
   """Returns fields that methods with a discriminator share.
 
   Args:
-    config: of the run.
-    spec: of the data.
-    labels: the config field, if any, that brings labels into the game.
-    replay_rule: how earlier fakes are shown.
+    config: config of the run.
+    spec: shape and labels of the data.
+    labels: config field that turns labels on; '' for a game without labels.
+    replay_rule: function that combines earlier fakes with new ones.
 
   Returns:
     The fields of `adversarial.game.Game`.
@@ -81,7 +81,7 @@ def fields(
 
 
 def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:
-  """Returns a term for each penalty whose weight is on.
+  """Returns a term for each penalty with a weight.
 
   Raises:
     UserError: for an unknown penalty.
@@ -107,7 +107,10 @@ def refuse_unknown(config, tables: Mapping[str, Any]) -> None:
 
 
 def _loss(config) -> losses.Pair:
-  """Returns the losses with softened labels, the generator's too if asked."""
+  """Returns the losses with smoothed labels.
+
+  label_smoothing.generator=True smooths labels of the generator as well.
+  """
   pair, soft = losses.PAIRS[config.loss], dict(config.label_smoothing)
   both = soft.pop('generator', False)
   for setting, is_set in {
@@ -136,8 +139,8 @@ def refuse_labels(config, spec: Spec, discriminator) -> None:
   """Raises a UserError for uses of labels that exclude each other.
 
   Args:
-    config: of the run, with the fields of `presets.game`.
-    spec: of the data.
+    config: config of the run, with the fields of `presets.game`.
+    spec: shape and labels of the data.
     discriminator: a module.
   """
   refuse_missing_labels(config.labelled, spec, 'labelled')
@@ -183,15 +186,15 @@ def refuse_shape(config, generator, shape: tuple[int, ...]) -> None:
   """Raises a UserError for a generator that makes images of another shape.
 
   Args:
-    config: of the run.
+    config: config of the run.
     generator: (module, examples of its inputs).
-    shape: of the images of the data.
+    shape: shape of the images of the data.
   """
   module, inputs = generator
-  made = state_lib.made_shape(module, *inputs)
-  if made != shape:
+  output = state_lib.made_shape(module, *inputs)
+  if output != shape:
     raise errors.UserError(
-      f'generator.name={config.generator.name!r} makes images of shape {made} '
-      f'and the data have {shape}. Set data.image_size and data.channels to '
-      'what the network makes, or choose another network.'
+      f'generator.name={config.generator.name!r} makes images of shape '
+      f'{output} and the data have {shape}. Set data.image_size and '
+      'data.channels to the shape of the network, or choose another network.'
     )

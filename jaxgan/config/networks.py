@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgan import errors, models
+from jaxgan.config.fields import field as declare
+from jaxgan.config.fields import is_group
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, optim
 from jaxgan.data.dataset import Spec
@@ -13,7 +15,7 @@ from jaxgan.models.layers import norms
 
 
 def latents(config) -> latents_lib.Latents:
-  """Returns how latents are drawn: `config.codes`, then `config.latent`.
+  """Returns the latents: parts of `config.codes`, then of `config.latent`.
 
   Raises:
     UserError: for an unknown distribution.
@@ -29,10 +31,10 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
   """Returns the fields of a method with an encoder and a decoder.
 
   Args:
-    config: of the run: 'encoder', 'decoder', 'batch_size', 'ema_halflife',
-      'ema_rampup'.
-    spec: of the data.
-    **derived: fields of networks that follow from others.
+    config: config of the run, with the fields 'encoder', 'decoder',
+      'batch_size', 'ema_halflife' and 'ema_rampup'.
+    spec: shape of the data.
+    **derived: fields of networks that follow from other fields.
 
   Raises:
     UserError: if the data are points.
@@ -53,8 +55,14 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
   return fields
 
 
-# `config.precision`: dtype of networks. Of 'tf32' only products are rounded, in
-# the device, see `training.devices.products`.
+# Fields of a network beside those of its module and of its optimizer.
+NETWORK = dict(
+  name=declare(''),  # 'family.Class' in jaxgan/models
+  spectral_norm=declare(False),  # Miyato et al. 2018
+  virtual_batch=declare(0, 0, 2**16),  # size of a reference batch; 0 is off
+)
+# `config.precision` -> dtype of networks. With 'tf32' the device rounds the
+# factors of products alone, see `training.devices.products`.
 PRECISIONS = {'f32': None, 'tf32': None, 'bf16': jnp.bfloat16}
 
 
@@ -66,16 +74,21 @@ def build_network(
   The network computes in the dtype of `config.precision`, see `PRECISIONS`.
 
   Args:
-    config: of the run.
-    player: 'generator', 'encoder' and so on. Beside the network's own fields
-      `config[player]` may hold 'optimizer', 'spectral_norm' (Miyato et al.
-      2018) and 'virtual_batch', the size of a reference batch (0 is off).
+    config: config of the run.
+    player: 'generator', 'encoder' and so on. `config[player]` has the fields
+      of the module, those of `NETWORK`, and 'optimizer'.
     images_per_update: images seen between two updates of this network.
     **derived: fields that follow from the data or the devices.
 
   Raises:
-    UserError: as `build`, and for a network without 'dtype' that needs one.
+    UserError: for the errors of `models.build`, and for a network that needs
+      the field 'dtype' and lacks it.
   """
+  if not is_group(config[player]):
+    raise errors.UserError(
+      f'{player}={config[player]!r} must be a group of fields. Start from '
+      'jaxgan/config/presets.py.'
+    )
   settings = dict(config[player])
   optimizer = optim.build(
     settings.pop('optimizer'), images_per_update, f'{player}.optimizer'
@@ -85,7 +98,7 @@ def build_network(
   if reference:
     settings['norm'] = 'virtual'
     derived['reference_size'] = reference
-  # Runs that are older than the field are float32.
+  # Old runs without the field are float32.
   precision = config.get('precision', 'f32')
   dtype = PRECISIONS[precision]
   module = models.build(player, settings, dtype=dtype, **derived)
@@ -112,10 +125,10 @@ def network_fields(
   """Returns a network and its optimizer as fields of a method.
 
   Args:
-    config: of the run.
-    name: of the network in the config; see `build_network` for the others.
+    config: config of the run.
+    name: name of the network in the config, see `build_network`.
     images_per_update: images seen between two updates of this network.
-    field: name of the network in the method; by default that in the config.
+    field: name of the network in the method; by default the same name.
     **derived: fields that follow from the data.
   """
   module, optimizer = build_network(config, name, images_per_update, **derived)

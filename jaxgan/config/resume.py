@@ -1,9 +1,9 @@
 """Fields that a resumed run may change."""
 
-from jaxgan.config.fields import flatten
+from jaxgan.config.fields import RUN, flatten
 
-# A run may go on with other values of these: they change what is written when,
-# or how fast, and not what the state means.
+# A resumed run may have other values of these fields, which change outputs or
+# speed, and not the meaning of the state.
 RESUMABLE_FIELDS = (
   'num_steps',
   'log_every',
@@ -23,7 +23,7 @@ RESUMABLE_FIELDS = (
   'init_from',
   'palette',
   'data.resident_bytes',
-  # The data's own fingerprint is compared instead.
+  # The fingerprint of the data is compared instead.
   'data.path',
   'data.data_dir',
   'data.manual_dir',
@@ -31,19 +31,17 @@ RESUMABLE_FIELDS = (
 )
 
 
-# Fields that runs lack which were begun before these were there.
+# Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
-  'seeds': 1,
-  'sweep': '',
-  'sweep_as': 'grid',
-  'precision': 'f32',
+  name: RUN[name].default
+  for name in ('seeds', 'sweep', 'sweep_as', 'precision')
 }
 
 
 def differences(recorded, config) -> list[str]:
-  """'field: recorded -> new' for fields that a resume must not change."""
+  """Lists fields that a resume must not change: 'field: recorded -> new'."""
   old, new = (
-    DEFAULTS_OF_OLD_RUNS | flatten(values) for values in (recorded, config)
+    DEFAULTS_OF_OLD_RUNS | flatten(settings) for settings in (recorded, config)
   )
   missing = object()
 

@@ -1,9 +1,9 @@
 """The mapped axis that splits the global batch over devices.
 
 Inside `jax.pmap`, `jax.shard_map` or a `jax.vmap` with `axis_name='data'`, each
-device holds a part of the global batch. The functions here look across the
-whole batch there, and are identities where nothing is mapped. So no function
-takes an axis name as an argument.
+device holds a part of the global batch. The functions of this file then combine
+all parts, and are identities where no axis is mapped. So no function takes an
+axis name as an argument.
 """
 
 import jax

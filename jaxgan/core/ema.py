@@ -14,9 +14,10 @@ def start(networks: dict[str, Network], names, with_stats: bool = False):
 
   Args:
     networks: fresh networks by name.
-    names: of the networks to average.
-    with_stats: True to average running statistics as well, which networks need
-      that see one image at a time. They are kept in 'extra', as 'NAME_stats'.
+    names: networks to average.
+    with_stats: True to average running statistics as well. Networks that see
+      one image at a time need them. The averages are in 'extra', as
+      'NAME_stats'.
   """
   # Copies: the state is donated, and a buffer can be donated only once.
   copy = lambda tree: jax.tree.map(jnp.copy, tree)
@@ -66,7 +67,7 @@ def use_averages(method, state: TrainState, name: str, batches) -> TrainState:
   Args:
     method: has the module in the field `name`.
     state: a state.
-    name: of the network.
+    name: name of the network.
     batches: inputs for its batch statistics, see `standing_stats`.
   """
   network, params = state.networks[name], state.ema[name]
@@ -88,7 +89,7 @@ def variables(state: TrainState, name: str):
 
 
 def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
-  """Exponential moving average of parameters, counted in images.
+  """Returns the exponential moving average of parameters, counted in images.
 
   Args:
     ema: the average so far.
@@ -103,7 +104,7 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
   Returns:
     The average after this round.
   """
-  if not switches.is_on(halflife):  # A traced one of 0 gives a decay of 0.
+  if not switches.is_on(halflife):  # A traced half-life of 0 decays at once.
     return params
   horizon = jnp.float32(halflife)
   if switches.is_on(rampup):
@@ -115,17 +116,17 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
 
 
 def standing_stats(module: nn.Module, params, stats, batches):
-  """Normaliser statistics that belong to `params`.
+  """Computes the statistics of norms that belong to `params`.
 
   Running statistics follow the newest parameters; averaged parameters need
-  their own. Running averages are affine in their old value, new = m * old +
-  (1 - m) * batch, so a call from 0 and one from 1 give the batch's own
-  statistics whatever the momentum m is.
+  statistics of their own. A running average with momentum m is affine in its
+  old value: `new = m * old + (1 - m) * batch`. So a call from 0 and a call from
+  1 give the statistics of the batch, for any momentum.
 
   Args:
     module: the network.
     params: the parameters to find statistics for.
-    stats: its mutable collections; all but 'batch_stats' are kept.
+    stats: mutable collections of the network; only 'batch_stats' changes.
     batches: tuple of inputs, each [n, B, ...]: n batches to average over.
 
   Returns:
@@ -134,7 +135,7 @@ def standing_stats(module: nn.Module, params, stats, batches):
   if 'batch_stats' not in stats:
     return stats
 
-  def one(inputs):
+  def of_batch(inputs):
     def after(value):
       old = jax.tree.map(
         lambda s: jnp.full_like(s, value), stats['batch_stats']
@@ -145,7 +146,7 @@ def standing_stats(module: nn.Module, params, stats, batches):
         {**stats, 'batch_stats': old},
         *inputs,
         train=True,
-        key=jax.random.key(0),  # Of dropout, which is part of the statistics.
+        key=jax.random.key(0),  # The statistics include dropout.
       )[1]
       return new['batch_stats']
 
@@ -153,5 +154,7 @@ def standing_stats(module: nn.Module, params, stats, batches):
       lambda zero, one: zero / (1.0 - (one - zero)), after(0.0), after(1.0)
     )
 
-  found = jax.tree.map(lambda s: s.mean(axis=0), jax.lax.map(one, batches))
-  return {**stats, 'batch_stats': found}
+  averages = jax.tree.map(
+    lambda s: s.mean(axis=0), jax.lax.map(of_batch, batches)
+  )
+  return {**stats, 'batch_stats': averages}

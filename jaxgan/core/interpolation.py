@@ -19,7 +19,9 @@ SHORTEST = 1e-6
 
 
 def lerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
-  """The point at share t of the straight line from a to b; all broadcast.
+  """Returns the point at share t of the straight line from a to b.
+
+  All arguments broadcast.
 
   Args:
     a: [..., Z].
@@ -32,7 +34,7 @@ def lerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def _aligned(a, b, t):
-  """[..., Z], [..., Z] and [...] of one shape."""
+  """Broadcasts arrays to [..., Z], [..., Z] and [...]."""
   shape = jnp.broadcast_shapes(a.shape[:-1], b.shape[:-1], jnp.shape(t))
   full = (*shape, a.shape[-1])
   return (
@@ -44,21 +46,23 @@ def _aligned(a, b, t):
 
 @jax.jit
 def slerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
-  """The point at share t of the arc from a to b; all broadcast.
+  """Returns the point at share t of the arc from a to b.
+
+  All arguments broadcast.
 
   White 2016, https://arxiv.org/abs/1609.04468, after Shoemake 1985:
 
     sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b,   w the angle of a and b
 
-  for vectors of one length. Of others, lengths go linearly, so that the angle
-  to a is t w for vectors of any lengths. Opposite vectors are joined by one of
-  the half circles between them, always the same; where there is no arc (a
-  vector of zeros, or opposite numbers with Z = 1), by the straight line.
+  for vectors of one length. Between different lengths, the length is linear in
+  t and the angle to a is t w. Opposite vectors are joined by one of the half
+  circles between them, always the same. Without an arc, a and b are joined by
+  the straight line: a vector of zeros, or opposite numbers with Z = 1.
 
   Args:
     a: [..., Z].
     b: [..., Z].
-    t: [...] in [0, 1]. The ends are a and b exactly.
+    t: [...] in [0, 1]; 0 and 1 return a and b exactly.
   """
   a, b, t = _aligned(a, b, t)
   start, length = _unit(a)
@@ -68,17 +72,17 @@ def slerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
   turned = (t * angle(a, b))[..., None]
   arc = jnp.cos(turned) * start + jnp.sin(turned) * aside
   arc = arc * (length + t * (other_length - length))[..., None]
-  found = jnp.where(has_arc[..., None], arc, lerp(a, b, t))
-  found = jnp.where(t[..., None] > 0.0, found, a)
-  return jnp.where(t[..., None] < 1.0, found, b)
+  point = jnp.where(has_arc[..., None], arc, lerp(a, b, t))
+  point = jnp.where(t[..., None] > 0.0, point, a)
+  return jnp.where(t[..., None] < 1.0, point, b)
 
 
 @jax.jit
 def angle(a: jax.Array, b: jax.Array) -> jax.Array:
-  """The angle [...] in [0, pi] between a and b [..., Z].
+  """Returns the angle [...] in [0, pi] between a and b [..., Z].
 
-  By Kahan's formula: the inverse cosine of a product loses half of the digits
-  of small angles.
+  Kahan's formula keeps the digits of small angles. The inverse cosine of a
+  product loses half of these digits.
   """
   a, b = _unit(a)[0], _unit(b)[0]
   apart, together = _length(a - b), _length(a + b)
@@ -90,15 +94,18 @@ def _length(x):
 
 
 def _unit(x):
-  """Vectors at length one (zeros stay zeros), and their lengths [...]."""
+  """Scales vectors to length one, and returns the lengths [...] as well.
+
+  Vectors of zeros are unchanged.
+  """
   length = _length(x)
   return x / jnp.where(length > 0, length, 1.0)[..., None], length
 
 
 def _aside(a, b):
-  """The unit vector at a right angle to a on the side of b [..., Z].
+  """Returns the unit vector [..., Z] at a right angle to a, on the side of b.
 
-  Zeros where there is none that could be needed: the vectors are parallel.
+  The result is zero for parallel vectors.
   """
   a, b = _unit(a)[0], _unit(b)[0]
 
@@ -107,19 +114,20 @@ def _aside(a, b):
     unit, length = _unit(rest)
     return jnp.where((length > SHORTEST)[..., None], unit, 0.0)
 
-  found = across(across(b))  # Twice: of nearly opposite vectors little is left.
-  # Opposite vectors: towards the axis that is farthest from theirs.
+  # Twice, because rounding errors are large for nearly opposite vectors.
+  unit = across(across(b))
+  # Opposite vectors: towards the axis that is farthest from both.
   axis = jax.nn.one_hot(jnp.argmin(jnp.abs(a), axis=-1), a.shape[-1])
-  is_opposite = jnp.all(found == 0, axis=-1) & (jnp.sum(a * b, axis=-1) < 0)
-  return jnp.where(is_opposite[..., None], across(axis), found)
+  is_opposite = jnp.all(unit == 0, axis=-1) & (jnp.sum(a * b, axis=-1) < 0)
+  return jnp.where(is_opposite[..., None], across(axis), unit)
 
 
 def distance(a: jax.Array, b: jax.Array) -> jax.Array:
-  """Length [...] of the straight line between a and b [..., Z]."""
+  """Returns the length [...] of the straight line between a and b [..., Z]."""
   return _length(a - b)
 
 
-# The way between latents of each of `noise.LATENTS`, and its measure.
+# distribution of `noise.LATENTS` -> path between latents, and its measure.
 WAYS = {
   'normal': (slerp, angle),
   'sphere': (slerp, angle),
@@ -129,10 +137,10 @@ WAYS = {
 
 
 def reach(kind: str, size: int) -> float:
-  """How far from zero a walk in one dimension goes."""
+  """Returns the largest distance from zero in a walk along one dimension."""
   if kind == 'uniform':
     return UNIFORM_RANGE
-  if kind == 'sphere':  # Its radius is sqrt(Z).
+  if kind == 'sphere':  # The radius is sqrt(Z).
     return min(NORMAL_RANGE, size**0.5)
   return NORMAL_RANGE
 
@@ -141,20 +149,20 @@ def reach(kind: str, size: int) -> float:
 def walk(
   points: jax.Array, dimension: int, values: jax.Array, kind: str
 ) -> jax.Array:
-  """Every point with one dimension set to every value: [N, M, Z].
+  """Returns every point with one dimension set to every value: [N, M, Z].
 
   On the sphere the other dimensions are scaled to stay on it.
 
   Args:
     points: [N, Z].
-    dimension: which one, in 0..Z - 1.
+    dimension: index of the dimension, in 0..Z - 1.
     values: [M].
-    kind: of latents, a key of `WAYS`.
+    kind: distribution of the latents, a key of `WAYS`.
   """
   rest = points.at[:, dimension].set(0.0)  # [N, Z]
   shape = (len(points), len(values), points.shape[-1])
-  found = jnp.broadcast_to(rest[:, None], shape)
+  walks = jnp.broadcast_to(rest[:, None], shape)
   if kind == 'sphere':
     left = jnp.maximum(points.shape[-1] - values**2, 0.0)  # [M]
-    found = _unit(found)[0] * jnp.sqrt(left)[None, :, None]
-  return found.at[:, :, dimension].set(values[None, :])
+    walks = _unit(walks)[0] * jnp.sqrt(left)[None, :, None]
+  return walks.at[:, :, dimension].set(values[None, :])

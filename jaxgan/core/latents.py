@@ -29,7 +29,7 @@ def closed_path(points: jax.Array, num: int, latents: 'Latents') -> jax.Array:
   Args:
     points: [K, Z]; the first is the first of the path.
     num: latents on the path.
-    latents: where the points come from.
+    latents: distribution of the points.
 
   Returns:
     [num, Z].
@@ -110,7 +110,9 @@ class Latents:
     raise IndexError(f'dimension {dimension} of {start}')
 
   def walk(self, points, dimension: int, columns: int):
-    """Varies one dimension of latents; of a categorical part, the category.
+    """Varies one dimension of latents.
+
+    A walk in a categorical part varies the category.
 
     Args:
       points: [N, Z].
@@ -157,8 +159,8 @@ def _simplex(z):
   return z / jnp.sum(z, axis=-1, keepdims=True)
 
 
-# distribution -> latents [..., Z] moved into its support; of a Gaussian, to
-# where it is not too unlikely.
+# distribution -> function that moves latents [..., Z] into the support. The
+# support of a Gaussian is cut off where latents are unlikely.
 SUPPORTS = {
   'normal': lambda z: jnp.clip(z, -NORMAL_RANGE, NORMAL_RANGE),
   'uniform': lambda z: jnp.clip(z, -1.0, 1.0),
@@ -180,7 +182,7 @@ def parse(text: str, field: str = 'codes') -> tuple[Part, ...]:
 
   Args:
     text: distributions and sizes, joined by +; '' for no parts.
-    field: of the config, for errors.
+    field: config field, for errors.
 
   Raises:
     UserError: for a text that is not of this form.
@@ -202,9 +204,9 @@ def parse(text: str, field: str = 'codes') -> tuple[Part, ...]:
 
 
 def bound(log_weights: jax.Array) -> jax.Array:
-  """Log of the mean weight p(x, z) / q(z|x), [B, k] to [B].
+  """Returns the log of the mean weight p(x, z) / q(z|x), [B, k] to [B].
 
-  Burda et al. 2015, equation 8. In expectation it grows with k and stays below
+  Burda et al. 2015, equation 8. The expectation grows with k and stays below
   log p(x).
   """
   k = log_weights.shape[1]

@@ -1,4 +1,4 @@
-"""Holes in images: where they are, and what is put into them."""
+"""Holes in images."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from jaxgan.core import noise
 
 
 class Holes(NamedTuple):
-  """Where pixels are missing.
+  """Positions of missing pixels.
 
   Attributes:
     corner: int [B, 2], top left of each hole.
-    known: bool [B, H, W, 1], true outside of the hole.
+    known: bool [B, H, W, 1], True outside of the hole.
   """
 
   corner: jax.Array
@@ -27,10 +27,11 @@ def holes(
   shape: tuple[int, ...],
   size: int,
 ) -> Holes:
-  """One hole an example, uniform over all places where it fits.
+  """Draws a hole for each example, uniform over all positions in the image.
 
   Args:
-    key: hole i depends on it and on i, the place in the global batch, alone.
+    key: noise key. Hole i depends on the key and on i, the index in the global
+      batch, alone.
     count: examples on this device.
     shape: (H, W, ...) of the images.
     size: side of the hole, in 1..min(H, W).
@@ -50,24 +51,24 @@ def holes(
 
 
 def cut(image, corner, size: int):
-  """What lies in the holes: [B, H, W, C] to [B, size, size, C]."""
+  """Returns the pixels in the holes: [B, H, W, C] to [B, size, size, C]."""
 
-  def one(image, corner):
+  def of_image(image, corner):
     return jax.lax.dynamic_slice(
       image, (*corner, 0), (size, size, image.shape[-1])
     )
 
-  return jax.vmap(one)(image, corner)
+  return jax.vmap(of_image)(image, corner)
 
 
 def complete(image, output, where: Holes):
-  """Known pixels of `image` [B, H, W, C] and, in the holes, the output's.
+  """Returns `image` [B, H, W, C] with the output's pixels in the holes.
 
   Denton et al. 2016 (https://arxiv.org/abs/1611.06430), section 3.2.
 
   Args:
     image: images.
-    output: whole images [B, H, W, C], or patches [B, S, S, C] of the holes.
+    output: full images [B, H, W, C], or patches [B, S, S, C] of the holes.
     where: the holes.
   """
   if output.shape == image.shape:
@@ -87,15 +88,15 @@ def inputs(
   channel: bool = False,
   noise_channels: int = 0,
 ):
-  """What a generator sees of images with holes.
+  """Returns a generator's inputs: images with holes, and further channels.
 
   Args:
     image: [B, H, W, C].
     where: the holes.
-    key: of the noise; row i follows example i.
-    value: what holes are filled with.
-    channel: whether 1 for known pixels and 0 for others are appended.
-    noise_channels: channels of Gaussian noise that are appended.
+    key: noise key; row i follows example i.
+    value: fills the holes.
+    channel: True to append a channel of 1 for known pixels and 0 for others.
+    noise_channels: number of channels of Gaussian noise to append.
 
   Returns:
     [B, H, W, C + channel + noise_channels].
@@ -109,7 +110,7 @@ def inputs(
   return jnp.concatenate(seen, axis=-1)
 
 
-RANDOM_SHARE = 0.8  # of the pixels that 'random' takes away
+RANDOM_SHARE = 0.8  # of the pixels, removed by 'random'
 GRID_STEP = 4
 
 
@@ -118,7 +119,7 @@ def _random(key, count, shape):
 
 
 def _everywhere(known, count):
-  """One mask [H, W] for all images."""
+  """Repeats a mask [H, W] for all images."""
   known = jnp.asarray(known)[None, :, :, None]
   return jnp.broadcast_to(known, (count, *known.shape[1:]))
 
@@ -146,11 +147,11 @@ def _grid(key, count, shape):
   return _everywhere(known, count)
 
 
-# What completion is tested by (Yeh et al. 2017,
-# https://arxiv.org/abs/1607.07539, section 4, and the code that Amos gives):
-# name -> (key, count, (H, W, ...)) -> bool [count, H, W, 1], true where pixels
-# are known. Four fifths missing at random; the middle half of both sides; the
-# left half; all but every fourth pixel of every fourth row.
+# Tests of completion (Yeh et al. 2017, https://arxiv.org/abs/1607.07539,
+# section 4, and code of Amos): name -> (key, count, (H, W, ...)) -> bool
+# [count, H, W, 1], True for known pixels. Missing are four fifths at random,
+# the middle half of both sides, the left half, or all pixels but every fourth
+# of every fourth row.
 PATTERNS = {
   'random': _random,
   'centre': _centre,

@@ -1,8 +1,8 @@
-"""Random numbers that belong to an example's place in the global batch.
+"""Random numbers that depend on an example's index in the global batch.
 
 Row i of every draw is a function of the key and of i, the index of the example
-in the batch over all devices. So one device and many draw the same numbers,
-whatever part of the batch each of them holds.
+in the batch over all devices. So the numbers do not depend on the number of
+devices.
 """
 
 import functools
@@ -17,7 +17,7 @@ UNIT_SPHERE_EPSILON = 1e-12
 
 
 def keys(key, *names: str) -> dict[str, jax.Array]:
-  """A key of its own for each name."""
+  """Returns a different key for each name."""
   return dict(zip(names, jax.random.split(key, len(names)), strict=True))
 
 
@@ -41,26 +41,25 @@ def _rows(sampler):
 def _split(x):
   """Divides rows over the devices where the caller has set a mesh.
 
-  The compiler follows the batch; of noise it can't know that it belongs to it,
-  and would run what comes of it on every device, whole.
+  The compiler does not know that noise belongs to the batch. Without the
+  division every device would compute with the noise of the global batch.
   """
   mesh = jax.sharding.get_abstract_mesh()
-  # Inside of `shard_map` and `pmap` they are this device's own.
+  # Inside of `shard_map` and `pmap` the rows belong to this device.
   if mesh.empty or mesh.are_all_axes_manual or len(x) % mesh.size:
     return x
   return jax.lax.with_sharding_constraint(x, PartitionSpec(mesh.axis_names))
 
 
 def once(draw, key):
-  """`draw(key)`, on CPUs computed once and kept.
+  """Returns `draw(key)`, which CPUs compute once.
 
-  Their compiler takes random numbers for cheap, and draws them anew in the loop
-  of whoever uses them. It does not look into branches. Here both are the same,
-  so that it does not matter which is taken: rounds of the DCGAN tutorial, whose
-  dropout is used twice, are 5 % faster.
+  XLA:CPU treats random numbers as cheap, and draws the same numbers again in
+  every loop that uses them. The compiler does not look into branches, so the
+  draw is put into a branch. Both branches are the same.
 
   Args:
-    draw: of a key.
+    draw: function of a key.
     key: for this draw.
   """
 
@@ -71,7 +70,7 @@ def once(draw, key):
   return jax.lax.platform_dependent(key, cpu=apart, default=draw)
 
 
-# Of 32 bits, as networks are, also where JAX has 64 for others.
+# 32 bits, like networks, even if JAX uses 64 bits elsewhere.
 _normal = functools.partial(jax.random.normal, dtype=jnp.float32)
 _uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
 
@@ -81,13 +80,13 @@ def _signed_uniform(key, shape):
 
 
 def _sphere(key, shape):
-  """A point on the sphere of radius sqrt(d), where Gaussian mass sits."""
+  """Draws a point on the sphere of radius sqrt(d), near most Gaussian mass."""
   x = _normal(key, shape)
   square = jnp.mean(x**2) + UNIT_SPHERE_EPSILON
   return x * jax.lax.rsqrt(square)
 
 
-# Each is (key, count, shape) -> [count, *shape].
+# (key, count, shape) -> [count, *shape].
 normal = _rows(_normal)
 uniform = _rows(_uniform)  # in [0, 1)
 

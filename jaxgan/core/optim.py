@@ -1,8 +1,8 @@
 """Optimizers and learning-rate schedules by name.
 
-Schedules are functions of images seen, so that a change of the batch size does
-not change them. Nothing of a schedule is kept in the optimizer's state but the
-number of updates.
+Schedules are functions of images seen, so they do not depend on the batch size.
+The optimizer's state holds the number of updates and no other part of a
+schedule.
 """
 
 import dataclasses
@@ -15,16 +15,17 @@ import optax
 
 from jaxgan import errors
 from jaxgan.core import switches
+from jaxgan.core.ranges import ranged
 
 
 def adam(
   learning_rate: optax.Schedule, b1: float, b2: float, eps: float = 1e-8
 ) -> optax.GradientTransformation:
-  """`optax.adam` to rounding, 6 % more rounds/s of a small GAN on two cores.
+  """Returns Adam, equal to `optax.adam` up to rounding and faster on CPUs.
 
   Kingma and Ba 2014 (https://arxiv.org/abs/1412.6980), in the order of
-  computation of their section 2: the corrections of both moments go into the
-  step size and eps, scalars, instead of two divisions a parameter.
+  computation of section 2. The corrections of both moments are part of two
+  scalars, the step size and eps. So no parameter is divided by a correction.
 
   Args:
     learning_rate: updates done -> learning rate.
@@ -53,9 +54,9 @@ def adam(
   return optax.GradientTransformation(init, update)
 
 
-# name -> (learning rate, b1, b2, eps) -> optimizer. b1 is the momentum; b2, the
-# decay of the mean square, and eps, added to its root (by RMSprop, as in Keras,
-# to the square itself), plain descent lacks.
+# name -> (learning rate, b1, b2, eps) -> optimizer. b1 is the momentum, and b2
+# the decay of the mean square. eps is added to the root of the mean square; in
+# RMSprop, as in Keras, to the mean square. Plain descent ignores b2 and eps.
 OPTIMIZERS = {
   'adam': adam,
   'rmsprop': lambda rate, b1, b2, eps: optax.rmsprop(
@@ -69,14 +70,21 @@ OPTIMIZERS = {
 
 
 class HistoricalAveraging(NamedTuple):
-  """Updates done, and the mean of all parameters before them."""
+  """State of `historical_averaging`.
+
+  Attributes:
+    count: number of updates.
+    mean: mean of all parameters before these updates.
+  """
 
   count: jax.Array
   mean: optax.Params
 
 
 def historical_averaging(weight: float) -> optax.GradientTransformation:
-  """Pulls parameters to their own mean over the past; goes first in a chain.
+  """Pulls parameters to their mean over the past.
+
+  This transformation is the first one of a chain.
 
   Adds the gradient of weight * |theta - mean of theta_1..t|^2 (Salimans et al.
   2016, https://arxiv.org/abs/1606.03498, section 3.3).
@@ -128,23 +136,23 @@ def learning_rate(
   warmup_images: int = 0,
   field: str = 'optimizer',
 ) -> optax.Schedule:
-  """Images seen -> learning rate.
+  """Returns the learning rate as a function of images seen.
 
   Args:
     peak: the highest rate.
-    schedule: a key of `SCHEDULES`: what follows the warm-up.
+    schedule: a key of `SCHEDULES`; follows the warm-up.
     schedule_images: images after which a decaying schedule reaches zero.
     warmup_images: images of a linear rise from zero, before the schedule.
-    field: of the config, for errors.
+    field: config field, for errors.
   """
   if schedule not in SCHEDULES:
     raise errors.unknown(f'{field}.schedule', schedule, SCHEDULES)
   if schedule != 'constant' and schedule_images <= 0:
     raise errors.UserError(
-      f'{field}.schedule_images={schedule_images} must be positive: the '
-      f'number of images after which the {schedule} schedule reaches zero'
+      f'{field}.schedule_images={schedule_images} must be positive. Set '
+      f'the number of images after which the {schedule} schedule reaches zero.'
     )
-  # As floats, for integers of 32 bits would allow of no more than 2e9 images.
+  # Floats, because integers of 32 bits count no more than 2e9 images.
   schedule_images, warmup_images = 1.0 * schedule_images, 1.0 * warmup_images
   after = SCHEDULES[schedule](peak, schedule_images)
   if not warmup_images:
@@ -155,13 +163,14 @@ def learning_rate(
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-  """An optimizer and its schedule, which compares by value.
+  """An optimizer and its schedule.
 
-  `init` and `update` are those of `optax.GradientTransformation`.
+  Optimizers compare by value. `init` and `update` have the signatures of
+  `optax.GradientTransformation`.
 
   Attributes:
     name: a key of `OPTIMIZERS`.
-    learning_rate: its peak.
+    learning_rate: highest rate.
     b1: decay of the mean gradient (momentum).
     b2: decay of the mean square gradient.
     eps: added to the root of the mean square.
@@ -173,16 +182,16 @@ class Optimizer:
     images_per_update: images seen between two updates.
   """
 
-  name: str
-  learning_rate: float
-  b1: float
-  b2: float
-  eps: float
-  schedule: str = 'constant'
-  schedule_images: float = 0
-  warmup_images: float = 0
-  clip_weights: float = 0.0
-  historical_averaging: float = 0.0
+  name: str = ranged('adam', one_of=OPTIMIZERS)
+  learning_rate: float = ranged(2e-4, above=0)
+  b1: float = ranged(0.5, 0, below=1)
+  b2: float = ranged(0.999, 0, below=1)
+  eps: float = ranged(1e-8, 0)
+  schedule: str = ranged('constant', one_of=SCHEDULES)
+  schedule_images: int = ranged(0, 0)
+  warmup_images: int = ranged(0, 0)
+  clip_weights: float = ranged(0.0, 0)
+  historical_averaging: float = ranged(0.0, 0)
   images_per_update: float = 1.0
 
   def transformation(self, field: str = 'optimizer'):
@@ -223,7 +232,7 @@ def build(
   Args:
     settings: fields of `Optimizer`.
     images_per_update: images seen between two updates.
-    field: of the config, for errors.
+    field: config field, for errors.
 
   Raises:
     UserError: for an unknown name or field, or a schedule without a length.
@@ -235,15 +244,16 @@ def build(
     if setting not in known - {'images_per_update'}:
       raise errors.unknown(field, setting, known - {'images_per_update'})
   optimizer = Optimizer(**settings, images_per_update=images_per_update)
-  optimizer.transformation(field)  # Raises for a schedule that has no length.
+  optimizer.transformation(field)  # Raises for a schedule without a length.
   return optimizer
 
 
 def clip_weights(limit: float) -> optax.GradientTransformation:
-  """Cuts every update short so that all weights stay in [-limit, limit].
+  """Shortens every update so that all weights stay in [-limit, limit].
 
   Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, algorithm 1, line 7.
-  Goes last in a chain. Biases are clipped too, as in the authors' code.
+  This transformation is the last one of a chain. Biases are clipped too, as in
+  the authors' code.
   """
 
   def shorten(updates, params):

@@ -6,12 +6,12 @@ import numpy as np
 
 
 def to_pixels(images: jax.Array) -> jax.Array:
-  """[-1, 1] to [0, 1]."""
+  """Converts [-1, 1] to [0, 1]."""
   return (images + 1.0) / 2.0
 
 
 def to_images(pixels: jax.Array) -> jax.Array:
-  """[0, 1] to [-1, 1]; what lies outside is clipped."""
+  """Converts [0, 1] to [-1, 1] and clips other values."""
   return jnp.clip(2.0 * pixels - 1.0, -1.0, 1.0)
 
 
@@ -23,7 +23,7 @@ def at_scales_of(image, like):
     like: an array, or a tuple of arrays [B, h, w, C] at several scales.
 
   Returns:
-    The image itself, or a tuple of it resized to each of the scales.
+    The image, or a tuple of the image resized to every scale.
   """
   if not isinstance(like, tuple):
     return image
@@ -33,13 +33,13 @@ def at_scales_of(image, like):
 
 
 def to_float(images):
-  """uint8 images to float32 in [-1, 1]; points stay as they are."""
+  """Converts uint8 images to float32 in [-1, 1]; points are unchanged."""
   if images.dtype != jnp.uint8:
     return images
   return images.astype(jnp.float32) / 127.5 - 1.0
 
 
 def to_uint8(images) -> np.ndarray:
-  """Images in [-1, 1] to uint8, rounded to the nearest; NaN becomes black."""
+  """Converts images in [-1, 1] to uint8, rounded; NaN becomes black."""
   images = np.nan_to_num(np.asarray(images, np.float32), nan=-1.0)
   return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)

@@ -4,12 +4,10 @@ The state holds arrays only. Modules, optimizers and losses are fields of a
 method (see `jaxgan.steps`), so that no hyper-parameter hides in a checkpoint.
 """
 
-import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,15 +15,22 @@ import optax
 from flax import struct
 
 from jaxgan.core import axis
+from jaxgan.core.networks import BoundNetwork
+from jaxgan.core.networks import Output as Output
+from jaxgan.core.networks import apply as apply
+from jaxgan.core.networks import apply_and_look as apply_and_look
+from jaxgan.core.networks import inference as inference
+from jaxgan.core.networks import made_shape as made_shape
+from jaxgan.core.networks import output_shapes as output_shapes
 
 
 @struct.dataclass
 class Network:
-  """The moving part of one network.
+  """The arrays of one network.
 
   Attributes:
-    params: what the optimizer moves.
-    stats: mutable collections (running statistics and the like), by name.
+    params: parameters, which the optimizer updates.
+    stats: mutable collections by name, for example running statistics.
     opt_state: the optimizer's state.
   """
 
@@ -39,10 +44,10 @@ class TrainState:
   """Everything that a training step changes.
 
   Attributes:
-    step: int32 scalar, rounds done.
+    step: int32 scalar, number of rounds.
     networks: the networks by name.
     ema: averaged parameters, by the name of the network.
-    extra: whatever else an algorithm carries from step to step.
+    extra: further arrays that an algorithm keeps between steps.
   """
 
   step: jax.Array
@@ -57,7 +62,14 @@ def create(
   key: jax.Array,
   *inputs,
 ) -> Network:
-  """A network with fresh parameters; `inputs` are examples of its inputs."""
+  """Returns a network with fresh parameters.
+
+  Args:
+    module: the network.
+    optimizer: optimizer of the network.
+    key: key for initial parameters.
+    *inputs: examples of the inputs.
+  """
   stats = module.init({'params': key, 'dropout': key}, *inputs, train=False)
   params = stats.pop('params')
   return Network(params, stats, optimizer.init(params))
@@ -69,7 +81,7 @@ def create_all(method, modules, key: jax.Array) -> dict[str, Network]:
   Args:
     method: has an optimizer in the field `NAME_optimizer` of each network.
     modules: {name: (module, examples of its inputs)}, in order.
-    key: of the run; each network has a key of its own.
+    key: key of the run; each network gets a different key.
   """
   return {
     name: create(
@@ -82,164 +94,19 @@ def create_all(method, modules, key: jax.Array) -> dict[str, Network]:
   }
 
 
-def output_shapes(module: nn.Module, *inputs):
-  """Returns shapes of the output of an untrained module."""
-
-  def run(key):
-    return module.init_with_output(key, *inputs, train=False)[0]
-
-  return jax.eval_shape(run, jax.random.key(0))
-
-
-def made_shape(generator: nn.Module, *inputs) -> tuple[int, ...]:
-  """Returns the shape of one image of an untrained generator.
-
-  Of several scales this is the last and largest one.
-  """
-  return jax.tree.leaves(output_shapes(generator, *inputs))[-1].shape[1:]
-
-
-def apply(module: nn.Module, params, stats, *inputs, train: bool, key=None):
-  """Runs a module.
-
-  Args:
-    module: a module with `__call__(*inputs, train)`.
-    params: its parameters.
-    stats: its mutable collections.
-    *inputs: its inputs.
-    train: whether statistics come from the batch and are updated.
-    key: for dropout.
-
-  Returns:
-    The output and the mutable collections after the call.
-  """
-  rngs = None if key is None else {'dropout': key}
-  variables = {'params': params, **stats}
-  if not train:
-    return module.apply(variables, *inputs, train=False, rngs=rngs), stats
-  return module.apply(
-    variables, *inputs, train=True, rngs=rngs, mutable=list(stats)
-  )
-
-
-def inference(module: nn.Module):
-  """A module as a function of its variables and inputs, as one serves it.
-
-  Dropout that never stops draws the same every time.
-
-  Args:
-    module: a module with `__call__(*inputs, train)`.
-
-  Returns:
-    ({'params': ..., and its mutable collections}, *inputs) -> output.
-  """
-
-  def call(variables, *inputs):
-    rngs = {'dropout': jax.random.key(0)}
-    return module.apply(variables, *inputs, train=False, rngs=rngs)
-
-  return call
-
-
-def apply_and_look(
-  module: nn.Module, params, stats, *inputs, train: bool = True, key=None
-):
-  """Runs a module, and looks at what it sows.
-
-  Args:
-    module: a module with `__call__(*inputs, train)`.
-    params: its parameters.
-    stats: its mutable collections.
-    *inputs: its inputs.
-    train: as in `apply`.
-    key: for dropout.
-
-  Returns:
-    The output; what it sowed into 'intermediates', by name, as float32; and
-    the mutable collections after the call.
-  """
-  output, found = module.apply(
-    {'params': params, **stats},
-    *inputs,
-    train=train,
-    rngs=None if key is None else {'dropout': key},
-    mutable=[*stats, 'intermediates'] if train else ['intermediates'],
-  )
-  flat = flax.traverse_util.flatten_dict(found.pop('intermediates', {}))
-  sown = {
-    path[-1]: values[-1].astype(jnp.float32) for path, values in flat.items()
-  }
-  return output, sown, found if train else stats
-
-
 def global_norm(tree) -> jax.Array:
   """Returns the Euclidean norm of all leaves together."""
   # Dot products: XLA:CPU is slow at reductions.
   return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(tree)))
 
 
-class Output(NamedTuple):
-  """The result of a network.
-
-  Attributes:
-    value: images of a generator, logits of a discriminator.
-    sown: float32 arrays that the module sowed, by name.
-    stats: the mutable collections after the call.
-  """
-
-  value: Any
-  sown: Any = None
-  stats: Any = None
-
-  @property
-  def images(self):
-    return self.value
-
-  @property
-  def logits(self):
-    return self.value
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundNetwork:
-  """A module together with its weights: a function of inputs.
-
-  Attributes:
-    module: a module with `__call__(*inputs, train)`.
-    params: its parameters.
-    stats: its mutable collections.
-  """
-
-  module: nn.Module
-  params: Any
-  stats: Any
-
-  def __call__(self, *inputs, key=None, train: bool = True) -> Output:
-    """Applies the module.
-
-    Args:
-      *inputs: the module's inputs.
-      key: for dropout.
-      train: True to use and update statistics of the batch.
-    """
-    return Output(
-      *apply_and_look(
-        self.module, self.params, self.stats, *inputs, train=train, key=key
-      )
-    )
-
-  def after(self, output: Output) -> 'BoundNetwork':
-    """Returns the network with the statistics that a call left."""
-    return dataclasses.replace(self, stats=output.stats)
-
-
 def bind(method, state: TrainState, params=None) -> dict[str, BoundNetwork]:
   """Returns all networks of a state as functions.
 
   Args:
-    method: has a field for the module of each network, by its name.
+    method: has a field for the module of each network, with the same name.
     state: a state.
-    params: {name: parameters} that replace those of the state.
+    params: {name: parameters} that replace parameters of the state.
   """
   params = params or {}
   return {
@@ -251,7 +118,7 @@ def bind(method, state: TrainState, params=None) -> dict[str, BoundNetwork]:
 
 
 class Aux(NamedTuple):
-  """What a loss returns beside its value.
+  """Further results of a loss.
 
   Attributes:
     stats: {network: mutable collections} after the forward pass.
@@ -267,16 +134,17 @@ class Aux(NamedTuple):
 def apply_gradients(
   method, state: TrainState, name: str, grads
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-  """Moves one network.
+  """Updates one network with its optimizer.
 
   Args:
     method: has an optimizer in the field `NAME_optimizer`.
     state: the state before.
-    name: of the network.
+    name: name of the network.
     grads: gradients over the global batch.
 
   Returns:
-    The state after it, and the norms of gradient, parameters and update.
+    The state after the update, and the norms of gradient, parameters and
+    update.
   """
   network = state.networks[name]
   optimizer = getattr(method, f'{name}_optimizer')
@@ -284,8 +152,8 @@ def apply_gradients(
     grads, network.opt_state, network.params
   )
   params = optax.apply_updates(network.params, updates)
-  # The norms are of arrays that exist: XLA:CPU would compute the squares again
-  # from the operations that made the arrays.
+  # Without the barrier, XLA:CPU would compute the gradients again for their
+  # norms.
   grads = jax.lax.optimization_barrier(grads)
   change = jax.tree.map(jnp.subtract, params, network.params)
   norms = {
@@ -300,18 +168,18 @@ def apply_gradients(
 def gradient_step(
   method, state: TrainState, names: tuple[str, ...], loss: Callable, *inputs
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-  """Moves networks along the gradient of one loss.
+  """Updates networks along the gradient of one loss.
 
   Args:
     method: the parts of the algorithm that never change.
     state: the state before.
-    names: of the networks that learn; all others are frozen.
-    loss: (method, networks, state, *inputs) -> (scalar, `Aux`), where networks
-      are those of `bind`.
+    names: networks that learn; all others are frozen.
+    loss: (method, networks, state, *inputs) -> (scalar, `Aux`), with networks
+      from `bind`.
     *inputs: further inputs of the loss.
 
   Returns:
-    The state after it, and metrics by full name, 'NETWORK/NAME'.
+    The state after the step, and metrics by full name, 'NETWORK/NAME'.
   """
 
   def loss_of(params):

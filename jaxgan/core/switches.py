@@ -4,10 +4,10 @@ import jax
 
 
 def is_known(number) -> bool:
-  """Whether a number can be checked; those that a sweep traces were before."""
+  """Returns False for values traced by a sweep."""
   return not isinstance(number, jax.core.Tracer)
 
 
 def is_on(weight) -> bool:
-  """Whether a term is computed; one whose weight a sweep traces always is."""
+  """Returns True if a term is computed: weight not zero, or traced."""
   return not is_known(weight) or bool(weight)

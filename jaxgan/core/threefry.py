@@ -1,8 +1,7 @@
-"""JAX' own random bits as one expression.
+"""The random bits of JAX as one expression.
 
-On CPUs JAX draws them in a loop over arrays in memory, so as to compile fast.
-Written out, the same numbers are computed where they are used: dropout of
-128 x 14 x 14 x 64 activations takes 1.3 ms on two cores in the place of 6.6.
+On CPUs, JAX draws random bits in a loop over arrays in memory, which compiles
+fast. As one expression, XLA fuses the draw with the operations that use it.
 """
 
 import math
@@ -19,7 +18,7 @@ _ROUNDS_OF_FOUR = 5
 
 
 def encrypt(key, words):
-  """Threefry-2x32 with 20 rounds.
+  """Encrypts words by Threefry-2x32 with 20 rounds.
 
   Salmon et al. 2011 (https://doi.org/10.1145/2063384.2063405), section 3.3.
 
@@ -32,12 +31,12 @@ def encrypt(key, words):
   """
   keys = (*key, key[0] ^ key[1] ^ _PARITY)
   x, y = words[0] + keys[0], words[1] + keys[1]
-  for place in range(_ROUNDS_OF_FOUR):
-    for distance in _ROTATIONS[place % 2]:
+  for index in range(_ROUNDS_OF_FOUR):
+    for distance in _ROTATIONS[index % 2]:
       x = x + y
       y = x ^ (y << np.uint32(distance) | y >> np.uint32(32 - distance))
-    x = x + keys[(place + 1) % 3]
-    y = y + keys[(place + 2) % 3] + np.uint32(place + 1)
+    x = x + keys[(index + 1) % 3]
+    y = y + keys[(index + 2) % 3] + np.uint32(index + 1)
   return x, y
 
 
@@ -45,8 +44,8 @@ def _random_bits(key, bit_width, shape):
   size = math.prod(shape)
   if bit_width != 32 or size >= 2**32:
     return _THREEFRY.random_bits(key, bit_width, shape)
-  places = jax.lax.iota(jnp.uint32, size).reshape(shape)
-  x, y = encrypt(key, (jnp.uint32(0), places))
+  indices = jax.lax.iota(jnp.uint32, size).reshape(shape)
+  x, y = encrypt(key, (jnp.uint32(0), indices))
   return x ^ y
 
 
@@ -66,10 +65,12 @@ _WRITTEN_OUT = random.define_prng_impl(
 
 
 def written_out(key: jax.Array) -> jax.Array:
-  """A key that draws the same numbers, of another generator as it is.
+  """Returns keys that draw the same numbers as one expression.
+
+  Keys of other generators are unchanged.
 
   Args:
-    key: one or more.
+    key: a key, or an array of keys.
   """
   if jax.random.key_impl(key) != _THREEFRY.name:
     return key

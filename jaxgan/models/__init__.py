@@ -1,11 +1,13 @@
-"""Flax networks, one file a family: arrays in, arrays out.
+"""Flax networks, one file per family: arrays in, arrays out.
 
 A module's fields are plain numbers, never a config. Every module is called as
 `module(*inputs, train)`. Fields that follow from the data or the devices
 (`shape`, `num_classes`) are filled in by `config.networks`.
 
-`dtype` is what hidden layers compute in, None for float32. Whatever it is,
-parameters, statistics and the last layer, and with it all outputs, are float32.
+Hidden layers compute in `dtype`; None is float32. Parameters, statistics, the
+last layer and all outputs are float32 for every `dtype`.
+
+Ranges of fields stand in the declarations, see `core.ranges`.
 """
 
 import dataclasses
@@ -31,7 +33,7 @@ def _classes(family: str) -> dict[str, type[nn.Module]]:
 
 
 def known() -> dict[str, type[nn.Module]]:
-  """All modules by name, 'family.Class'."""
+  """Returns all modules by name, 'family.Class'."""
   families = [
     info.name for info in pkgutil.iter_modules(__path__) if not info.ispkg
   ]
@@ -39,15 +41,15 @@ def known() -> dict[str, type[nn.Module]]:
 
 
 def build(field: str, settings: Mapping[str, Any], **derived) -> nn.Module:
-  """The module that a config describes.
+  """Builds the module that a config describes.
 
   Args:
-    field: the config field, for messages.
-    settings: 'name' ('family.Class'); all others are fields of the module.
-    **derived: fields that are set where the module has them.
+    field: config field, for errors.
+    settings: 'name' ('family.Class') and fields of the module.
+    **derived: further fields; fields that the module lacks are ignored.
 
   Raises:
-    UserError: if the name or a field is unknown.
+    UserError: for an unknown name or field.
   """
   settings = dict(settings)
   name = settings.pop('name')

@@ -1,10 +1,10 @@
 """Encoders and decoders: images to codes and back, dense and convolutional.
 
-Encoders take pixels [B, H, W, C] in [0, 1]. Decoders take a code, of any shape
-[B, ...], and give one number per pixel: logits, or whatever the likelihood of
-the method makes of them. Kernels start as in Glorot and Bengio 2010
-(https://proceedings.mlr.press/v9/glorot10a.html), biases at zero. No network
-here has statistics of a batch.
+Encoders take pixels [B, H, W, C] in [0, 1]. Decoders take a code of any shape
+[B, ...], and return one number per pixel. The likelihood of the method decides
+the meaning of that number, for example logits. Initial kernels are those of
+Glorot and Bengio 2010 (https://proceedings.mlr.press/v9/glorot10a.html), and
+initial biases are zero. No network in this file has statistics of a batch.
 """
 
 import functools
@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_UNITS, NOT_EMPTY, ranged
 from jaxgan.models.layers import layers
 
 _Dense = functools.partial(nn.Dense, kernel_init=layers.initializer('glorot'))
 _Conv = functools.partial(layers.Conv, kernel=3, initializer='glorot')
 
-# What hidden units of the dense networks can be.
+# Activations of hidden layers of the dense networks.
 ACTIVATIONS = {'relu': nn.relu, 'tanh': jnp.tanh}
 
 
@@ -31,20 +32,20 @@ def _activate(name: str, x: jax.Array) -> jax.Array:
 
 
 class DenseEncoder(nn.Module):
-  """Images [B, ...] to codes [B, code_size].
+  """Encodes images [B, ...] as codes [B, code_size].
 
   Attributes:
     code_size: numbers in a code.
     widths: units of the hidden layers.
-    rectified: whether the code ends in a rectifier.
-    activation: of the hidden layers, a key of `ACTIVATIONS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    rectified: True to end in a rectifier.
+    activation: activation of hidden layers, a key of `ACTIVATIONS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  code_size: int = 32
-  widths: tuple[int, ...] = ()
+  code_size: int = ranged(32, 1, MOST_UNITS)
+  widths: tuple[int, ...] = ranged((), 1, MOST_UNITS, items=int)
   rectified: bool = False
-  activation: str = 'relu'
+  activation: str = ranged('relu', one_of=ACTIVATIONS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -58,18 +59,18 @@ class DenseEncoder(nn.Module):
 
 
 class DenseDecoder(nn.Module):
-  """Codes [B, ...] to one number per pixel [B, *shape].
+  """Decodes codes [B, ...] to one number per pixel [B, *shape].
 
   Attributes:
-    shape: of an image.
+    shape: shape of an image.
     widths: units of the hidden layers.
-    activation: of these, a key of `ACTIVATIONS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    activation: activation of hidden layers, a key of `ACTIVATIONS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = ()
-  activation: str = 'relu'
+  widths: tuple[int, ...] = ranged((), 1, MOST_UNITS, items=int)
+  activation: str = ranged('relu', one_of=ACTIVATIONS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -82,9 +83,9 @@ class DenseDecoder(nn.Module):
 
 
 def _halve(x: jax.Array) -> jax.Array:
-  """Largest of 2 x 2: [B, h, w, C] to [B, h / 2, w / 2, C], rounded up.
+  """Max-pools 2 x 2 pixels: [B, h, w, C] to [B, h / 2, w / 2, C], rounded up.
 
-  Gradients of `nn.max_pool` are three times slower on CPUs.
+  Gradients of `nn.max_pool` are slower on CPUs.
   """
   fill = ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0))
   x = jnp.pad(x, fill, constant_values=-jnp.inf)
@@ -93,42 +94,42 @@ def _halve(x: jax.Array) -> jax.Array:
 
 
 class ConvEncoder(nn.Module):
-  """Images [B, H, W, C] to codes, half as high and wide at each layer.
+  """Encodes images [B, H, W, C]; each layer halves height and width.
 
   Odd sizes are rounded up: 28, 14, 7, 4.
 
   Attributes:
     widths: channels of the 3 x 3 convolutions.
-    code_size: numbers in a code [B, code_size]; 0 leaves the last layer as the
-      code, [B, h, w, widths[-1]].
-    pooled: halves by max-pooling; otherwise by the stride of the convolution,
-      at a quarter of the cost.
-    dtype: of hidden layers, see `jaxgan.models`.
+    code_size: numbers in a code [B, code_size]; with 0 the code is the output
+      of the last convolution, [B, h, w, widths[-1]].
+    pooled: True to halve by max-pooling; False to halve by the stride of the
+      convolution, at a quarter of the cost.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (16, 8, 8)
-  code_size: int = 0
+  widths: tuple[int, ...] = ranged((16, 8, 8), 1, MOST_UNITS)
+  code_size: int = ranged(0, 0, MOST_UNITS)
   pooled: bool = True
   dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
-    for place, channels in enumerate(self.widths):
-      is_code = not self.code_size and place == len(self.widths) - 1
+    for index, channels in enumerate(self.widths):
+      is_code = not self.code_size and index == len(self.widths) - 1
       dtype = None if is_code else self.dtype
       stride = 1 if self.pooled else 2
       x = _Conv(channels, stride=stride, dtype=dtype)(x)
       if self.pooled:
         x = _halve(x)
-      x = nn.relu(x)  # Of the largest is the largest: on a quarter of them.
+      x = nn.relu(x)  # After pooling, which gives the same on fewer pixels.
     if self.code_size:
       x = _Dense(self.code_size)(x.reshape(x.shape[0], -1))
     return x
 
 
 class ConvDecoder(nn.Module):
-  """Codes to one number per pixel, back through the sizes of `ConvEncoder`.
+  """Decodes codes to one number per pixel, the reverse of `ConvEncoder`.
 
   Every layer doubles by nearest neighbours and convolves (Odena et al. 2016,
   https://distill.pub/2016/deconv-checkerboard). Flat codes [B, Z] go through a
@@ -137,11 +138,11 @@ class ConvDecoder(nn.Module):
   Attributes:
     shape: (height, width, channels) of an image.
     widths: channels of the 3 x 3 convolutions, one after each doubling.
-    dtype: of hidden layers, see `jaxgan.models`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (8, 8, 16)
+  widths: tuple[int, ...] = ranged((8, 8, 16), 1, MOST_UNITS, lengths=NOT_EMPTY)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -160,8 +161,8 @@ class ConvDecoder(nn.Module):
     elif z.shape[1:3] != first:
       raise errors.UserError(
         f'decoder.widths={self.widths} takes codes of {first} pixels, and the '
-        f'encoder makes {z.shape[1:3]}; give encoder.widths and decoder.widths '
-        'the same length'
+        f'encoder makes {z.shape[1:3]}. Give encoder.widths and decoder.widths '
+        'the same length.'
       )
     for size, channels in zip(others, self.widths, strict=True):
       x = nn.relu(_Conv(channels, enlarged=size, dtype=self.dtype)(x))

@@ -1,34 +1,35 @@
-"""A small convolutional classifier, whose features metrics are computed on."""
+"""A small convolutional classifier, which yields features for metrics."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.core.ranges import MOST_KERNEL, MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 
 class ConvNet(nn.Module):
-  """Images [B, H, W, C] to logits of classes [B, num_classes].
+  """Classifies images [B, H, W, C]: logits [B, num_classes].
 
-  A convolution of stride 2 for each width, batch norm and a rectifier after
-  each, then one dense layer: its rectified units are sown as 'features'
-  [B, features] into 'intermediates'.
+  Each width is a convolution of stride 2 with batch norm and a rectifier. A
+  dense layer follows; its rectified units are sown as 'features' [B, features]
+  into 'intermediates'.
 
   Attributes:
     widths: channels of the convolutions.
-    kernel: side of their kernels.
+    kernel: side of the kernels.
     features: units of the dense layer.
     dropout: rate before the last layer.
-    momentum: of running statistics.
-    num_classes: of the data.
-    dtype: of hidden layers, see `jaxgan.models`.
+    momentum: decay of running statistics.
+    num_classes: classes of the data.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (32, 64)
-  kernel: int = 5
-  features: int = 128
-  dropout: float = 0.0
-  momentum: float = 0.9
+  widths: tuple[int, ...] = ranged((32, 64), 1, MOST_UNITS)
+  kernel: int = ranged(5, 1, MOST_KERNEL)
+  features: int = ranged(128, 1, MOST_UNITS)
+  dropout: float = ranged(0.0, 0, below=1)
+  momentum: float = ranged(0.9, 0, 1)
   num_classes: int = 10
   dtype: jnp.dtype | None = None
 

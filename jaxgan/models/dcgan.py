@@ -11,6 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import (
+  MOST_KERNEL,
+  MOST_STRIDE,
+  MOST_UNITS,
+  NOT_EMPTY,
+  ranged,
+)
 from jaxgan.models.layers import layers, norms
 
 UPSAMPLINGS = ('transposed', 'resize')
@@ -18,57 +25,59 @@ CONDITIONINGS = ('concat', 'projection', 'auxiliary')
 
 
 def _one_hot(x, label, num_classes):
-  """[B, D] and labels [B] to [B, D + num_classes]."""
-  told = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
-  return jnp.concatenate([x, told], axis=-1)
+  """Appends one-hot labels [B] to [B, D]: [B, D + num_classes]."""
+  labels = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
+  return jnp.concatenate([x, labels], axis=-1)
 
 
 class Generator(nn.Module):
-  """Latents [B, Z] to images [B, H, W, C] in (-1, 1).
+  """Generates images [B, H, W, C] in (-1, 1) from latents [B, Z].
 
   The defaults are the network of the MNIST DCGAN tutorial (2,330,944 parameters
   for 28 x 28 grey pixels and 100 latents, 25,472 of them running statistics).
-  A dense layer gives a small image, and every further layer enlarges it. Sides
-  that the strides do not divide are rounded up in every layer: 28 pixels with
-  three strides of 2 are 4, 7, 14, 28.
+  A dense layer makes a small image, and every further layer enlarges the image.
+  Sides that the strides do not divide are rounded up in every layer: 28 pixels
+  with three strides of 2 are 4, 7, 14, 28.
 
   Attributes:
     shape: (height, width, channels) of an image.
     widths: channels of the small image and after every layer but the last.
-    strides: factor by which every layer enlarges, the last one included.
+    strides: factor by which each layer enlarges the image.
     kernel: side of the kernels.
     slope: negative slope of the leaky rectifiers.
     upsampling: 'transposed' convolutions, or 'resize' to the nearest pixel and
       convolve (Odena et al. 2016, https://doi.org/10.23915/distill.00003).
-    norm: one of `layers.NORMS`.
-    flat_norm: the first normalisation sees units, not channels.
-    dense_bias: the dense layer has a bias.
-    bias: the convolutions have biases.
+    norm: one of `norms.NORMS`.
+    flat_norm: True to normalise units after the dense layer, not channels.
+    dense_bias: True for a bias in the dense layer.
+    bias: True for biases in the convolutions.
     dropout: rate after every hidden convolution.
-    dropout_at_test: images for people and metrics have dropout too (Isola et
-      al. 2017, https://arxiv.org/abs/1611.07004, section 2.2).
-    momentum: of running statistics.
+    dropout_at_test: True to apply dropout when sampling as well (Isola et al.
+      2017, https://arxiv.org/abs/1611.07004, section 2.2).
+    momentum: decay of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    reference_size: rows in front that are a reference, see `layers`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    reference_size: first rows, which are a reference, see `norms`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (256, 128, 64)
-  strides: tuple[int, ...] = (1, 2, 2)
-  kernel: int = 5
+  widths: tuple[int, ...] = ranged(
+    (256, 128, 64), 1, MOST_UNITS, lengths=NOT_EMPTY
+  )
+  strides: tuple[int, ...] = ranged((1, 2, 2), 1, MOST_STRIDE)
+  kernel: int = ranged(5, 1, MOST_KERNEL)
   slope: float = 0.3
-  upsampling: str = 'transposed'
-  norm: str = 'batch'
+  upsampling: str = ranged('transposed', one_of=UPSAMPLINGS)
+  norm: str = ranged('batch', one_of=norms.CHOICES)
   flat_norm: bool = True
   dense_bias: bool = False
   bias: bool = False
-  dropout: float = 0.0
+  dropout: float = ranged(0.0, 0, below=1)
   dropout_at_test: bool = False
-  momentum: float = 0.99
+  momentum: float = ranged(0.99, 0, 1)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   reference_size: int = 0
   dtype: jnp.dtype | None = None
 
@@ -77,7 +86,7 @@ class Generator(nn.Module):
     if len(self.widths) != len(self.strides):
       raise errors.UserError(
         f'generator.strides={self.strides} must have one entry for each of '
-        f'generator.widths={self.widths}'
+        f'generator.widths={self.widths}.'
       )
     if self.upsampling not in UPSAMPLINGS:
       raise errors.unknown('generator.upsampling', self.upsampling, UPSAMPLINGS)
@@ -92,10 +101,10 @@ class Generator(nn.Module):
       )(x)
 
     *sides, channels = self.shape
-    # Of the small image and after every layer.
+    # Sizes of the small image and after every layer.
     sizes = [
-      tuple(-(-side // math.prod(self.strides[place:])) for side in sides)
-      for place in range(len(self.strides) + 1)
+      tuple(-(-side // math.prod(self.strides[index:])) for side in sides)
+      for index in range(len(self.strides) + 1)
     ]
     start = (*sizes[0], self.widths[0])
     x = _one_hot(z, label, self.num_classes) if self.num_classes else z
@@ -130,22 +139,22 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Images [B, H, W, C] to logits [B]; positive means real.
+  """Discriminates images [B, H, W, C]: logits [B], positive for real.
 
   The defaults are the network of the MNIST DCGAN tutorial (212,865 parameters
   for 28 x 28 grey pixels).
 
-  Sows into 'intermediates': 'features' [B, D], what the last layer sees, and
-  with auxiliary conditioning 'classes' [B, num_classes], logits.
+  Sows into 'intermediates': 'features' [B, D], the inputs of the last layer,
+  and with auxiliary conditioning 'classes' [B, num_classes], logits.
 
   Attributes:
     widths: channels after every convolution.
-    strides: of every convolution; empty means 2 throughout.
+    strides: strides of the convolutions; empty means 2 for all.
     kernel: side of the kernels.
     slope: negative slope of the leaky rectifiers.
-    norm: one of `layers.NORMS`, after every convolution but the first.
-    first_norm: the first convolution has it as well.
-    bias: the convolutions have biases.
+    norm: one of `norms.NORMS`, after every convolution but the first.
+    first_norm: True for a norm after the first convolution as well.
+    bias: True for biases in the convolutions.
     dropout: rate after every convolution.
     hidden: units of a dense layer after the convolutions; 0 is none.
     conditioning: 'concat' appends the label to the flat features;
@@ -153,30 +162,30 @@ class Discriminator(nn.Module):
       and Koyama 2018, https://arxiv.org/abs/1802.05637, equation 3);
       'auxiliary' predicts the label (Odena et al. 2017,
       https://arxiv.org/abs/1610.09585).
-    minibatch_stddev: appends the deviation over the batch before the last
-      convolution.
+    minibatch_stddev: True to append the deviation over the batch before the
+      last convolution.
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
-    momentum: of running statistics.
+    momentum: decay of running statistics.
     num_classes: classes to condition on; 0 ignores labels.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128)
-  strides: tuple[int, ...] = ()
-  kernel: int = 5
+  widths: tuple[int, ...] = ranged((64, 128), 1, MOST_UNITS)
+  strides: tuple[int, ...] = ranged((), 1, MOST_STRIDE, items=int)
+  kernel: int = ranged(5, 1, MOST_KERNEL)
   slope: float = 0.3
-  norm: str = 'none'
+  norm: str = ranged('none', one_of=norms.CHOICES)
   first_norm: bool = False
   bias: bool = True
-  dropout: float = 0.3
-  hidden: int = 0
-  conditioning: str = 'concat'
+  dropout: float = ranged(0.3, 0, below=1)
+  hidden: int = ranged(0, 0, MOST_UNITS)
+  conditioning: str = ranged('concat', one_of=CONDITIONINGS)
   minibatch_stddev: bool = False
-  minibatch_kernels: int = 0
-  momentum: float = 0.99
+  minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
+  momentum: float = ranged(0.99, 0, 1)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -192,12 +201,12 @@ class Discriminator(nn.Module):
     if len(strides) != len(self.widths):
       raise errors.UserError(
         f'discriminator.strides={strides} must have one entry for each of '
-        f'discriminator.widths={self.widths}'
+        f'discriminator.widths={self.widths}.'
       )
-    for place, (features, stride) in enumerate(
+    for index, (features, stride) in enumerate(
       zip(self.widths, strides, strict=True)
     ):
-      if self.minibatch_stddev and place == len(self.widths) - 1:
+      if self.minibatch_stddev and index == len(self.widths) - 1:
         x = norms.MinibatchStddev()(x)
       x = layers.Conv(
         features,
@@ -207,7 +216,7 @@ class Discriminator(nn.Module):
         initializer=self.initializer,
         dtype=self.dtype,
       )(x)
-      if place or self.first_norm:
+      if index or self.first_norm:
         x = norms.norm(
           self.norm,
           train=train,

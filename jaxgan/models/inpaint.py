@@ -1,7 +1,7 @@
 """Convolutional networks that fill holes in images of any size.
 
-Generators take an image with a hole, and any further channels, and return the
-whole image or the missing patch. Discriminators return logits that may be maps.
+Generators take an image with a hole, and any further channels. They return the
+full image or the missing patch. Discriminators return logits, or maps of them.
 """
 
 import functools
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_KERNEL, MOST_STRIDE, MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 
@@ -18,36 +19,36 @@ def _refuse_unequal(name: str, values, widths) -> None:
   if len(values) != len(widths):
     raise errors.UserError(
       f'discriminator.{name}={values} must have one entry for each of '
-      f'discriminator.widths={widths}'
+      f'discriminator.widths={widths}.'
     )
 
 
 class UNet(nn.Module):
-  """Images [B, H, W, D] with holes to whole images [B, *shape] in (-1, 1).
+  """Completes images [B, H, W, D] with holes: [B, *shape] in (-1, 1).
 
   Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597): every scale of the
-  way down is appended to its like on the way up. The defaults are the network
-  of the CCGAN tutorial (1,545,025 parameters for 32 x 32 grey pixels, 1,344 of
-  them running statistics).
+  encoder is appended to the same scale of the decoder. The defaults are the
+  network of the CCGAN tutorial (1,545,025 parameters for 32 x 32 grey pixels,
+  1,344 of them running statistics).
 
   Attributes:
-    shape: (height, width, channels) of the image it makes.
-    widths: channels of the scales, each half as large as the one before.
+    shape: (height, width, channels) of the output.
+    widths: channels of the scales; each scale halves the image.
     kernel: side of the kernels.
-    slope: negative slope of the leaky rectifiers on the way down.
-    norm: after each hidden layer but the first, one of `layers.NORMS`.
-    momentum: of running statistics.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    slope: negative slope of the leaky rectifiers in the encoder.
+    norm: after each hidden layer but the first, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (32, 64, 128, 256)
-  kernel: int = 4
+  widths: tuple[int, ...] = ranged((32, 64, 128, 256), 1, MOST_UNITS)
+  kernel: int = ranged(4, 1, MOST_KERNEL)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.8
-  initializer: str = 'lecun'
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -64,9 +65,9 @@ class UNet(nn.Module):
       )(x)
 
     scales = []
-    for place, width in enumerate(self.widths):
+    for index, width in enumerate(self.widths):
       x = nn.leaky_relu(hidden(width, self.kernel, 2)(x), self.slope)
-      x = norm(x) if place else x
+      x = norm(x) if index else x
       scales.append(x)
     for like in reversed(scales[:-1]):
       *size, width = like.shape[1:]
@@ -78,38 +79,38 @@ class UNet(nn.Module):
 
 
 class ContextEncoder(nn.Module):
-  """Images [B, H, W, D] with holes to patches [B, S, S, C] in (-1, 1).
+  """Predicts patches [B, S, S, C] in (-1, 1) that images [B, H, W, D] lack.
 
   Pathak et al. 2016 (https://arxiv.org/abs/1604.07379), section 3.1, in the
-  size of the tutorial's: an encoder, a bottleneck with dropout, and a decoder
-  of what is missing. The defaults have 826,435 parameters for 32 x 32 colour
+  size of the tutorial: an encoder, a bottleneck with dropout, and a decoder of
+  the missing patch. The defaults have 826,435 parameters for 32 x 32 colour
   pixels and patches of 8 x 8, 832 of them running statistics.
 
   Attributes:
     shape: (height, width, channels) of an image.
-    patch_size: S.
-    widths: channels of the encoder, which halves the image with every layer.
-    bottleneck: channels of the code; it is half as large again.
-    decoder_widths: channels of the decoder, which doubles with every layer and
-      ends at the size of the patch.
+    patch_size: side S of the patch.
+    widths: channels of the encoder; each layer halves the image.
+    bottleneck: channels of the code, after one more halving.
+    decoder_widths: channels of the decoder; each layer doubles the image, up to
+      the size of the patch.
     slope: negative slope of the encoder's leaky rectifiers.
     dropout: rate at the bottleneck.
-    norm: after hidden layers, one of `layers.NORMS`.
-    momentum: of running statistics.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    norm: after hidden layers, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
   patch_size: int = 8
-  widths: tuple[int, ...] = (32, 64, 128)
-  bottleneck: int = 512
-  decoder_widths: tuple[int, ...] = (128, 64)
+  widths: tuple[int, ...] = ranged((32, 64, 128), 1, MOST_UNITS)
+  bottleneck: int = ranged(512, 1, MOST_UNITS)
+  decoder_widths: tuple[int, ...] = ranged((128, 64), 1, MOST_UNITS)
   slope: float = 0.2
-  dropout: float = 0.5
-  norm: str = 'batch'
-  momentum: float = 0.8
-  initializer: str = 'lecun'
+  dropout: float = ranged(0.5, 0, below=1)
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -129,36 +130,36 @@ class ContextEncoder(nn.Module):
       x = nn.leaky_relu(norm(hidden(width, 3, 2)(x)), self.slope)
     x = nn.leaky_relu(hidden(self.bottleneck, 1, 2)(x), self.slope)
     x = layers.Dropout(self.dropout)(x, active=train)
-    for place, width in enumerate(self.decoder_widths):
-      halvings = len(self.decoder_widths) - 1 - place
+    for index, width in enumerate(self.decoder_widths):
+      halvings = len(self.decoder_widths) - 1 - index
       size = -(-self.patch_size // 2**halvings)
       x = norm(nn.relu(hidden(width, 3, enlarged=(size, size))(x)))
     return jnp.tanh(conv(self.shape[-1], 3)(x))
 
 
 class PatchDiscriminator(nn.Module):
-  """Images [B, H, W, C] to logits [B, h, w], one for each overlapping part.
+  """Discriminates overlapping patches of images [B, H, W, C]: logits [B, h, w].
 
   Isola et al. 2017 (https://arxiv.org/abs/1611.07004), section 2.2.2. With
-  classes, logits of them and of one more, 'fake', [B, num_classes + 1] are sown
-  as 'classes' (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section
-  5). The defaults are the network of the CCGAN tutorial (705,996 parameters for
+  classes, logits [B, num_classes + 1] of all classes and of 'fake' are sown as
+  'classes' (Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 5).
+  The defaults are the network of the CCGAN tutorial (705,996 parameters for
   32 x 32 grey pixels and 10 classes).
 
   Attributes:
-    widths: channels; every layer halves the image.
+    widths: channels; each layer halves the image.
     kernel: side of the kernels.
-    slopes: negative slopes of the leaky rectifiers, one a layer.
-    num_classes: labels that are told apart; 0 is no such head.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    slopes: negative slope of the leaky rectifier of each layer.
+    num_classes: classes of the head; 0 for no head.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128, 256)
-  kernel: int = 4
+  widths: tuple[int, ...] = ranged((64, 128, 256), 1, MOST_UNITS)
+  kernel: int = ranged(4, 1, MOST_KERNEL)
   slopes: tuple[float, ...] = (0.8, 0.2, 0.2)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -177,39 +178,39 @@ class PatchDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Images or patches [B, H, W, C] to one logit each, [B].
+  """Discriminates images or patches [B, H, W, C]: logits [B].
 
   The defaults are the discriminator of the context encoder tutorial (373,377
   parameters for 8 x 8 colour pixels, 768 of them running statistics). With
-  classes, their logits are sown as by `PatchDiscriminator`.
+  classes, logits are sown as in `PatchDiscriminator`.
 
   Attributes:
     widths: channels.
-    strides: factor by which every layer shrinks the image.
+    strides: factor by which each layer shrinks the image.
     slope: negative slope of the leaky rectifiers.
-    norm: after each convolution but the first, one of `layers.NORMS`.
-    momentum: of running statistics.
-    num_classes: labels that are told apart; 0 is no such head.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    norm: after each convolution but the first, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    num_classes: classes of the head; 0 for no head.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128, 256)
-  strides: tuple[int, ...] = (2, 2, 1)
+  widths: tuple[int, ...] = ranged((64, 128, 256), 1, MOST_UNITS)
+  strides: tuple[int, ...] = ranged((2, 2, 1), 1, MOST_STRIDE)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.8
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
   num_classes: int = 0
-  initializer: str = 'lecun'
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     dense, conv = layers.with_kernels(self.initializer)
     _refuse_unequal('strides', self.strides, self.widths)
-    for place, width in enumerate(self.widths):
-      x = conv(width, 3, self.strides[place], dtype=self.dtype)(x)
-      if place:
+    for index, width in enumerate(self.widths):
+      x = conv(width, 3, self.strides[index], dtype=self.dtype)(x)
+      if index:
         x = norms.norm(
           self.norm,
           train=train,

@@ -1,4 +1,4 @@
-"""The networks of the logogram tutorial: tanh throughout, and pooling."""
+"""The networks of the logogram tutorial, with tanh and pooling."""
 
 import math
 
@@ -6,32 +6,33 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 
 class Generator(nn.Module):
-  """Latents [B, Z] to images [B, H, W, C] in (-1, 1).
+  """Generates images [B, H, W, C] in (-1, 1) from latents [B, Z].
 
   8,739,457 parameters for 128 x 128 grey pixels and 100 latents (16,384 of them
-  running statistics). Two convolutions, each after enlarging four times to the
-  nearest pixel.
+  running statistics). Each of the two convolutions follows an enlargement by
+  4 to the nearest pixel.
 
   Attributes:
     shape: (height, width, channels) of an image.
     hidden: units of the first dense layer.
     widths: channels of the small image and after the first convolution.
-    norm: one of `layers.NORMS`, of the small image's units.
-    momentum: of running statistics.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    norm: norm of the small image's units, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  hidden: int = 1024
-  widths: tuple[int, int] = (128, 64)
-  norm: str = 'batch'
-  momentum: float = 0.99
-  initializer: str = 'lecun'
+  hidden: int = ranged(1024, 1, MOST_UNITS)
+  widths: tuple[int, int] = ranged((128, 64), 1, MOST_UNITS, lengths=(2, 2))
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.99, 0, 1)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -55,18 +56,20 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Images [B, H, W, C] to logits [B]; 6,629,633 parameters for 128 x 128.
+  """Discriminates images [B, H, W, C]: logits [B].
+
+  6,629,633 parameters for 128 x 128 grey pixels.
 
   Attributes:
     widths: channels of the convolutions.
     hidden: units of the dense layer.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, int] = (64, 128)
-  hidden: int = 256
-  initializer: str = 'lecun'
+  widths: tuple[int, int] = ranged((64, 128), 1, MOST_UNITS, lengths=(2, 2))
+  hidden: int = ranged(256, 1, MOST_UNITS)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -7,17 +7,18 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 CONDITIONINGS = ('concat', 'multiply')
 
 
 def _with_label(x, label, num_classes, conditioning):
-  """[B, D] and labels [B] to [B, D']; or [B, D] as it is, without classes.
+  """Adds labels [B] to [B, D]; without classes [B, D] is unchanged.
 
   'concat' appends one-hot labels (Mirza and Osindero 2014,
-  https://arxiv.org/abs/1411.1784); 'multiply' takes the product with an
-  embedding of the label, as the MNIST CGAN tutorial does.
+  https://arxiv.org/abs/1411.1784); 'multiply' multiplies by an embedding of the
+  label, as in the MNIST CGAN tutorial.
   """
   if not num_classes:
     return x
@@ -26,18 +27,18 @@ def _with_label(x, label, num_classes, conditioning):
       label
     )
   if conditioning == 'concat':
-    told = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
-    return jnp.concatenate([x, told], axis=-1)
+    labels = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
+    return jnp.concatenate([x, labels], axis=-1)
   raise errors.unknown('conditioning', conditioning, CONDITIONINGS)
 
 
 def _embedding(key, shape, dtype=jnp.float32):
-  """Uniform in [-0.05, 0.05), as in Keras."""
+  """Draws from a uniform distribution in [-0.05, 0.05), as in Keras."""
   return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
 
 
 def _initializers(module):
-  """Those of one layer's kernel after the other."""
+  """Yields one kernel initializer per layer."""
   rest = layers.initializer(module.initializer)
   first = module.first_initializer
   yield layers.initializer(first) if first else rest
@@ -46,7 +47,7 @@ def _initializers(module):
 
 
 class Generator(nn.Module):
-  """Latents [B, Z] to images [B, *shape] in (-1, 1).
+  """Generates images [B, *shape] in (-1, 1) from latents [B, Z].
 
   The defaults are the network of the MNIST GAN tutorial (583,312 parameters for
   28 x 28 grey pixels and 100 latents, 1,792 of them running statistics).
@@ -55,27 +56,27 @@ class Generator(nn.Module):
     shape: shape of one image, or of one point.
     widths: units of the hidden layers.
     slope: negative slope of the leaky rectifiers.
-    norm: after each hidden layer, one of `layers.NORMS`.
-    momentum: of running statistics.
-    bounded: ends in tanh; without, outputs are any real numbers.
+    norm: after each hidden layer, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    bounded: True to end in tanh; False for any real numbers.
     num_classes: classes to condition on; 0 ignores labels.
     conditioning: one of `CONDITIONINGS`.
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    first_initializer: of the first layer's, if another.
-    reference_size: rows in front that are a reference, see `layers`.
-    dtype: of hidden layers, see `jaxgan.models`.
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    first_initializer: initial kernel of the first layer, if different.
+    reference_size: first rows, which are a reference, see `norms`.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (128, 256, 512)
+  widths: tuple[int, ...] = ranged((128, 256, 512), 1, MOST_UNITS)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.8
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.8, 0, 1)
   bounded: bool = True
   num_classes: int = 0
-  conditioning: str = 'concat'
-  initializer: str = 'lecun'
-  first_initializer: str = ''
+  conditioning: str = ranged('concat', one_of=CONDITIONINGS)
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
+  first_initializer: str = ranged('', one_of=('', *layers.INITIALIZERS))
   reference_size: int = 0
   dtype: jnp.dtype | None = None
 
@@ -100,11 +101,11 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Images [B, ...] to logits [B]; positive means real.
+  """Discriminates images [B, ...]: logits [B], positive for real.
 
   The defaults are the network of the MNIST GAN tutorial (265,601 parameters for
-  784 pixels). There is no normalisation: penalties need logits that depend on
-  their own image alone. Sows 'features' [B, D], what the last layer sees, into
+  784 pixels). There is no norm, because penalties need logits that depend on
+  one image alone. Sows 'features' [B, D], the inputs of the last layer, into
   'intermediates'.
 
   Attributes:
@@ -115,25 +116,25 @@ class Discriminator(nn.Module):
     hidden_noise: deviation of noise on the input of the other hidden layers.
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     num_classes: classes to condition on; 0 ignores labels.
-    conditioning: one of `CONDITIONINGS`; or 'classes': the network is a
-      classifier, and the logit of real is log sum exp of its logits, which it
-      sows as 'classes' (Salimans et al. 2016, https://arxiv.org/abs/1606.03498,
-      section 5).
-    initializer: of kernels, a key of `layers.INITIALIZERS`.
-    first_initializer: of the first layer's, if another.
-    dtype: of hidden layers, see `jaxgan.models`.
+    conditioning: one of `CONDITIONINGS`, or 'classes'. With 'classes' the
+      network is a classifier that sows its logits as 'classes'. The logit of
+      real is the log sum exp of these logits (Salimans et al. 2016,
+      https://arxiv.org/abs/1606.03498, section 5).
+    initializer: initial kernels, a key of `layers.INITIALIZERS`.
+    first_initializer: initial kernel of the first layer, if different.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (128, 256, 512)
+  widths: tuple[int, ...] = ranged((128, 256, 512), 1, MOST_UNITS)
   slope: float = 0.2
-  dropout: float = 0.0
-  input_noise: float = 0.0
-  hidden_noise: float = 0.0
-  minibatch_kernels: int = 0
+  dropout: float = ranged(0.0, 0, below=1)
+  input_noise: float = ranged(0.0, 0)
+  hidden_noise: float = ranged(0.0, 0)
+  minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
   num_classes: int = 0
-  conditioning: str = 'concat'
-  initializer: str = 'lecun'
-  first_initializer: str = ''
+  conditioning: str = ranged('concat', one_of=(*CONDITIONINGS, 'classes'))
+  initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
+  first_initializer: str = ranged('', one_of=('', *layers.INITIALIZERS))
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -142,8 +143,8 @@ class Discriminator(nn.Module):
     if self.conditioning != 'classes':
       x = _with_label(x, label, self.num_classes, self.conditioning)
     kernels = _initializers(self)
-    for place, width in enumerate(self.widths):
-      deviation = self.hidden_noise if place else self.input_noise
+    for index, width in enumerate(self.widths):
+      deviation = self.hidden_noise if index else self.input_noise
       x = layers.GaussianNoise(deviation)(x, active=train)
       dense = nn.Dense(width, kernel_init=next(kernels), dtype=self.dtype)
       x = nn.leaky_relu(dense(x), self.slope)

@@ -1,8 +1,8 @@
-"""Convolutional networks that turn images into images, and their critics.
+"""Convolutional networks that translate images, and discriminators for them.
 
-Kernels begin as in both papers, Gaussian with deviation 0.02. Instance norm has
-no scale and bias of its own, as in the authors' PyTorch code. All take images
-of any size and return the same size.
+Initial kernels are Gaussian with deviation 0.02, as in both papers. Instance
+norm has no scale and no bias, as in the authors' PyTorch code. Networks take
+images of any size; translated images have the same size.
 """
 
 import functools
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core.ranges import MOST_KERNEL, MOST_UNITS, NOT_EMPTY, ranged
 from jaxgan.models.layers import layers, norms
 
 EPSILON = 1e-5  # of norms, as in PyTorch
@@ -22,7 +23,7 @@ _Up = functools.partial(
 
 
 def _norm(module: nn.Module, train: bool):
-  """The norm that a module's fields ask for, made anew at every call."""
+  """Returns a function that applies a new norm, as set in a module's fields."""
   return lambda x: norms.norm(
     module.norm,
     train=train,
@@ -39,33 +40,35 @@ def _reflected(x: jax.Array, size: int) -> jax.Array:
 
 
 class UNet(nn.Module):
-  """Images [B, H, W, D] to images [B, *shape] in (-1, 1).
+  """Translates images [B, H, W, D] to [B, *shape] in (-1, 1).
 
   Isola et al. 2017 (https://arxiv.org/abs/1611.07004), appendix 6.1.1: every
-  layer of the encoder halves the image, every layer of the decoder doubles it
-  and sees its like of the encoder. Dropout never stops: it is the paper's only
-  noise. The defaults are for 256 x 256 pixels and have 54,413,955 parameters
-  with batch norm for three channels, as the authors' PyTorch code; that drops
-  out one layer later. Every size takes one layer less than the size twice as
-  large, leaving out a 512.
+  layer of the encoder halves the image. Every layer of the decoder doubles the
+  image and also sees the same scale of the encoder. Dropout is active when
+  sampling too, because it is the only noise. The defaults are for 256 x 256
+  pixels. They have 54,413,955 parameters with batch norm for three channels, as
+  the authors' PyTorch code, which applies dropout one layer later. For half the
+  size, leave out one 512.
 
   Attributes:
-    shape: (height, width, channels) of the image it makes.
+    shape: (height, width, channels) of the output.
     widths: channels of the encoder.
-    skips: without, it is the paper's plain encoder-decoder.
+    skips: False for the paper's plain encoder-decoder.
     dropout: rate in the first three layers of the decoder.
     norm: after hidden layers but the first and the innermost of the encoder,
-      one of `layers.NORMS`.
-    momentum: of running statistics.
-    dtype: of hidden layers, see `jaxgan.models`.
+      one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (64, 128, 256, 512, 512, 512, 512, 512)
+  widths: tuple[int, ...] = ranged(
+    (64, 128, 256, 512, 512, 512, 512, 512), 1, MOST_UNITS, lengths=NOT_EMPTY
+  )
   skips: bool = True
-  dropout: float = 0.5
-  norm: str = 'batch'
-  momentum: float = 0.9
+  dropout: float = ranged(0.5, 0, below=1)
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -74,32 +77,32 @@ class UNet(nn.Module):
     use_bias = self.norm != 'batch'
     last = len(self.widths) - 1
     scales, sizes = [], []
-    for place, width in enumerate(self.widths):
+    for index, width in enumerate(self.widths):
       sizes.append(x.shape[1:3])
-      # The innermost image is a single pixel, of which a norm leaves nothing.
-      has_norm = 0 < place < last
+      # The innermost image is a single pixel, which a norm would make zero.
+      has_norm = 0 < index < last
       x = _Conv(width, 4, 2, use_bias=use_bias, dtype=self.dtype)(x)
       x = norm(x) if has_norm else x
       scales.append(x)
       x = nn.leaky_relu(x, 0.2)
-    for place in reversed(range(len(self.widths))):
+    for index in reversed(range(len(self.widths))):
       x = nn.relu(x)
-      if place < last and self.skips:
-        x = jnp.concatenate([x, nn.relu(scales[place])], axis=-1)
-      width = self.widths[place - 1] if place else self.shape[-1]
-      dtype = self.dtype if place else None
-      x = _Up(width, use_bias=use_bias or not place, dtype=dtype)(x)
-      height, width = sizes[place]
+      if index < last and self.skips:
+        x = jnp.concatenate([x, nn.relu(scales[index])], axis=-1)
+      width = self.widths[index - 1] if index else self.shape[-1]
+      dtype = self.dtype if index else None
+      x = _Up(width, use_bias=use_bias or not index, dtype=dtype)(x)
+      height, width = sizes[index]
       x = x[:, :height, :width]
-      if place:
+      if index:
         x = norm(x)
-      if place and last - place < 3:
+      if index and last - index < 3:
         x = layers.Dropout(self.dropout)(x, active=True)
     return jnp.tanh(x)
 
 
 class ResNet(nn.Module):
-  """Images [B, H, W, D] to images [B, *shape] in (-1, 1).
+  """Translates images [B, H, W, D] to [B, *shape] in (-1, 1).
 
   Zhu et al. 2017 (https://arxiv.org/abs/1703.10593), appendix 7.2, after
   Johnson et al. 2016 (https://arxiv.org/abs/1603.08155): residual blocks at a
@@ -108,19 +111,21 @@ class ResNet(nn.Module):
   images of 128 x 128 pixels and 9 from 256 x 256 on.
 
   Attributes:
-    shape: (height, width, channels) of the image it makes.
-    widths: channels; every layer but the first halves the image.
-    blocks: residual blocks, of the last of the widths.
-    norm: after hidden layers, one of `layers.NORMS`.
-    momentum: of running statistics.
-    dtype: of hidden layers, see `jaxgan.models`.
+    shape: (height, width, channels) of the output.
+    widths: channels; each layer but the first halves the image.
+    blocks: number of residual blocks, with the last of the widths.
+    norm: after hidden layers, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
-  widths: tuple[int, ...] = (64, 128, 256)
-  blocks: int = 9
-  norm: str = 'instance'
-  momentum: float = 0.9
+  widths: tuple[int, ...] = ranged(
+    (64, 128, 256), 1, MOST_UNITS, lengths=NOT_EMPTY
+  )
+  blocks: int = ranged(9, 0, 100)
+  norm: str = ranged('instance', one_of=norms.CHOICES)
+  momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -150,10 +155,10 @@ class ResNet(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-  """Images [B, H, W, C] to logits [B, h, w], one for each overlapping patch.
+  """Discriminates overlapping patches of images [B, H, W, C]: logits [B, h, w].
 
-  Isola et al. 2017, section 2.2.2 and appendix 6.1.2. A second image is taken
-  as further channels. The sides of patches, and parameters with batch norm for
+  Isola et al. 2017, section 2.2.2 and appendix 6.1.2. A second image is
+  appended as channels. The sides of patches, and parameters with batch norm for
   twice three channels:
 
     1     widths=(64, 128), kernel=1                    9,025
@@ -162,24 +167,24 @@ class PatchDiscriminator(nn.Module):
     70    widths=(64, 128, 256, 512)                2,768,705
     286   widths=(64, 128, 256, 512, 512, 512)     11,159,361
 
-  The last covers the paper's whole images of 256 x 256 pixels; for others it is
-  the first that covers them. The counts are those of the authors' PyTorch code,
-  whose patches of one pixel have no bias at the end.
+  Patches of the last row cover the paper's images of 256 x 256 pixels. The
+  counts agree with the authors' PyTorch code, where patches of one pixel have
+  no bias in the last layer.
 
   Attributes:
-    widths: channels; every layer but the last halves the image.
+    widths: channels; each layer but the last halves the image.
     kernel: side of the kernels; with 1, no layer halves the image.
     slope: negative slope of the leaky rectifiers.
-    norm: after hidden layers but the first, one of `layers.NORMS`.
-    momentum: of running statistics.
-    dtype: of hidden layers, see `jaxgan.models`.
+    norm: after hidden layers but the first, one of `norms.NORMS`.
+    momentum: decay of running statistics.
+    dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
-  widths: tuple[int, ...] = (64, 128, 256, 512)
-  kernel: int = 4
+  widths: tuple[int, ...] = ranged((64, 128, 256, 512), 1, MOST_UNITS)
+  kernel: int = ranged(4, 1, MOST_KERNEL)
   slope: float = 0.2
-  norm: str = 'batch'
-  momentum: float = 0.9
+  norm: str = ranged('batch', one_of=norms.CHOICES)
+  momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -192,23 +197,23 @@ class PatchDiscriminator(nn.Module):
     size = x.shape[1:3]
 
     def conv(x, width, stride=1, use_bias=True, dtype=None):
-      # One pixel on every side, as in PyTorch: of an even kernel 'SAME' would
-      # have two at one side where the stride is 1.
+      # One pixel on every side, as in PyTorch. For an even kernel and a stride
+      # of 1, 'SAME' would pad two pixels on one side.
       pad = (self.kernel - 1) // 2
       x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
       if min(x.shape[1:3]) < self.kernel:
         raise errors.UserError(
           f'discriminator.widths={self.widths} are too many for images of '
-          f'{size[0]} x {size[1]}; every one but the last halves them: take '
-          'fewer'
+          f'{size[0]} x {size[1]}, which each layer but the last halves. '
+          'Remove a width.'
         )
       return _Conv(width, self.kernel, stride, 'VALID', use_bias, dtype=dtype)(
         x
       )
 
-    for place, width in enumerate(self.widths):
-      halves = self.kernel > 1 and place < len(self.widths) - 1
-      use_bias = place == 0 or self.norm != 'batch'
+    for index, width in enumerate(self.widths):
+      halves = self.kernel > 1 and index < len(self.widths) - 1
+      use_bias = index == 0 or self.norm != 'batch'
       x = conv(x, width, 2 if halves else 1, use_bias, self.dtype)
-      x = nn.leaky_relu(norm(x) if place else x, self.slope)
+      x = nn.leaky_relu(norm(x) if index else x, self.slope)
     return conv(x, 1)[..., 0]

@@ -25,17 +25,17 @@ def angles(points):
   return np.arccos(np.clip((unit[1:] * unit[:-1]).sum(-1), -1, 1))
 
 
-def test_every_kind_of_latent_has_a_way():
+def test_ways_cover_all_distributions():
   assert interpolation.WAYS.keys() == noise.LATENTS.keys()
 
 
-def test_halfway_between_unit_vectors_at_a_right_angle():
+def test_slerp_halfway_between_unit_vectors_at_a_right_angle():
   a, b = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 1.0, 0.0])
   found = interpolation.slerp(a, b, 0.5)
   np.testing.assert_allclose(found, np.array([1, 1, 0]) / np.sqrt(2), atol=1e-6)
 
 
-def test_it_is_the_formula_of_the_paper():
+def test_slerp_equals_formula_of_the_paper():
   a, b = interpolation._unit(random(2, 7))[0]
   w = np.arccos(np.dot(a, b))
   for t in (0.1, 0.3, 0.9):
@@ -46,32 +46,32 @@ def test_it_is_the_formula_of_the_paper():
 
 
 @pytest.mark.parametrize('size', [2, 3, 100])
-def test_equal_norms_are_kept(size):
+def test_slerp_keeps_equal_norms(size):
   a, b = noise.LATENTS['sphere'](jax.random.key(1), 2, (size,))
   norms = jnp.linalg.norm(interpolation.slerp(a, b, SHARES), axis=-1)
   np.testing.assert_allclose(norms, np.sqrt(size), rtol=1e-5)
 
 
-def test_other_norms_go_linearly():
+def test_slerp_is_linear_in_the_norm():
   a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 6.0])
   norms = jnp.linalg.norm(interpolation.slerp(a, b, SHARES), axis=-1)
   np.testing.assert_allclose(norms, 2 + 4 * SHARES, rtol=1e-5)
 
 
 @pytest.mark.parametrize('way', [interpolation.slerp, interpolation.lerp])
-def test_ends_are_exact(way):
+def test_slerp_and_lerp_return_exact_ends(way):
   a, b = random(5, 4), 3.0 * random(5, 4, seed=1)
   np.testing.assert_array_equal(way(a, b, 0.0), a)
   np.testing.assert_array_equal(way(a, b, 1.0), b)
 
 
-def test_angles_grow_evenly():
+def test_slerp_angles_grow_evenly():
   a, b = random(2, 10) * jnp.array([[1.0], [4.0]])
   steps = angles(interpolation.slerp(a, b, SHARES))
   np.testing.assert_allclose(steps, interpolation.angle(a, b) / 8, rtol=1e-4)
 
 
-def test_parallel_vectors_are_joined_by_a_line():
+def test_slerp_of_parallel_vectors_is_a_line():
   a = random(6)
   for b in (a, 2.5 * a):
     found = interpolation.slerp(a, b, SHARES)
@@ -81,7 +81,7 @@ def test_parallel_vectors_are_joined_by_a_line():
 
 @pytest.mark.parametrize('size', [2, 3, 100])
 @pytest.mark.parametrize('nearly', [0.0, 1e-7, 1e-5, 1e-3])
-def test_opposite_vectors_are_joined_on_their_sphere(size, nearly):
+def test_slerp_of_opposite_vectors_stays_on_the_sphere(size, nearly):
   a = random(size)
   b = -a + nearly * random(size, seed=1)
   found = interpolation.slerp(a, b, SHARES)
@@ -91,7 +91,7 @@ def test_opposite_vectors_are_joined_on_their_sphere(size, nearly):
   np.testing.assert_array_equal(found, interpolation.slerp(a, b, SHARES))
 
 
-def test_where_there_is_no_arc_there_is_a_line():
+def test_slerp_without_an_arc_is_a_line():
   zero = jnp.zeros(3)
   for a, b in ((zero, random(3)), (zero, zero), (-jnp.ones(1), jnp.ones(1))):
     found = interpolation.slerp(a, b, SHARES)
@@ -100,14 +100,14 @@ def test_where_there_is_no_arc_there_is_a_line():
     )
 
 
-def test_small_angles_keep_their_digits():
+def test_angle_keeps_digits_of_small_angles():
   a, b = jnp.array([1.0, 0.0]), jnp.array([1.0, 1e-5])
   np.testing.assert_allclose(interpolation.angle(a, b), 1e-5, rtol=1e-3)
   np.testing.assert_allclose(interpolation.angle(a, -a), np.pi, rtol=1e-6)
 
 
 @pytest.mark.parametrize('kind', noise.LATENTS)
-def test_a_path_is_closed_and_goes_through_all_points(kind):
+def test_closed_path_goes_through_all_points(kind):
   points = jnp.eye(4) if kind != 'uniform' else 0.5 * jnp.eye(4)
   path = latents_lib.closed_path(points, 12, kind)
   # The legs of this path are equally long: three frames for each.
@@ -123,7 +123,7 @@ def test_a_path_is_closed_and_goes_through_all_points(kind):
     np.testing.assert_allclose(angles(around), np.pi / 6, rtol=1e-3)
 
 
-def test_a_path_starts_anywhere():
+def test_closed_path_starts_at_any_point():
   """The path from the second point on is the same path, turned."""
   points = jnp.eye(4)
   one = latents_lib.closed_path(points, 12, 'normal')
@@ -132,7 +132,7 @@ def test_a_path_starts_anywhere():
 
 
 @pytest.mark.parametrize('kind', noise.LATENTS)
-def test_steps_are_equal_where_legs_are_not(kind):
+def test_closed_path_has_equal_steps_on_unequal_legs(kind):
   """Within a leg, and on both sides of a corner together."""
   points = noise.LATENTS[kind](jax.random.key(2), 5, (3,))
   _, measure = interpolation.WAYS[kind]
@@ -145,7 +145,7 @@ def test_steps_are_equal_where_legs_are_not(kind):
   np.testing.assert_allclose(np.median(steps), whole / 600, rtol=1e-3)
 
 
-def test_sphere_latents_stay_on_the_sphere():
+def test_closed_path_of_sphere_latents_stays_on_the_sphere():
   points = noise.LATENTS['sphere'](jax.random.key(0), 6, (8,))
   path = latents_lib.closed_path(points, 100, 'sphere')
   norms = jnp.linalg.norm(path, axis=-1)
@@ -157,19 +157,19 @@ def test_sphere_latents_stay_on_the_sphere():
   )
 
 
-def test_uniform_latents_stay_in_the_cube():
+def test_closed_path_of_uniform_latents_stays_in_the_cube():
   points = noise.LATENTS['uniform'](jax.random.key(0), 6, (8,))
   assert jnp.abs(latents_lib.closed_path(points, 100, 'uniform')).max() <= 1.0
 
 
-def test_points_that_are_the_same_are_a_path():
+def test_closed_path_accepts_equal_points():
   points = jnp.ones((3, 4))
   for kind in noise.LATENTS:
     path = latents_lib.closed_path(points, 7, kind)
     np.testing.assert_allclose(path, np.ones((7, 4)), rtol=1e-6)
 
 
-def test_the_same_point_twice_in_turn_is_no_stop():
+def test_closed_path_does_not_stop_at_repeated_points():
   points = jnp.eye(3)
   twice = points[jnp.array([0, 0, 1, 2])]
   np.testing.assert_allclose(
@@ -180,7 +180,7 @@ def test_the_same_point_twice_in_turn_is_no_stop():
 
 
 @pytest.mark.parametrize('kind', ['normal', 'uniform'])
-def test_a_walk_changes_one_dimension(kind):
+def test_walk_changes_one_dimension(kind):
   points = noise.LATENTS[kind](jax.random.key(0), 4, (6,))
   values = jnp.linspace(-1.0, 1.0, 5)
   found = interpolation.walk(points, 2, values, kind)
@@ -194,7 +194,7 @@ def test_a_walk_changes_one_dimension(kind):
     )
 
 
-def test_how_far_a_walk_goes():
+def test_reach_by_distribution():
   assert interpolation.reach('normal', 100) == 3.0
   assert interpolation.reach('uniform', 100) == 1.0
   assert interpolation.reach('sphere', 100) == 3.0

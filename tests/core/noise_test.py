@@ -31,7 +31,7 @@ def test_written_out_folds_and_splits_as_jax(data):
     )
 
 
-def test_halves_and_doubles_are_those_of_jax():
+def test_written_out_draws_16_and_64_bits_as_jax():
   key = jax.random.key(1)
   for dtype in (jnp.uint8, jnp.uint16):
     np.testing.assert_array_equal(
@@ -40,7 +40,7 @@ def test_halves_and_doubles_are_those_of_jax():
     )
 
 
-def test_known_answers_of_the_cipher():
+def test_encrypt_returns_known_answers():
   """Of the authors' test vectors, Random123's kat_vectors."""
   ones = jnp.uint32(2**32 - 1)
   for key, words, answer in (
@@ -52,13 +52,13 @@ def test_known_answers_of_the_cipher():
     np.testing.assert_array_equal(found, np.uint32(answer))
 
 
-def test_other_generators_stay_themselves():
+def test_written_out_keeps_keys_of_other_generators():
   key = jax.random.key(0, impl='rbg')
   assert threefry.written_out(key) is key
   assert noise.normal(key, 3, (2,)).shape == (3, 2)
 
 
-def test_once_is_the_draw_whichever_branch_is_taken():
+def test_once_equals_the_draw_in_both_branches():
   draw = lambda key: noise.uniform(key, 3, (4,))
   taken = set()
   for seed in range(8):
@@ -70,7 +70,7 @@ def test_once_is_the_draw_whichever_branch_is_taken():
   assert taken == {True, False}
 
 
-def test_once_is_for_every_member():
+def test_once_under_vmap_draws_for_every_member():
   keys = jax.random.split(jax.random.key(0), 3)
   draw = lambda key: noise.normal(key, 2)
   found = jax.vmap(lambda key: noise.once(draw, key))(keys)
@@ -78,7 +78,7 @@ def test_once_is_for_every_member():
 
 
 @pytest.mark.parametrize('name', ['normal', 'uniform'])
-def test_rows_are_draws_of_a_key_of_their_own(name):
+def test_rows_are_draws_of_folded_keys(name):
   key = jax.random.key(3)
   rows = jax.jit(getattr(noise, name), static_argnums=(1, 2))(key, 4, (5, 6))
   alone = [

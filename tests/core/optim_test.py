@@ -1,4 +1,4 @@
-"""Optimizers: the fast one computes what the library's computes."""
+"""Tests that optimizers equal those of optax."""
 
 import chex
 import jax
@@ -12,7 +12,7 @@ from jaxgan.core import optim
 @pytest.mark.parametrize(
   ('b1', 'b2', 'eps'), [(0.9, 0.999, 1e-8), (0.5, 0.9, 1e-3), (0, 0.99, 1e-8)]
 )
-def test_adam_is_the_library_s(b1, b2, eps):
+def test_adam_equals_optax_adam(b1, b2, eps):
   rate = optax.linear_schedule(1e-2, 0.0, 20)
   ours = optim.adam(rate, b1, b2, eps)
   theirs = optax.adam(rate, b1=b1, b2=b2, eps=eps)
@@ -32,7 +32,7 @@ def test_adam_is_the_library_s(b1, b2, eps):
 
 
 @pytest.mark.parametrize('schedule', ['linear', 'late_linear', 'cosine'])
-def test_schedules_may_be_of_more_images_than_32_bits_count(schedule):
+def test_schedules_accept_more_images_than_32_bits_count(schedule):
   images = 2**33
   rate = optim.learning_rate(1.0, schedule, images, images)
   half = images // 2

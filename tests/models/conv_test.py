@@ -64,7 +64,7 @@ def data(key, size, kernel, inner, outer):
   + [((6, 5), 4, 1, conv.FEW + 1, outer) for outer in (conv.FEW, conv.FEW + 2)]
   + [((6, 5), 4, 1, conv.FEW, conv.FEW + 1), ((6, 5), 4, 1, 7, 6)],
 )
-def test_convolution(size, kernel, stride, inner, outer, key):
+def test_conv_equals_lax_conv(size, kernel, stride, inner, outer, key):
   x, w = data(key, size, kernel, inner, outer)
   found = derivatives(lambda x, w: conv.conv(x, w, stride), x, w)
   expected = derivatives(lambda x, w: plain(x, w, stride), x, w)
@@ -73,7 +73,9 @@ def test_convolution(size, kernel, stride, inner, outer, key):
 
 @pytest.mark.parametrize('outer', [1, 3])
 @pytest.mark.parametrize(('size', 'kernel', 'stride'), CASES)
-def test_transposed_convolution(size, kernel, stride, outer, key):
+def test_conv_transpose_equals_lax_conv_transpose(
+  size, kernel, stride, outer, key
+):
   x, w = data(key, size, kernel, 4, outer)
   found = derivatives(lambda x, w: conv.conv_transpose(x, w, stride), x, w)
   expected = derivatives(lambda x, w: plain_transposed(x, w, stride), x, w)
@@ -85,7 +87,9 @@ def test_transposed_convolution(size, kernel, stride, outer, key):
   [(conv.conv, plain), (conv.conv_transpose, plain_transposed)],
 )
 @pytest.mark.parametrize('kernel', [4, 5])
-def test_where_transforms_are_worth_it(ours, theirs, kernel, key, monkeypatch):
+def test_transforms_are_used_where_worth_it(
+  ours, theirs, kernel, key, monkeypatch
+):
   monkeypatch.setattr(fourier_conv, 'WORTH', 99.0)
   x, w = data(key, (5, 6), kernel, 4, 3)
   lowered = jax.jit(ours).lower(x, w).as_text()
@@ -96,7 +100,7 @@ def test_where_transforms_are_worth_it(ours, theirs, kernel, key, monkeypatch):
 
 
 @pytest.mark.parametrize('size', [(7, 8), (4, 7), (8, 8)])
-def test_transposed_convolution_to_a_size(size, key):
+def test_conv_transpose_to_a_size(size, key):
   """As the gradient of the convolution that leads from that size."""
   x, w = data(key, tuple(-(-n // 2) for n in size), 3, 4, 3)
 
@@ -112,14 +116,14 @@ def test_transposed_convolution_to_a_size(size, key):
 
 @pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('channels', [(3, 2), (2, 9), (9, 6)])
-def test_without_padding(stride, channels, key):
+def test_conv_without_padding(stride, channels, key):
   x, w = data(key, (9, 8), 4, *channels)
   found = derivatives(lambda x, w: conv.conv(x, w, stride, 'VALID'), x, w)
   expected = derivatives(lambda x, w: plain(x, w, stride, 'VALID'), x, w)
   chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=2e-3)
 
 
-def test_many_at_once(key):
+def test_conv_under_vmap(key):
   x, w = data(key, (6, 6), 3, 2, 2)
   many = jnp.stack([w, 2 * w])
   gradient = jax.grad(lambda w: jnp.sum(conv.conv(x, w, 2) ** 2))
@@ -143,7 +147,7 @@ def test_many_at_once(key):
     ((5, 5), 3, (5, 5)),
   ],
 )
-def test_convolutions_of_enlarged_images(
+def test_conv_of_enlarged_equals_conv_of_repeated_pixels(
   size, kernel, enlarged, inner, key, monkeypatch
 ):
   """As of an image whose pixels are repeated, and then cut."""

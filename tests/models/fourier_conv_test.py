@@ -45,7 +45,7 @@ def plain(x, w, geometry):
 
 
 @pytest.mark.parametrize('name', GEOMETRIES)
-def test_products_of_transforms_are_the_convolution(name, images):
+def test_forward_equals_the_convolution(name, images):
   geometry = GEOMETRIES[name]
   x, w, y = images(geometry)
   expected, adjoint = jax.vjp(lambda x, w: plain(x, w, geometry), x, w)
@@ -58,7 +58,7 @@ def test_products_of_transforms_are_the_convolution(name, images):
     np.testing.assert_allclose(ours, theirs, atol=1e-11)
 
 
-def test_rounding_is_no_coarser_than_that_of_the_convolution(images):
+def test_forward_rounds_as_the_convolution(images):
   geometry = GEOMETRIES['tutorial']
   x, w, _ = images(geometry, batch=8, inner=64, outer=32)
   exact = plain(x, w, geometry)
@@ -70,7 +70,7 @@ def test_rounding_is_no_coarser_than_that_of_the_convolution(images):
   assert ours.mean() < 2 * theirs.mean()
 
 
-def test_it_is_worth_it_for_large_kernels_and_many_channels():
+def test_is_worth_for_large_kernels_and_many_channels():
   tutorial = GEOMETRIES['tutorial']
   wide = {'batch': 64, 'inner': 256, 'outer': 128, 'dtype': jnp.float32}
   large = tutorial._replace(size=(64, 64))

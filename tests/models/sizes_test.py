@@ -1,4 +1,4 @@
-"""Networks have the sizes that are published, and fail with a message."""
+"""Tests of parameter counts, shapes and errors of networks."""
 
 import flax.linen as nn
 import jax
@@ -49,14 +49,14 @@ def test_networks_take_any_shape(shape, key):
   assert logits.shape == (3,)
 
 
-def test_unknown_networks_and_fields_list_the_known_ones():
+def test_build_lists_known_names_for_unknown_ones():
   with pytest.raises(errors.UserError, match=r'mlp\.Discriminator, mlp\.Gen'):
     models.build('generator', {'name': 'mlp.Generater'})
   with pytest.raises(errors.UserError, match='slope, widths'):
     models.build('d', {'name': 'mlp.Discriminator', 'width': 3}, num_classes=0)
 
 
-def test_the_table_lists_layers_in_the_order_of_the_data():
+def test_summary_lists_layers_in_the_order_of_the_data():
   text = summary.network(
     'generator',
     models.build('g', COUNTS['mlp.Generator'][0] | {'name': 'mlp.Generator'}),
@@ -69,7 +69,7 @@ def test_the_table_lists_layers_in_the_order_of_the_data():
   ]
 
 
-def test_a_network_inside_a_network_is_counted_once():
+def test_summary_counts_inner_networks_once():
   class Inner(nn.Module):
     @nn.compact
     def __call__(self, x):

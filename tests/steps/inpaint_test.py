@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgan import config as config_lib
 from jaxgan import data, errors, inpaint, steps
 from jaxgan.adversarial import augment, completion, losses, penalties, terms
 from jaxgan.core import masks
@@ -383,7 +384,7 @@ def test_the_generator_can_share_the_softened_label():
   [
     ('mask.size', 33, r'mask\.size=33 must be in 1\.\.32'),
     ('mask.size', 0, r'mask\.size=0'),
-    ('noise_channels', -1, 'noise_channels=-1 must be at least 0'),
+    ('noise_channels', -1, r'noise_channels=-1 must be in 0\.\.'),
     ('reconstruction.weight', -1.0, r'reconstruction\.weight=-1'),
     ('output', 'video', 'image, patch'),
     ('output', 'patch', r"output='patch'.*\(10, 10, 1\)"),
@@ -402,6 +403,7 @@ def test_what_a_user_can_get_wrong_is_one_line(field, value, message, key):
   config.update_from_flattened_dict({field: value})
 
   def build():
+    config_lib.validate(config)
     method = inpaint.from_config(config, DIGITS)
     jax.eval_shape(functools.partial(inpaint.init, method), key)
 

@@ -82,7 +82,7 @@ BAD = {
   ),
   'weights within less than nothing': (
     [CONFIG, '--config.generator.optimizer.clip_weights=-1'],
-    'generator.optimizer.clip_weights=-1.0 must be in [0, inf)',
+    'generator.optimizer.clip_weights=-1.0 must be at least 0',
     2,
   ),
   'another optimizer': (
@@ -92,7 +92,7 @@ BAD = {
   ),
   'a huge batch': (
     [CONFIG, '--config.batch_size=10_000_000_000'],
-    'batch_size=10000000000 must be below 2**31',
+    'batch_size=10000000000 must be in 1..2147483647',
     2,
   ),
   'a path that auto does not read': (

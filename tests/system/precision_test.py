@@ -1,4 +1,4 @@
-"""bfloat16: every network and algorithm, and that nothing else is rounded."""
+"""Tests of bfloat16 in all networks and algorithms."""
 
 import functools
 import inspect
@@ -150,7 +150,7 @@ def test_rounds_in_bfloat16_are_finite_and_near():
 
 
 @pytest.mark.slow
-def test_the_score_stays():
+def test_score_in_bfloat16_is_near():
   """Sliced Wasserstein distance of digits, after too few rounds to be good."""
   fields = {
     'data.source': 'embedded',
@@ -195,10 +195,10 @@ def test_norms_take_their_statistics_in_float32(key):
     np.testing.assert_allclose(y.astype(np.float32), full, atol=0.02)
 
 
-def test_what_does_not_fit_is_refused(monkeypatch):
+def test_precision_is_refused_without_a_dtype(monkeypatch):
   config = module(ROOT / 'configs' / 'gan_mnist.py').get_config()
   config.precision = 'f16'
-  with pytest.raises(errors.UserError, match=r"precision='f16'.*'bf16'"):
+  with pytest.raises(errors.UserError, match=r"precision='f16'.*bf16"):
     config_lib.validate(config)
   assert tuple(networks_lib.PRECISIONS) == config_lib.PRECISIONS
 
@@ -212,7 +212,7 @@ def test_what_does_not_fit_is_refused(monkeypatch):
     networks_lib.build_network(config, 'generator', 64)
 
 
-def test_runs_from_before_the_field_go_on():
+def test_old_runs_without_precision_resume():
   config = module(ROOT / 'configs' / 'gan_mnist.py').get_config()
   recorded = config.to_dict()
   del recorded['precision']

@@ -192,7 +192,7 @@ def test_a_grid_has_all_combinations_the_last_field_fastest():
     ('penalties.r1', "'penalties.r1' must be a field"),
     ('penalties.r1=1,x', 'penalties.r1=1,x must be values'),
     ('penalties.r1=1;penalties.r1=2', 'twice'),
-    ('penalties.r1=0,-1', 'penalties.r1=-1.0 must not be negative'),
+    ('penalties.r1=0,-1', 'penalties.r1=-1.0 must be at least 0'),
     ('penalties.r1=0,1;seed=0,1,2', 'as many values'),
   ],
 )

@@ -1,22 +1,27 @@
 """Convolutions whose gradients are fast on CPUs as well.
 
-XLA's CPU backend computes plain convolutions well; their transposes and kernel
-gradients it computes up to a hundred times slower, above all inside loops. A
-strided convolution y = F(x, w) is bilinear, and so are its two adjoints,
+XLA's CPU backend is fast at plain convolutions, and much slower at transposed
+convolutions and kernel gradients, above all inside loops. A strided convolution
+y = F(x, w) is bilinear, and so are its two adjoints,
 
   T(y, w) = dF/dx^T y, the transposed convolution, and
-  W(x, y) = dF/dw^T y, the kernel gradient;
+  W(x, y) = dF/dw^T y, the kernel gradient.
 
-each is the derivative of the others, which closes the set for derivatives of
-any order (reverse mode). Here all are, on CPUs, plain convolutions: T is one
-for each of the stride x stride phases of x, whose pixels are then put side by
-side (Shi et al. 2016, https://arxiv.org/abs/1609.05158), and W is one of x by
-y, over the batch in the place of channels. Images of one channel, and those
-smaller than the kernel, are cut into patches: F and T are one matrix product.
-Where the stride is 1, T is F with the kernel turned around, so that x and y can
-change places as suits the numbers of their channels; and where kernels are
-large beside the image all three are products of Fourier transforms, see
-`fourier`. On other devices all are XLA's own.
+Derivatives of F, T and W are again F, T and W, so derivatives of any order are
+available in reverse mode. On CPUs all three are plain convolutions:
+
+  * T is a plain convolution for each of the stride x stride phases of x. The
+    pixels of the phases are then interleaved (Shi et al. 2016,
+    https://arxiv.org/abs/1609.05158).
+  * W convolves x by y, with the batch in the role of channels.
+  * Images of one channel, and images smaller than the kernel, are cut into
+    patches. F and T are then one matrix product.
+  * With a stride of 1, T is F with the kernel turned around. So x and y can
+    change roles, which is faster for some numbers of channels.
+  * Kernels that are large compared to the image are multiplied as Fourier
+    transforms, see `fourier_conv`.
+
+On other devices all three are the convolutions of XLA.
 """
 
 import functools
@@ -30,12 +35,11 @@ from jax import lax
 from jaxgan.models.layers import conv_forms, fourier_conv
 from jaxgan.models.layers.conv_forms import Geometry
 
-# Channels that a product with overlapping sums makes faster than a convolution:
-# 3 of 64 by kernels of 4 in 1.6 for 8.1 ms on two CPU cores, 16 in 21 for 8 ms.
+# Up to this number of channels, a product with overlapping sums is faster than
+# a convolution; see benchmarks/README.md.
 FEW = 4
-# Of the products of an enlarged image, at least. Rounds per second over those
-# without, in turns on two CPU cores: 1.28 where kernels of 4 save at most 36 %
-# (U-Net of the CCGAN tutorial), 1.17 where those of 3 save half (autoencoder).
+# Least share of products to save for a convolution without enlarging the image;
+# see benchmarks/README.md.
 SAVED = 0.2
 
 
@@ -52,19 +56,24 @@ def _geometry(size, kernel, stride, padding) -> Geometry:
 
 
 def conv(x, w, stride: int = 1, padding: str = 'SAME'):
-  """`lax.conv`: x [B, H, W, I], w [h, w, I, O] -> [B, H', W', O]."""
+  """Convolves x [B, H, W, I] by w [h, w, I, O]: [B, H', W', O].
+
+  The result is that of `lax.conv`.
+  """
   return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
 
 
 def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
-  """`lax.conv_transpose`, 'SAME': [B, H, W, I] -> [B, H * stride, ..., O].
+  """Convolves images [B, H, W, I] to [B, H * stride, W * stride, O].
+
+  The result is that of `lax.conv_transpose` with padding 'SAME'.
 
   Args:
     x: images.
     w: kernel [h, w, I, O].
     stride: factor by which the image grows.
-    size: (height, width) of what `conv` would make [H, W] of, where sides are
-      not H * stride: 7 -> 4 as well as 8 -> 4 is of stride 2.
+    size: (height, width) of the result; by default H and W times the stride. A
+      convolution of `size` by this stride has the size [H, W].
   """
   size = size or tuple(n * stride for n in x.shape[1:3])
   geometry = _geometry(size, w.shape[:2], stride, 'SAME')
@@ -74,13 +83,13 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
 
 
 def conv_of_enlarged(x, w, size: tuple[int, int]):
-  """`conv`, 'SAME', of x with pixels repeated as often as fills a size.
+  """Convolves x after repeating its pixels up to a size, with padding 'SAME'.
 
-  Entries of the kernel that meet copies of one pixel can be added up first, so
-  that the image is never enlarged: a kernel of 3 makes twice the size by 4
-  products for 9, and one of 5 four times the size by 4 for 25. It is done so
-  where that saves `SAVED` of the products, and where no rows or columns are
-  left over, which are cut off before.
+  Entries of the kernel that meet copies of the same pixel can be summed before,
+  so the image is never enlarged. A kernel of 3 then makes twice the size with 4
+  products instead of 9. A kernel of 5 makes four times the size with 4 products
+  instead of 25. The sums are used if they save `SAVED` of the products, and if
+  the size is a multiple of the size of x.
 
   Args:
     x: images [B, H, W, I].
@@ -114,36 +123,36 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
 
 
 def _meeting(kernel: int, before: int, factor: int):
-  """Which entries of a kernel meet which pixel, by the phase of the result.
+  """Returns the pixels that meet the entries of a kernel.
 
-  Place factor * q + r of the result sees by entry i the copy at
-  factor * q + r + i - before, which is one of pixel q + o, rounded down.
+  Entry i of the kernel reads, for index factor * q + r of the result, the copy
+  at factor * q + r + i - before. That is a copy of pixel q + o, rounded down.
 
   Returns:
     For each phase r the least o, and [pixels, kernel] with ones where an entry
     meets a pixel.
   """
-  found = []
+  phases = []
   for phase in range(factor):
     offset = (phase + np.arange(kernel) - before) // factor
     pixels = np.arange(offset[0], offset[-1] + 1)
     sums = (offset == pixels[:, None]).astype(np.float32)
-    found.append((int(offset[0]), sums))
-  return found
+    phases.append((int(offset[0]), sums))
+  return phases
 
 
 def _is_covering(geometry: Geometry) -> bool:
-  """Whether a kernel has more places than the image.
+  """Returns True if a kernel has more entries than the image has pixels.
 
-  XLA then lets the two change roles, for which its CPU backend has no fast
-  code: with it, a round of the CIFAR-10 DCGAN tutorial took 20 s on one core.
+  XLA then lets kernel and image change roles, and its CPU backend has no fast
+  code for that.
   """
   return math.prod(geometry.kernel) > math.prod(geometry.size)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _forward(x, w, geometry: Geometry):
-  """F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
+  """Computes F: [B, H, W, I] and [h, w, I, O] to [B, H', W', O]."""
   *_, inner, outer = w.shape
   plain = functools.partial(conv_forms._plain, geometry=geometry)
   if fourier_conv.is_worth(geometry, x.shape[0], inner, outer, x.dtype):
@@ -161,7 +170,7 @@ def _forward(x, w, geometry: Geometry):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _transposed(y, w, geometry: Geometry):
-  """T: [B, H', W', O] and [h, w, I, O] to [B, H, W, I]."""
+  """Computes T: [B, H', W', O] and [h, w, I, O] to [B, H, W, I]."""
   *_, inner, outer = w.shape
   plain = functools.partial(conv_forms._plain_transposed, geometry=geometry)
   is_narrow = geometry.stride == 1 and inner <= FEW < outer
@@ -180,7 +189,7 @@ def _transposed(y, w, geometry: Geometry):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _kernel(x, y, geometry: Geometry):
-  """W: [B, H, W, I] and [B, H', W', O] to [h, w, I, O]."""
+  """Computes W: [B, H, W, I] and [B, H', W', O] to [h, w, I, O]."""
   batch, *_, inner = x.shape
   outer = y.shape[-1]
   is_worth = fourier_conv.is_worth(geometry, batch, inner, outer, x.dtype)

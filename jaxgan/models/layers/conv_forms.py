@@ -12,7 +12,7 @@ DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
 class Geometry(NamedTuple):
-  """Of F: what does not depend on values.
+  """The sizes of a convolution F.
 
   Attributes:
     size: (height, width) of x.
@@ -35,7 +35,7 @@ class Geometry(NamedTuple):
 
   @property
   def mirrored(self) -> 'Geometry':
-    """Of T, which where the stride is 1 is F with a kernel turned around."""
+    """The geometry of T for a stride of 1: F with a kernel turned around."""
     pads = tuple(
       (k - 1 - before, k - 1 - after)
       for k, (before, after) in zip(self.kernel, self.pads, strict=True)
@@ -44,7 +44,7 @@ class Geometry(NamedTuple):
 
 
 def _turned(w):
-  """A kernel of T, where the stride is 1, as one of F; and the other way."""
+  """Turns a kernel of T into a kernel of F for a stride of 1, or back."""
   return jnp.swapaxes(w[::-1, ::-1], 2, 3)
 
 
@@ -71,24 +71,31 @@ def _plain_kernel(x, y, geometry):
 
 
 def _side_by_side(phases):
-  """[rows][columns] of images [B, h, w, C] to [B, h * rows, w * columns, C]."""
+  """Interleaves images [B, h, w, C] of all phases.
+
+  Args:
+    phases: images by row and column.
+
+  Returns:
+    Images [B, h * rows, w * columns, C].
+  """
   x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
   batch, height, rows, width, cols, channels = x.shape
   return x.reshape(batch, height * rows, width * cols, channels)
 
 
 def _as_pixels(y, w, geometry):
-  """T as plain convolutions of y, one for each of the stride x stride phases.
+  """Computes T by a plain convolution of y for each phase.
 
-  Pixel s * q + r of x is touched by entry i of the kernel at place o of y where
-  i - before = s * (q - o) + r: the pixels of phase r have every s-th entry for
-  a kernel of their own, turned around.
+  Entry i of the kernel at index o of y touches pixel s * q + r of x if
+  i - before = s * (q - o) + r. So the kernel of phase r consists of every s-th
+  entry, turned around.
   """
   s = geometry.stride
   blocks = [-(-n // s) for n in geometry.size]
 
   def taken(axis, phase):
-    """Which entries, and pads around y, along an axis."""
+    """Returns the entries of a phase, and pads around y, along an axis."""
     before, _ = geometry.pads[axis]
     first = (before + phase) % s
     entries = range(first, geometry.kernel[axis], s)[::-1]
@@ -99,7 +106,7 @@ def _as_pixels(y, w, geometry):
   def phase(r, c):
     (rows, above), (cols, beside) = taken(0, r), taken(1, c)
     kernel = _turned(w[rows, cols])
-    if not kernel.size:  # The stride is beyond the kernel.
+    if not kernel.size:  # The stride is larger than the kernel.
       return jnp.zeros((len(y), *blocks, w.shape[2]), y.dtype)
     return lax.conv_general_dilated(
       y, kernel, (1, 1), (above, beside), dimension_numbers=DIMENSIONS
@@ -110,10 +117,14 @@ def _as_pixels(y, w, geometry):
 
 
 def _patches(x, geometry):
-  """[B, H, W, I] to what every place of y sees, [B * H' * W', h * w * I]."""
+  """Cuts [B, H, W, I] into the patches that each pixel of y sees.
+
+  Returns:
+    Patches [B * H' * W', h * w * I].
+  """
   s, inner = geometry.stride, x.shape[-1]
   rows, cols = geometry.output
-  # Padded (or cut) to whole blocks of s x s pixels, so that slices are dense.
+  # Padded (or cut) to full blocks of s x s pixels, so that slices are dense.
   reach = [-(-k // s) - 1 for k in geometry.kernel]
   config = [(0, 0, 0)]
   for n, (before, _), count, more in zip(
@@ -125,21 +136,21 @@ def _patches(x, geometry):
 
   def part(i, j):
     a, b = i // s, j // s
-    found = x[:, a : a + rows, i % s, b : b + cols, j % s]
-    return found.reshape(-1, inner)
+    entry = x[:, a : a + rows, i % s, b : b + cols, j % s]
+    return entry.reshape(-1, inner)
 
   parts = [part(i, j) for i, j in np.ndindex(geometry.kernel)]
   return jnp.concatenate(parts, axis=-1)
 
 
 def _of_patches(x, w, geometry):
-  """F as one product."""
+  """Computes F as one product."""
   y = _patches(x, geometry) @ w.reshape(-1, w.shape[-1])
   return y.reshape(x.shape[0], *geometry.output, -1)
 
 
 def _to_patches(y, w, geometry):
-  """T as one product, whose patches are then added where they overlap."""
+  """Computes T as one product, and adds the patches that overlap."""
   s, inner = geometry.stride, w.shape[2]
   patches = y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T
   patches = patches.reshape(*y.shape[:3], *geometry.kernel, inner)
@@ -149,10 +160,10 @@ def _to_patches(y, w, geometry):
   ]
 
   def shifted(i, j):
-    """What entry (i, j) gives to the blocks of s x s pixels of its phase."""
+    """Returns the share of entry (i, j) in the blocks of s x s pixels."""
     config = [
-      (k // s, count - places - k // s, 0)
-      for k, count, places in zip((i, j), blocks, geometry.output, strict=True)
+      (k // s, count - size - k // s, 0)
+      for k, count, size in zip((i, j), blocks, geometry.output, strict=True)
     ]
     zero = jnp.zeros((), y.dtype)
     return lax.pad(
@@ -173,11 +184,11 @@ def _to_patches(y, w, geometry):
 
 
 def _as_convolution(x, y, geometry):
-  """W as a plain convolution of x by y, whose batch is summed as channels.
+  """Computes W as a plain convolution of x by y, summed over the batch.
 
-  Where the stride is 1 they can change roles. The larger image is the one that
-  is convolved, see `_is_covering`; of equal ones that with fewer channels, as
-  those of the other come out and had better be many.
+  With a stride of 1, x and y can change roles. The larger image is convolved,
+  see `conv._is_covering`. Of equal sizes the image with fewer channels is
+  convolved, because many channels of the result are fast.
   """
   x_size, y_size = math.prod(geometry.size), math.prod(geometry.output)
   if geometry.stride == 1 and (y_size, x.shape[-1]) > (x_size, y.shape[-1]):
@@ -186,8 +197,8 @@ def _as_convolution(x, y, geometry):
 
 
 def _convolved(x, y, geometry):
-  """W, with x as images and y as a kernel that is dilated by the stride."""
-  reach = [(places - 1) * geometry.stride for places in geometry.output]
+  """Computes W, with x as images and y as a kernel dilated by the stride."""
+  reach = [(side - 1) * geometry.stride for side in geometry.output]
   pads = [
     (before, k + more - n - before)
     for n, k, (before, _), more in zip(

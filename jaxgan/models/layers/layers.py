@@ -1,7 +1,7 @@
 """Layers that several families of networks share.
 
-Noise in a layer follows an example's index in the global batch, and statistics
-belong to the global batch, so that devices do not matter.
+Noise follows an example's index in the global batch, and statistics belong to
+the global batch. So results do not depend on the number of devices.
 """
 
 import functools
@@ -15,9 +15,9 @@ from jaxgan import errors
 from jaxgan.core import noise
 from jaxgan.models.layers import conv
 
-PARAM = jnp.float32  # of all parameters, as of those of Flax
+PARAM = jnp.float32  # dtype of all parameters, as in Flax
 
-# Of kernels; biases begin at zero.
+# Initial kernels; initial biases are zero.
 INITIALIZERS = {
   # LeCun et al. 1998: variance 1 / inputs. Flax' default.
   'lecun': nn.initializers.lecun_normal(),
@@ -29,7 +29,7 @@ INITIALIZERS = {
 
 
 def initializer(name: str) -> Callable:
-  """The row of `INITIALIZERS` named."""
+  """Returns the initializer of a name."""
   if name not in INITIALIZERS:
     raise errors.unknown('initializer', name, INITIALIZERS)
   return INITIALIZERS[name]
@@ -41,13 +41,14 @@ class Conv(nn.Module):
   Attributes:
     features: channels of the output.
     kernel: side of the kernel.
-    stride: in both directions.
+    stride: stride in both directions.
     padding: 'SAME' or 'VALID'.
-    use_bias: whether there is a bias.
+    use_bias: True for a bias.
     initializer: a key of `INITIALIZERS`.
-    dtype: computed in; by default the widest of images and parameters.
-    enlarged: (height, width) that pixels are repeated to before, and that the
-      output has; not with a stride or without padding.
+    dtype: dtype of the convolution; by default the widest of images and
+      parameters.
+    enlarged: (height, width) of the output. Pixels are repeated up to this size
+      before the convolution, which has a stride of 1 and padding 'SAME'.
   """
 
   features: int
@@ -69,18 +70,18 @@ class Conv(nn.Module):
     elif (self.stride, self.padding) == (1, 'SAME'):
       x = conv.conv_of_enlarged(x, w, self.enlarged)
     else:
-      raise ValueError('what is enlarged takes a stride of 1 and padding SAME')
+      raise ValueError('enlarged needs stride=1 and padding=SAME')
     return x + _bias(self, x.dtype) if self.use_bias else x
 
 
 def _bias(module: nn.Module, dtype) -> jax.Array:
-  """A bias for every channel [1, 1, 1, features]."""
+  """Returns a bias for every channel [1, 1, 1, features]."""
   bias = module.param('bias', nn.initializers.zeros, (module.features,), PARAM)
   return bias.astype(dtype).reshape(1, 1, 1, -1)
 
 
 def with_kernels(name: str):
-  """`nn.Dense` and `Conv` whose kernels begin as that row of `INITIALIZERS`."""
+  """Returns `nn.Dense` and `Conv` with initial kernels of `INITIALIZERS`."""
   return (
     functools.partial(nn.Dense, kernel_init=initializer(name)),
     functools.partial(Conv, initializer=name),
@@ -88,16 +89,17 @@ def with_kernels(name: str):
 
 
 class ConvTranspose(nn.Module):
-  """A transposed convolution, see `conv.conv_transpose`; as `Conv`.
+  """A transposed convolution, see `conv.conv_transpose`.
 
   Attributes:
     features: channels of the output.
     kernel: side of the kernel.
     stride: factor by which the image grows.
-    size: (height, width) of the output, if not stride times the input's.
-    use_bias: whether there is a bias.
+    size: (height, width) of the output; by default stride times the input.
+    use_bias: True for a bias.
     initializer: a key of `INITIALIZERS`.
-    dtype: computed in; by default the widest of images and parameters.
+    dtype: dtype of the convolution; by default the widest of images and
+      parameters.
   """
 
   features: int
@@ -118,12 +120,12 @@ class ConvTranspose(nn.Module):
 
 
 class Dropout(nn.Module):
-  """Zeroes activations at random; row i's mask follows example i.
+  """Sets random activations to zero; the mask of row i follows example i.
 
   Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 
   Attributes:
-    rate: share of activations that become zero; the others grow to keep the
+    rate: share of activations to set to zero; all others grow to keep the
       mean.
   """
 
@@ -143,10 +145,10 @@ class Dropout(nn.Module):
 
 
 class GaussianNoise(nn.Module):
-  """Adds noise in training; row i's follows example i.
+  """Adds noise in training; the noise of row i follows example i.
 
   Attributes:
-    deviation: of the noise; 0 is off.
+    deviation: standard deviation of the noise; 0 is off.
   """
 
   deviation: float

@@ -16,7 +16,7 @@ class SpectralNorm(nn.Module):
   """Divides every kernel of `module` by its largest singular value.
 
   Miyato et al. 2018, https://arxiv.org/abs/1802.05957, algorithm 1: one power
-  iteration per training step. Vectors live in the collection 'spectral'.
+  iteration per training step. The collection 'spectral' holds the vectors.
   """
 
   module: nn.Module
@@ -27,7 +27,9 @@ class SpectralNorm(nn.Module):
     return normed(*inputs, update_stats=train, train=train)
 
 
-NORMS = ('none', 'batch', 'layer', 'instance', 'virtual')
+# Norms of a network; 'virtual' needs a network within `VirtualBatch`.
+CHOICES = ('none', 'batch', 'layer', 'instance')
+NORMS = (*CHOICES, 'virtual')
 
 
 def norm(
@@ -40,19 +42,19 @@ def norm(
   reference_size: int = 0,
   dtype: jnp.dtype | None = None,
 ) -> Callable:
-  """A normalisation of activations by name.
+  """Returns a normalisation of activations by name.
 
   Args:
     kind: 'none'; 'batch' (Ioffe and Szegedy 2015,
       https://arxiv.org/abs/1502.03167); 'layer' (Ba et al. 2016,
       https://arxiv.org/abs/1607.06450); 'instance' (Ulyanov et al. 2016,
       https://arxiv.org/abs/1607.08022); 'virtual', see `VirtualBatchNorm`.
-    train: whether 'batch' takes its statistics from the batch.
-    momentum: of the running statistics of 'batch'.
+    train: True to take statistics of 'batch' from the batch.
+    momentum: decay of the running statistics of 'batch'.
     epsilon: added to variances.
-    affine: whether 'instance' learns a scale and a bias.
+    affine: True for 'instance' with a learned scale and bias.
     reference_size: rows of the reference batch of 'virtual'.
-    dtype: of the result; statistics are float32 whatever it is.
+    dtype: dtype of the result; statistics are always float32.
   """
   if kind == 'batch':
     return nn.BatchNorm(
@@ -76,16 +78,16 @@ def norm(
 
 
 class VirtualBatchNorm(nn.Module):
-  """Normalises each example by a reference batch and by itself.
+  """Normalises each example with statistics of a reference batch and its own.
 
   Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.5: examples
-  do not depend on each other. Works inside of `VirtualBatch`. [R + B, ..., C]
-  to the same.
+  do not depend on each other. This norm works inside of `VirtualBatch`. Input
+  and output have the shape [R + B, ..., C].
 
   Attributes:
-    reference_size: R, the rows in front that are the reference.
+    reference_size: R, the number of first rows, which are the reference.
     epsilon: added to variances.
-    dtype: of the result, float32 by default.
+    dtype: dtype of the result, float32 by default.
   """
 
   reference_size: int
@@ -122,8 +124,8 @@ class VirtualBatch(nn.Module):
   Attributes:
     module: a generator whose norm is 'virtual', with the same reference size.
     size: latents in the reference batch.
-    latents: how the latents are drawn.
-    num_classes: classes that the reference goes through in turn; 0 for none.
+    latents: distribution of the latents.
+    num_classes: classes, which the reference has in turn; 0 for none.
   """
 
   module: nn.Module
@@ -150,7 +152,7 @@ class MinibatchStddev(nn.Module):
   """Appends the deviation between examples as one more channel.
 
   Karras et al. 2018 (https://arxiv.org/abs/1710.10196), section 3, over the
-  whole global batch: [B, ..., C] to [B, ..., C + 1].
+  global batch: [B, ..., C] to [B, ..., C + 1].
   """
 
   @nn.compact
@@ -164,17 +166,20 @@ class MinibatchStddev(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-  """Appends how close each example is to the others of the batch.
+  """Appends the closeness of each example to the other examples of the batch.
 
-  Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.2: features
-  [B, A] times a tensor T [A, kernels, size] give M_i; appended are, for every
-  kernel b, o_i = sum over j != i of exp(-|M_ib - M_jb|_1). The sum over the
-  other examples is divided by their number here, so that the batch size does
-  not change the scale. [B, A] to [B, A + kernels].
+  Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), section 3.2. Features
+  [B, A] times a tensor T [A, kernels, size] are M_i. For every kernel b this
+  layer appends
+
+    o_i = mean over j != i of exp(-|M_ib - M_jb|_1),
+
+  where the paper has the sum, whose scale depends on the batch size. The result
+  is [B, A + kernels].
 
   Attributes:
     kernels: number of kernels.
-    size: dimension of each.
+    size: dimension of a kernel.
   """
 
   kernels: int = 50
