@@ -112,8 +112,10 @@ def find_upward(imports: dict[str, set[str]]) -> list[str]:
     for module, names in imports.items()
     for name in sorted(names)
     if name == 'jaxgan'
-    or _part(name) != _part(module)
-    and LEVEL[_part(name)] >= LEVEL[_part(module)]
+    or (
+      _part(name) != _part(module)
+      and LEVEL[_part(name)] >= LEVEL[_part(module)]
+    )
   ]
 
 
