@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import (
-  dirac,
+  dirac_game,
   experiment,
   kmeans,
   stacked_mnist,
@@ -24,6 +24,7 @@ from benchmarks import (
 )
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
+from jaxgan.config import resume
 from jaxgan.data import Spec
 from jaxgan.modes import evaluate, features
 from jaxgan.steps import gan
@@ -370,7 +371,7 @@ def test_one_thing_is_varied_at_a_time():
     'images': ['500'],
   }
   changed = {
-    (varied, value): config_lib.differences(base, config)
+    (varied, value): resume.differences(base, config)
     for varied, value, config in variations.rows_of(base, values)
   }
   assert changed.pop(('base', '')) == []
@@ -434,11 +435,11 @@ def test_centroids_are_means_of_what_is_nearest():
 
 
 def test_the_dirac_gan_alternates_as_training_does(key):
-  row = next(row for row in dirac.ROWS if row.penalty == 'r1')
-  game = dirac.method(row, 0.2)
+  row = next(row for row in dirac_game.ROWS if row.penalty == 'r1')
+  game = dirac_game.method(row, 0.2)
   state = gan.init(game, key)
   after, _ = gan.train_step(game, state, {'image': jnp.zeros((1, 1))}, key)
-  found = dirac.alternating(game, row, state)
+  found = dirac_game.alternating(game, row, state)
   chex.assert_trees_all_equal(found.networks, after.networks)
 
 
