@@ -177,7 +177,7 @@ def _norm(row: Row, order) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def solve(row: Row) -> dict[str, jax.Array]:
-  """Returns Jacobians [2, 2] of rounds at 0, and norms after `ROUNDS` rounds."""
+  """Returns Jacobians [2, 2] at 0, and norms after `ROUNDS` rounds."""
 
   def jacobian(rate, order):
     step = functools.partial(_round, row, rate, order)

@@ -1,4 +1,4 @@
-"""Networks of `torch_speed.py` that `torch_quality.py` does not have.
+"""Networks of `torch_speed.py` that `torch_gan.py` does not have.
 
 Layer for layer those of `jaxgan.models.inpaint` and `.autoencoder`, which take
 fields of the same names.
@@ -7,12 +7,12 @@ fields of the same names.
 import itertools
 
 import torch
-import torch_quality
+import torch_gan
 from torch import nn
 
 
 def same(inputs, outputs, size, kernel, stride=1):
-  return torch_quality.conv(size, inputs, outputs, kernel, stride, bias=True)
+  return torch_gan.conv(size, inputs, outputs, kernel, stride, bias=True)
 
 
 class UNet(nn.Module):
@@ -27,13 +27,13 @@ class UNet(nn.Module):
       layers, size = same(width, features, size, kernel, 2)
       layers += [nn.LeakyReLU(slope)]
       if place:
-        layers += torch_quality.batch_norm('batch', features, momentum)
+        layers += torch_gan.batch_norm('batch', features, momentum)
       self.down.append(nn.Sequential(*layers))
       width = features
       sizes.append(size)
     for features, size in zip(widths[-2::-1], sizes[-2::-1], strict=True):
       layers, _ = same(width, features, size, kernel)
-      norm = torch_quality.batch_norm('batch', features, momentum)
+      norm = torch_gan.batch_norm('batch', features, momentum)
       self.up.append(
         nn.Sequential(nn.Upsample(scale_factor=2), *layers, nn.ReLU(), *norm)
       )
@@ -85,7 +85,7 @@ def conv_decoder(inputs, *, shape, widths, **_):
     sizes.append([-(-n // 2) for n in sizes[-1]])
   layers = []
   for size, features in zip(sizes[-2::-1], widths, strict=True):
-    layers += [nn.Upsample(scale_factor=2), torch_quality.Crop(*size)]
+    layers += [nn.Upsample(scale_factor=2), torch_gan.Crop(*size)]
     layers += [*same(width, features, size, 3)[0], nn.ReLU()]
     width = features
   return nn.Sequential(*layers, *same(width, shape[-1], shape[:2], 3)[0])

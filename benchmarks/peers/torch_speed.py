@@ -19,8 +19,8 @@ import json
 import numpy as np
 import serving
 import torch
+import torch_gan
 import torch_networks
-import torch_quality
 from torch.nn import functional
 
 
@@ -47,9 +47,9 @@ def both(d, is_joint, real, fake, *label):
 
 def latent_game(task, draw, device, trained):
   """Round and networks of `steps.gan`; both with fresh latents."""
-  g = torch_quality.build(task['latent_size'], task['networks']['generator'])
-  d = torch_quality.build(task['shape'], task['networks']['discriminator'])
-  d_loss, g_loss = torch_quality.LOSSES[task['loss']]
+  g = torch_gan.build(task['latent_size'], task['networks']['generator'])
+  d = torch_gan.build(task['shape'], task['networks']['discriminator'])
+  d_loss, g_loss = torch_gan.LOSSES[task['loss']]
   g_adam, d_adam = trained(g, 'generator'), trained(d, 'discriminator')
   average = copy.deepcopy(g).requires_grad_(False)
   r1, weight = task['r1'], task['gradient_penalty']

@@ -32,9 +32,6 @@ LONGEST, LONGEST_STEP = 300, 250
 TABLES = ()
 # Files that are too long for now. Remove an entry after shortening its file.
 NOT_YET = (
-  'benchmarks/dirac.py',
-  'benchmarks/peers/torch_quality.py',
-  'benchmarks/stacked_mnist.py',
   'jaxgan/config/presets.py',
   'jaxgan/core/state.py',
   'jaxgan/main.py',
