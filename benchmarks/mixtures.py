@@ -61,7 +61,7 @@ _GAMMA = flags.DEFINE_float('gamma', 0.2, 'Twice the weight of penalties.')
 _OUT = flags.DEFINE_string('out', '', 'Folder for pictures of seed 0.')
 
 POINTS = 2_500
-UNITS = {'ring': 2.5, 'grid': 5.0}  # scale of the papers over that of toy.py
+UNITS = {'ring': 2.5, 'grid': 5.0}  # scale of the papers over toy.py
 EVERY = 8  # rounds between lazy penalties
 FAR = 1e3  # coordinate of points that are not finite, far from all modes
 

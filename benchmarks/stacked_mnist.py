@@ -1,4 +1,4 @@
-r"""Modes of stacked MNIST: the share of 1000 triples of digits that a GAN makes.
+r"""Modes of stacked MNIST: how many of 1000 triples of digits a GAN makes.
 
   python -m benchmarks.stacked_mnist --source=tfds --data_dir=PATH \
       --rounds=5000 --seeds=1

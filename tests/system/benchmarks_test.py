@@ -24,7 +24,6 @@ from benchmarks import (
   variations,
 )
 from jaxgan import errors, steps
-from jaxgan.config import resume
 from jaxgan.data import Spec
 from jaxgan.modes import evaluate, features
 from jaxgan.steps import gan
@@ -371,7 +370,7 @@ def test_one_thing_is_varied_at_a_time():
     'images': ['500'],
   }
   changed = {
-    (varied, value): resume.differences(base, config)
+    (varied, value): config_lib.differences(base, config)
     for varied, value, config in variations.rows_of(base, values)
   }
   assert changed.pop(('base', '')) == []
