@@ -23,6 +23,7 @@ from benchmarks import (
   timing,
   variations,
 )
+from jaxgan import config as config_lib
 from jaxgan import errors, steps
 from jaxgan.data import Spec
 from jaxgan.modes import evaluate, features
