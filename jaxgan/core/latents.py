@@ -153,8 +153,8 @@ def _sphere(z):
 
 
 def _simplex(z):
-  z = jnp.clip(z, 0.0, 1.0)
-  return z / jnp.maximum(jnp.sum(z, axis=-1, keepdims=True), SHORTEST)
+  z = jnp.clip(z, 0.0, 1.0) + SHORTEST
+  return z / jnp.sum(z, axis=-1, keepdims=True)
 
 
 # distribution -> latents [..., Z] moved into its support; of a Gaussian, to

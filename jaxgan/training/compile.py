@@ -127,7 +127,6 @@ def _program(
     What compiles, and its first arguments.
   """
   shards = engine.num_devices if engine.name == 'pmap' else 1
-  split = NamedSharding(engine.mesh, PartitionSpec(AXIS))
 
   def call(shard, state, data, seed, *values):
     key = jax.random.key(seed)
@@ -140,6 +139,7 @@ def _program(
       else:
         batch = {name: x.reshape(-1, *x.shape[2:]) for name, x in batch.items()}
       if engine.name == 'jit' and engine.num_devices > 1:
+        split = NamedSharding(engine.mesh, PartitionSpec(AXIS))
         batch = jax.lax.with_sharding_constraint(batch, split)
       batch = {name: pixels_lib.to_float(x) for name, x in batch.items()}
       with devices_lib.products(precision), _mesh(engine):
