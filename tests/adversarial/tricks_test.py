@@ -345,6 +345,7 @@ DEFINING = {
 }
 
 
+@pytest.mark.eight_devices
 @pytest.mark.parametrize('name', noise.LATENTS)
 def test_latents_have_their_law_and_follow_the_example(name, key):
   """On the sphere of radius sqrt(d), directions are uniform."""

@@ -32,14 +32,10 @@ LONGEST, LONGEST_STEP = 300, 250
 TABLES = ()
 # Files that are too long for now. Remove an entry after shortening its file.
 NOT_YET = (
+  'jaxgan/steps/cyclegan.py',
   'jaxgan/config/presets.py',
   'jaxgan/core/state.py',
   'jaxgan/main.py',
-  'jaxgan/steps/cyclegan.py',
-  'jaxgan/steps/gan.py',
-  'jaxgan/steps/inpaint.py',
-  'jaxgan/steps/pix2pix.py',
-  'jaxgan/steps/vae.py',
   'jaxgan/training/checkpoint.py',
   'jaxgan/training/run.py',
   'jaxgan/training/sweeps.py',
