@@ -42,7 +42,7 @@ from jaxgan.adversarial import losses, tricks
 from jaxgan.config import game as game_config
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise
-from jaxgan.data import toy
+from jaxgan.data.sources import toy
 from jaxgan.metrics import modes
 from jaxgan.models import mlp
 from jaxgan.visual import grid

@@ -26,7 +26,8 @@ from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.data import batches as batches_lib
-from jaxgan.data import dataset, toy
+from jaxgan.data import dataset
+from jaxgan.data.sources import toy
 from jaxgan.modes import replay
 from jaxgan.training import checkpoint, loop, watchdog, writers
 from jaxgan.training import devices as devices_lib

@@ -171,7 +171,7 @@ def test_auto_keeps_the_source_that_the_run_began_with(tmp_path, monkeypatch):
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'none'))
   fields = {'data.source': 'auto', 'data.name': 'mnist', 'num_steps': 2}
   loop.train(small(**fields), workdir)
-  from jaxgan.data import tfds
+  from jaxgan.data.sources import tfds
 
   monkeypatch.setattr(tfds, 'find', lambda settings: tmp_path)
   loop.train(small(**fields | {'num_steps': 4}), workdir)
@@ -182,7 +182,7 @@ def test_auto_keeps_the_source_that_the_run_began_with(tmp_path, monkeypatch):
 def test_other_data_under_the_same_config_are_refused(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   loop.train(small(num_steps=2), workdir)
-  from jaxgan.data import toy
+  from jaxgan.data.sources import toy
 
   monkeypatch.setattr(toy, 'NUM_IMAGES', 255)
   with pytest.raises(errors.UserError, match=r'data\.size: 256 -> 255'):
