@@ -1,7 +1,6 @@
 """Networks of `torch_speed.py` that `torch_gan.py` does not have.
 
-Layer for layer those of `jaxgan.models.inpaint` and `.autoencoder`, which take
-fields of the same names.
+Layers and fields are those of `jaxgan.models.inpaint` and `.autoencoder`.
 """
 
 import itertools
@@ -16,17 +15,17 @@ def same(inputs, outputs, size, kernel, stride=1):
 
 
 class UNet(nn.Module):
-  """`inpaint.UNet` of images of a size that all scales divide."""
+  """A copy of `inpaint.UNet`, for image sizes that all scales divide."""
 
   def __init__(self, shape, *, widths, kernel, slope, momentum):
     super().__init__()
     *size, channels = shape
     self.down, self.up = nn.ModuleList(), nn.ModuleList()
     width, sizes = channels, []
-    for place, features in enumerate(widths):
+    for index, features in enumerate(widths):
       layers, size = same(width, features, size, kernel, 2)
       layers += [nn.LeakyReLU(slope)]
-      if place:
+      if index:
         layers += torch_gan.batch_norm('batch', features, momentum)
       self.down.append(nn.Sequential(*layers))
       width = features
@@ -57,8 +56,8 @@ class PatchDiscriminator(nn.Module):
     *size, width = shape
     layers = []
     for features, slope in zip(widths, slopes, strict=True):
-      further, size = same(width, features, size, kernel, 2)
-      layers += [*further, nn.LeakyReLU(slope)]
+      added, size = same(width, features, size, kernel, 2)
+      layers += [*added, nn.LeakyReLU(slope)]
       width = features
     self.layers = nn.Sequential(*layers)
     self.logits = nn.Sequential(*same(width, 1, size, kernel)[0])
