@@ -77,7 +77,7 @@ def start(
   Args:
     checkout: folder whose `jaxgan` and `configs` the process uses.
     job: a key of `inside.JOBS`.
-    *arguments: of the job.
+    *arguments: arguments of the job.
     **popen: further arguments of `subprocess.Popen`; `env` adds variables.
   """
   added = popen.pop('env', {})

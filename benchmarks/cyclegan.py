@@ -1,15 +1,17 @@
-r"""How many translations of a CycleGAN pass for images of the other domain.
+r"""Scores translations of a CycleGAN as images of the other domain.
 
   python -m benchmarks.cyclegan --workdir=runs/cyclegan_faces
 
-For runs whose domains are two classes. Of held-out images, their translations
-and what comes back from there: the share that a classifier of the two classes
-takes for the second one, and Frechet distances to the held-out images of each
-on its features. A translation should have the numbers of where it leads to.
-What comes back may have those of where it began although the translation in
-between did nothing, so read both, and the mean absolute error of images that
-came back, on the scale of [-1, 1]. The classifier is trained when it is first
-needed, and kept.
+The domains of the run are two classes. Rows are held-out images, their
+translations, and images that are translated back. Columns are the share that a
+classifier takes for the second class, and Frechet distances to the held-out
+images of both classes on its features.
+
+A translation should have the numbers of its target domain. Images that are
+translated back have the numbers of their own domain even if both translations
+do nothing, so read both rows. The last column is the mean absolute error of
+these images, on the scale of [-1, 1]. The first call trains the classifier and
+keeps it.
 """
 
 import sys
@@ -24,8 +26,8 @@ from jaxgan.metrics import frechet
 from jaxgan.modes import features
 from jaxgan.training import devices as devices_lib
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Of a run of cyclegan.')
-_NUM = flags.DEFINE_integer('num', 500, 'Held-out images of each, at most.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of a run of cyclegan.')
+_NUM = flags.DEFINE_integer('num', 500, 'Most held-out images per class.')
 flags.mark_flag_as_required('workdir')
 
 
@@ -37,8 +39,8 @@ def main(argv) -> None:
   settings = run.config.data
   if settings.get('unpaired') != 'classes':
     sys.exit(
-      f'error: --workdir={_WORKDIR.value} is not a run of two classes; give '
-      'one of cyclegan with data.unpaired=classes'
+      f'error: --workdir={_WORKDIR.value} is not a run of two classes. Choose '
+      'a run of cyclegan with data.unpaired=classes.'
     )
   pairs = data.load(settings, 'test').arrays()
   real_a, real_b = (pairs[name][: _NUM.value] for name in ('source', 'image'))
@@ -58,9 +60,10 @@ def main(argv) -> None:
     f'{b} -> {a}': there_b,
     f'{b} -> {a} -> {b}': back_b,
   }
-  seen = {name: judge.call(images) for name, images in rows.items()}
+  outputs = {name: judge.call(images) for name, images in rows.items()}
   moments = {
-    name: frechet.moments(found['features']) for name, found in seen.items()
+    name: frechet.moments(output['features'])
+    for name, output in outputs.items()
   }
   print(
     f'step {int(run.state.step):,}, {len(real_a):,} held-out images of each, '
@@ -69,14 +72,19 @@ def main(argv) -> None:
   print(f'| | taken for {b} | Frechet to {a} | to {b} | came back with |')
   print('| --- | --- | --- | --- | --- |')
   starts = {f'{a} -> {b} -> {a}': real_a, f'{b} -> {a} -> {b}': real_b}
-  for name, found in seen.items():
-    share = float(np.mean(np.argmax(found['logits'], axis=-1) == 1))
-    far = [frechet.distance(moments[end], moments[name]) for end in (a, b)]
+  for name, output in outputs.items():
+    share = float(np.mean(np.argmax(output['logits'], axis=-1) == 1))
+    distances = [
+      frechet.distance(moments[end], moments[name]) for end in (a, b)
+    ]
     error = ''
     if name in starts:
-      apart = np.subtract(rows[name], starts[name], dtype=np.float32) / 127.5
-      error = f'{np.abs(apart).mean():.3f}'
-    print(f'| {name} | {share:.1%} | {far[0]:.1f} | {far[1]:.1f} | {error} |')
+      difference = (
+        np.subtract(rows[name], starts[name], dtype=np.float32) / 127.5
+      )
+      error = f'{np.abs(difference).mean():.3f}'
+    cells = [f'{share:.1%}', *(f'{x:.1f}' for x in distances), error]
+    print(f'| {name} | {" | ".join(cells)} |')
 
 
 if __name__ == '__main__':

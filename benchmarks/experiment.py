@@ -1,4 +1,4 @@
-"""The experiments of `configs/`, for benchmarks: loaded, trained, scored."""
+"""Loads, trains and scores experiments of `configs/` for benchmarks."""
 
 import dataclasses
 import functools
@@ -14,24 +14,23 @@ import jax
 import numpy as np
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors, steps
+from jaxgan import data, errors, gan, steps
 from jaxgan.adversarial import image_to_image
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches
 from jaxgan.modes import evaluate
-from jaxgan.steps import gan
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import run as run_lib
 from jaxgan.training import summary
 
-# Fields that say which of the data are used, not what is read.
+# Fields that select data after they are read.
 PARTS = ('limit', 'labelled', 'labelled_seed')
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / 'configs'
 
 
 def load(name: str):
-  """The config of `configs/NAME.py`, or a variant of it, as NAME:VARIANT.
+  """Returns the config of `configs/NAME.py`, or of NAME:VARIANT.
 
   Raises:
     UserError: if there is no such file or variant.
@@ -47,27 +46,27 @@ def load(name: str):
 
 
 def changed(config, fields):
-  """A copy of a config with other values of some fields, by dotted name."""
+  """Returns a copy of a config with other values of fields, by dotted name."""
   config = config.copy_and_resolve_references()
   config.update_from_flattened_dict(fields)
   return config
 
 
 @functools.cache
-def _whole(settings: str, split: str):
+def _read_all(settings: str, split: str):
   fields = config_lib.from_json(json.loads(settings))
-  found = data.load(fields, split)
-  columns = found.arrays()
+  dataset = data.load(fields, split)
+  columns = dataset.arrays()
   return dataclasses.replace(
-    found, columns=columns, labels=columns.get('label')
+    dataset, columns=columns, labels=columns.get('label')
   )
 
 
 def read(settings, split: str = 'train') -> data.Dataset:
-  """The data of `config.data` in memory; read from disk once for all seeds."""
+  """Returns the data of `config.data`; reads the disk once for all seeds."""
   parts = {name: settings[name] for name in PARTS if name in settings}
   plain = changed(settings, dict.fromkeys(parts, 0))
-  return data.part(_whole(plain.to_json(), split), settings)
+  return data.part(_read_all(plain.to_json(), split), settings)
 
 
 def train(
@@ -79,15 +78,14 @@ def train(
   """Trains on one device, without files.
 
   Args:
-    config: of the run.
-    seed: of the run.
-    dataset: to train on, if not what `config.data` describes.
-    seconds: trained for so long instead, to the end of the call under way;
-      what this process has compiled before is compiled again.
+    config: the config of the run.
+    seed: the seed of the run.
+    dataset: data to train on; by default, the data of `config.data`.
+    seconds: trains for this time instead of `num_steps`. The last call is
+      completed. Programs that this process has compiled are compiled again.
 
   Returns:
-    The run and the seconds that it took, with compilation and without
-    reading the data.
+    The run and its seconds, with compilation and without reading the data.
   """
   config_lib.validate(config)
   dataset = dataset or read(config.data)
@@ -96,7 +94,7 @@ def train(
   engine = devices_lib.make_alone(config.batch_size)
   if seconds:
     jax.clear_caches()
-  began = time.perf_counter()
+  start = time.perf_counter()
   state = compile_lib.jit_once(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
   )(jax.random.key(seed))
@@ -112,21 +110,21 @@ def train(
     precision=config.precision,
   )
   arrays = engine.replicate(dataset.arrays())
-  place = engine.replicate(np.uint32(seed))
+  seed_array = engine.replicate(np.uint32(seed))
   if seconds:
-    while time.perf_counter() - began < seconds:
-      state, metrics = call(state, arrays, place)
-      jax.block_until_ready(metrics)  # Or calls pile up behind the clock.
+    while time.perf_counter() - start < seconds:
+      state, metrics = call(state, arrays, seed_array)
+      jax.block_until_ready(metrics)  # Otherwise calls would queue up.
   else:
     for _ in range(config.num_steps // rounds):
-      state, _ = call(state, arrays, place)
+      state, _ = call(state, arrays, seed_array)
   jax.block_until_ready(state)
   run = run_lib.Run(algorithm, method, state, dataset.spec, config)
-  return run, time.perf_counter() - began
+  return run, time.perf_counter() - start
 
 
 def mean_and_error(values, digits: int, unit: str = '') -> str:
-  """A cell, 'mean ± standard error'; values that are NaN do not count."""
+  """Returns a cell 'mean ± standard error'; leaves out NaN."""
   values = np.asarray(values)
   if np.isnan(values).all():
     return ''
@@ -139,15 +137,15 @@ def mean_and_error(values, digits: int, unit: str = '') -> str:
 
 
 def parameters(method) -> dict[str, int]:
-  """Numbers that are trained, by player of a `steps.gan` method."""
+  """Counts trained parameters, by network of a `steps.gan` method."""
   return {
-    player: summary.parameter_counts(module, *inputs)[1]
-    for player, (module, inputs) in gan.modules(method).items()
+    name: summary.parameter_counts(module, *inputs)[1]
+    for name, (module, inputs) in gan.modules(method).items()
   }
 
 
 def describe(module) -> dict:
-  """A network as its module's name and fields."""
+  """Returns the name and the fields of a network's module."""
   family = type(module).__module__.rpartition('.')[-1]
   fields = {
     field.name: getattr(module, field.name)
@@ -158,18 +156,18 @@ def describe(module) -> dict:
 
 
 def judge_of(settings, num: int) -> evaluate.Judge:
-  """Of samples, by the scores that tables have."""
+  """Returns a judge of samples, with the scores of the tables."""
   scores = ('frechet', 'kernel', 'neighbours', 'classes')
   return evaluate.Judge(settings, evaluate.Request(num, scores=scores))
 
 
 def score(judge: evaluate.Judge, run: run_lib.Run) -> dict[str, float]:
-  """Scores of a run's samples by short name, as --mode=evaluate has them."""
+  """Scores a run's samples as --mode=evaluate does, by short name."""
   return judge.score(judge.see(evaluate.fakes(run, judge.request)))
 
 
 def translated(run: run_lib.Run, name: str, images: np.ndarray) -> np.ndarray:
-  """What the averaged network `name` of a run makes of images, both uint8."""
+  """Translates uint8 images with the averaged network `name` of a run."""
   call = batches.in_batches(
     jax.jit(
       lambda image: {
@@ -188,7 +186,7 @@ def translated(run: run_lib.Run, name: str, images: np.ndarray) -> np.ndarray:
 
 
 def conditions(settings, judge: evaluate.Judge) -> str:
-  """What the numbers of a table depend on."""
+  """Describes the data, the classifier and the device of a table."""
   return (
     f'data: {settings.source}, {judge.protocol}, held-out error of the '
     f'classifier {100 * judge.features.error:.2f}%, '
@@ -197,16 +195,16 @@ def conditions(settings, judge: evaluate.Judge) -> str:
 
 
 def cell(values: Sequence[float], form: str = '.3g') -> str:
-  """Mean and range of numbers."""
+  """Returns a cell with mean and range of numbers."""
   text = f'{statistics.fmean(values):{form}}'
   if len(values) > 1:
     text += f' ({min(values):{form}} to {max(values):{form}})'
   return text
 
 
-def row(name: str, before: str, found, columns, after: str = '') -> None:
-  """Prints the scores of some runs as a row, between cells of its own."""
-  cells = [cell([numbers[column] for numbers in found]) for column in columns]
+def row(name: str, before: str, runs, columns, after: str = '') -> None:
+  """Prints the scores of runs as a row, between two other cells."""
+  cells = [cell([numbers[column] for numbers in runs]) for column in columns]
   print(f'| {" | ".join([name, before, *cells, after])} |', flush=True)
 
 
@@ -215,13 +213,13 @@ def compare(
 ) -> None:
   """Trains configs and prints the scores of their samples as a table.
 
-  As --mode=evaluate does it: means and ranges over seeds, beside the scores of
-  real training images.
+  Scores are those of --mode=evaluate: means and ranges over seeds, beside the
+  scores of real training images.
 
   Args:
-    configs: name of a row -> config; data are the same for all.
-    seeds: runs of each.
-    num: samples, and at most so many real images.
+    configs: name of a row -> config, all with the same data.
+    seeds: runs per config.
+    num: number of samples, and the most real images.
     columns: names of scores.
   """
   first = next(iter(configs.values()))
@@ -231,10 +229,10 @@ def compare(
   print('| --- ' * (len(columns) + 3) + '|')
   row('real training images', '', [judge.beside()['train']], columns)
   for name, config in configs.items():
-    found, seconds = [], []
+    runs, seconds = [], []
     for seed in range(seeds):
       run, took = train(config, seed)
-      found.append(score(judge, run))
+      runs.append(score(judge, run))
       seconds.append(took)
     rounds = f'{config.num_steps:,} of {config.batch_size}'
-    row(name, rounds, found, columns, f'{statistics.fmean(seconds):.0f}')
+    row(name, rounds, runs, columns, f'{statistics.fmean(seconds):.0f}')

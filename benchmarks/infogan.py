@@ -38,7 +38,7 @@ def error(train, test, classes: int) -> float:
 
   Args:
     train: (category [N], digit [N]) of training digits, for the mapping.
-    test: likewise for test digits.
+    test: the same for test digits.
     classes: number of digits.
   """
   category, digit = train

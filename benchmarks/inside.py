@@ -75,9 +75,9 @@ def spec_of(config, name: str) -> Spec:
   """Returns shapes of the data that a config describes.
 
   Args:
-    config: of the run.
-    name: of the config file; its end tells the size of images if the config
-      does not.
+    config: config of the run.
+    name: name of the config file; its end tells the size of images if the
+      config does not.
   """
   settings, stem = config.data, name.partition(':')[0]
   side = settings.image_size or SIDES.get(stem[-5:], 32)
@@ -167,7 +167,7 @@ def numbers(only: str, folder: str, part: str) -> None:
   Args:
     only: a regular expression; other systems are left out.
     folder: for an .npz file of each system.
-    part: as 1/2, every second system from number 1 on.
+    part: every second system from number 1 on, for 1/2.
   """
   extra = json.loads(sys.stdin.read())
   systems = {name: (name, {}) for name in config_names()} | extra
@@ -241,7 +241,7 @@ def rates(changed: str, *names: str) -> None:
 
   Args:
     changed: fields that differ from the configs', as JSON.
-    *names: of systems, see `get_config`.
+    *names: names of systems, see `get_config`.
   """
   systems = {}
   for name in names:

@@ -1,4 +1,4 @@
-"""Lloyd's algorithm, for the centroids in a table."""
+"""K-means clustering by Lloyd's algorithm."""
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +13,23 @@ def _nearest(rows, centroids):
 
 
 def centroids(images: np.ndarray, num: int, passes: int) -> np.ndarray:
-  """Lloyd's algorithm from the first images: [num, ...] in [-1, 1].
+  """Returns centroids [num, ...] in [-1, 1]; starts from the first images.
 
   Args:
     images: uint8 [N, ...].
-    num: of centroids; those without images stay where they are.
-    passes: over the images.
+    num: number of centroids; centroids without images do not move.
+    passes: number of passes over the images.
   """
   points = images.reshape(len(images), -1) / np.float32(127.5) - 1.0
-  found = points[:num]
+  means = points[:num]
   for _ in range(passes):
-    moved, rows = distances.centred(found, points)
+    moved, rows = distances.centred(means, points)
     blocks = distances.blocks(rows, num)
     nearest = np.concatenate([_nearest(block, moved) for block in blocks])
     order = np.argsort(nearest, kind='stable')
     members, first = np.unique(nearest[order], return_index=True)
     sums = np.add.reduceat(points[order], first)
     counts = np.diff(np.append(first, len(points)))
-    found = found.copy()
-    found[members] = sums / counts[:, None]
-  return found.reshape(num, *images.shape[1:]).clip(-1.0, 1.0)
+    means = means.copy()
+    means[members] = sums / counts[:, None]
+  return means.reshape(num, *images.shape[1:]).clip(-1.0, 1.0)

@@ -4,18 +4,19 @@ r"""Log-likelihood of VAE and IWAE on MNIST, by importance sampling.
   python -m benchmarks.likelihood --source=tfds --data_dir=PATH \
       --rounds=400000 --batch_size=100 --images=10000 --importance_samples=5000
 
-The first is reduced, for two cores: few rounds, 1,000 test images and 1,000
-samples of the bound, which lies below that of 5,000. The second, for an
-accelerator, has the rounds of the re-implementation that is printed beside;
+The first command is reduced, for two cores: few rounds, 1,000 test images and
+1,000 samples of the bound, which lies below the bound of 5,000. The second
+needs an accelerator. It has the rounds of the re-implementation in the table.
 Burda et al. 2015 (https://arxiv.org/abs/1509.00519) take 3,280 passes in
 batches of 20.
 
-Their section 5, one stochastic layer: 50 latents, two layers of 200 tanh units
-on either side, pixels binarised anew at every draw, of test images once. VAE k
-is the ELBO with the divergence in closed form (k = 1); IWAE k the bound of k
-samples. Adam's rate falls from 1e-3 to 0 as a cosine, theirs in eight stages.
-Printed: nats an image, -log p(x), mean and standard error over test images.
-Rows of `PUBLISHED` are of all 10,000 and of 5,000 samples.
+Networks are those of their section 5, with one stochastic layer: 50 latents and
+two layers of 200 tanh units on either side. Training images are binarised at
+every draw, test images once. VAE k is the ELBO with the divergence in closed
+form (k = 1). IWAE k is the bound of k samples. Adam's rate falls from 1e-3 to 0
+as a cosine; theirs falls in eight stages. Prints nats per image, -log p(x),
+with mean and standard error over test images. Rows of `PUBLISHED` use all
+10,000 test images and 5,000 samples.
 """
 
 import time
@@ -32,20 +33,24 @@ from jaxgan.metrics import likelihood as likelihood_lib
 from jaxgan.steps import vae
 from jaxgan.steps._encoder_decoder import averaged
 
-_K = flags.DEFINE_list('k', ['1', '5', '50'], 'Samples of the trained bounds.')
-_ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Of each run.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 20, 'Images a round.')
-_IMAGES = flags.DEFINE_integer('images', 1_000, 'Test images that are scored.')
-_SAMPLES = flags.DEFINE_integer(
-  'importance_samples', 1_000, 'Of the bound that is printed.'
+_K = flags.DEFINE_list(
+  'k', ['1', '5', '50'], 'Numbers of samples of the trained bounds.'
 )
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Rounds per run.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 20, 'Images per round.')
+_IMAGES = flags.DEFINE_integer('images', 1_000, 'Number of scored test images.')
+_SAMPLES = flags.DEFINE_integer(
+  'importance_samples', 1_000, 'Samples of the printed bound.'
+)
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
 
 CHUNK = 50  # importance samples at a time
 BLOCK = 200  # images at a time
 
-# k -> nats. 'published': Burda et al. 2015, table 1; the other is
+# k -> nats. 'published' is Burda et al. 2015, table 1; 're-implemented' is
 # https://github.com/abdulfatir/IWAE-tensorflow.
 PUBLISHED = {
   'IWAE, published': {1: 86.8, 50: 84.8},
@@ -75,7 +80,7 @@ def _config(k: int):
 
 
 def nats(run, images: np.ndarray) -> np.ndarray:
-  """The bound [N] of log p(x) for images uint8 [N, ...]."""
+  """Returns the bound [N] of log p(x) for uint8 images [N, ...]."""
   method, state = run.method, run.state
   chunks = -(-_SAMPLES.value // CHUNK)
 
@@ -93,11 +98,11 @@ def nats(run, images: np.ndarray) -> np.ndarray:
 
     return likelihood_lib.estimate(log_weights, key, chunks)
 
-  found = [
+  bounds = [
     score(images[first : first + BLOCK], jax.random.key(first))
     for first in range(0, len(images), BLOCK)
   ]
-  return np.asarray(jnp.concatenate(found))
+  return np.asarray(jnp.concatenate(bounds))
 
 
 def main(argv) -> None:
@@ -105,7 +110,7 @@ def main(argv) -> None:
   counts = [int(k) for k in _K.value]
   config = _config(1)
   test = data.load(config.data, 'test')
-  images = test.evenly(_IMAGES.value)['image']  # Later digits are harder.
+  images = test.evenly(_IMAGES.value)['image']  # The last digits are harder.
   samples = -(-_SAMPLES.value // CHUNK) * CHUNK
   print(
     f'{_ROUNDS.value:,} rounds of {_BATCH_SIZE.value}, data: '
@@ -119,12 +124,12 @@ def main(argv) -> None:
       print(f'| {name} | {k} | {value} | | |')
   for k in counts:
     run, seconds = experiment.train(_config(k))
-    began = time.perf_counter()
-    found = -nats(run, images)
-    scored = time.perf_counter() - began
-    error = found.std() / len(found) ** 0.5
+    start = time.perf_counter()
+    values = -nats(run, images)
+    scored = time.perf_counter() - start
+    error = values.std() / len(values) ** 0.5
     print(
-      f'| {"IWAE" if k > 1 else "VAE"}, here | {k} | {found.mean():.2f} ± '
+      f'| {"IWAE" if k > 1 else "VAE"}, here | {k} | {values.mean():.2f} ± '
       f'{error:.2f} | {seconds:.0f} | {scored:.0f} |',
       flush=True,
     )

@@ -1,13 +1,13 @@
-r"""All losses on one network: what scores of MNIST samples they reach.
+r"""Scores of MNIST samples for every loss, on the same networks.
 
   python -m benchmarks.losses --source=tfds --data_dir=PATH
   python -m benchmarks.losses --source=tfds --data_dir=PATH --seeds=5 \
       --rounds=94000
 
-The first is reduced, for two cores. Every row of `losses.PAIRS` trains the
-networks of `configs/gan_mnist.py` with its recipe, R1 and averaged weights
-included; two rows are recipes of tutorials on the same networks, at equal
-images seen. Scored as --mode=evaluate does.
+The first command is reduced, for two cores. Every row of `losses.PAIRS` trains
+the networks of `configs/gan_mnist.py` with its recipe, including R1 and
+averaged weights. Two rows are recipes of tutorials on the same networks, with
+as many images. Scores are those of --mode=evaluate.
 """
 
 import sys
@@ -18,14 +18,16 @@ from benchmarks import experiment
 from jaxgan import data
 from jaxgan.adversarial import losses
 
-_LOSSES = flags.DEFINE_list('losses', [], 'Names of rows; none is all.')
-_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run, of 64 images.')
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each row.')
+_LOSSES = flags.DEFINE_list('losses', [], 'Names of rows (all).')
+_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Rounds of 64 images per run.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs per row.')
 _NUM = flags.DEFINE_integer(
-  'num', 10_000, 'Samples, and at most so many reals.'
+  'num', 10_000, 'Number of samples, and the most real images.'
 )
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
 
 SCORES = (
   *('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage'),
@@ -34,24 +36,24 @@ SCORES = (
 
 
 def rows() -> dict[str, object]:
-  """Name -> config."""
+  """Returns the config of every row by name."""
   default = experiment.load('gan_mnist')
   images = _ROUNDS.value * default.batch_size
-  found = {
+  configs = {
     name: experiment.changed(default, {'loss': name}) for name in losses.PAIRS
   }
-  found['wasserstein, gradient penalty'] = experiment.changed(
-    found['wasserstein'],
+  configs['wasserstein, gradient penalty'] = experiment.changed(
+    configs['wasserstein'],
     {'penalties.r1': 0.0, 'penalties.gradient_penalty': 10.0},
   )
   for name in ('gan', 'lsgan'):
-    found[f'{name} tutorial'] = experiment.load(f'{name}_mnist:tutorial')
+    configs[f'{name} tutorial'] = experiment.load(f'{name}_mnist:tutorial')
   settings = {'source': _SOURCE.value, 'data_dir': _DATA_DIR.value}
   settings['source'] = data.resolve(experiment.changed(default.data, settings))
-  for config in found.values():
+  for config in configs.values():
     config.data.update(settings)
     config.num_steps = -(-images // config.batch_size)
-  return found
+  return configs
 
 
 def main(argv) -> None:

@@ -4,27 +4,25 @@ r"""Modes of 2-D mixtures that each loss and penalty finds, all seeds at once.
   python -m benchmarks.mixtures --mixtures=ring,grid --rounds=25000 \
       --batch_size=512 --seeds=10
 
-The first is reduced, for two cores. The second, for an accelerator, has the
-batch, rounds and hidden units of the Unrolled GAN's notebook (Metz et al. 2017,
-https://arxiv.org/abs/1611.02163); with two cores the grid takes too long to
-learn. Networks have leaky rectifiers and no norm; the rate of Adam falls to 0
-as a cosine. Points are drawn afresh. All seeds of a row are one program,
-`gan.train_step` under `vmap`.
+The first command is reduced, for two cores. The second needs an accelerator.
+It has the batch, rounds and hidden units of the Unrolled GAN's notebook (Metz
+et al. 2017, https://arxiv.org/abs/1611.02163). Networks have leaky rectifiers
+and no norm. The rate of Adam falls to 0 as a cosine. Every round has new
+points. All seeds of a row are one program, `gan.train_step` under `vmap`.
 
-Scored as by PacGAN (Lin et al. 2018, https://arxiv.org/abs/1712.04086): 2,500
-points after the last round, mean and standard error over seeds.
+Scores are those of PacGAN (Lin et al. 2018, https://arxiv.org/abs/1712.04086):
+2,500 points after the last round, mean and standard error over seeds.
 
-  modes: that have a point within three deviations.
+  modes: modes with a point within three deviations.
   high quality: share of points within three deviations of a mode. More than an
     exact sampler's 98.89% means that modes have shrunk.
-  KL: of the shares of these points by mode from uniform, in nats.
+  KL: divergence of the shares of these points by mode from uniform, in nats.
   spread: deviation within modes over an exact sampler's.
 
 Rows of `PUBLISHED` have other networks (400 units, batch norm, maxout) and
-400,000 rounds of 100. Huang et al. 2024 (R3GAN,
-https://arxiv.org/abs/2501.05441) say that R1 alone diverges, and that training
-fails where penalties are lazy: on every eighth round, at eight times the
-weight.
+400,000 rounds of 100. According to Huang et al. 2024 (R3GAN,
+https://arxiv.org/abs/2501.05441), R1 alone diverges. Training also fails with
+lazy penalties: every eighth round, at eight times the weight.
 """
 
 import functools
@@ -40,30 +38,34 @@ from absl import app, flags
 
 from benchmarks import experiment
 from jaxgan import gan
-from jaxgan.adversarial import losses, penalties
+from jaxgan.adversarial import losses, tricks
+from jaxgan.config import game as game_config
+from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise
 from jaxgan.data.sources import toy
 from jaxgan.metrics import modes
 from jaxgan.models import mlp
 from jaxgan.visual import grid
 
-_METHODS = flags.DEFINE_list('methods', [], 'Keys of METHODS; none is all.')
+_METHODS = flags.DEFINE_list('methods', [], 'Keys of METHODS (all).')
 _MIXTURES = flags.DEFINE_list('mixtures', ['ring'], 'Keys of UNITS.')
-_SEEDS = flags.DEFINE_integer('seeds', 5, 'Runs of each row.')
-_ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Of each run.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Points a round.')
-_WIDTHS = flags.DEFINE_list('widths', ['128', '128'], 'Hidden units of both.')
-_LATENT_SIZE = flags.DEFINE_integer('latent_size', 2, 'Normal latents.')
-_RATE = flags.DEFINE_float('learning_rate', 2e-3, 'Of Adam, at the start.')
-_GAMMA = flags.DEFINE_float('gamma', 0.2, 'Penalties weigh half of it.')
-_OUT = flags.DEFINE_string('out', '', 'Folder of pictures of seed 0.')
+_SEEDS = flags.DEFINE_integer('seeds', 5, 'Runs per row.')
+_ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Rounds per run.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Points per round.')
+_WIDTHS = flags.DEFINE_list(
+  'widths', ['128', '128'], 'Hidden units of both networks.'
+)
+_LATENT_SIZE = flags.DEFINE_integer('latent_size', 2, 'Size of normal latents.')
+_RATE = flags.DEFINE_float('learning_rate', 2e-3, 'Initial rate of Adam.')
+_GAMMA = flags.DEFINE_float('gamma', 0.2, 'Twice the weight of penalties.')
+_OUT = flags.DEFINE_string('out', '', 'Folder for pictures of seed 0.')
 
 POINTS = 2_500
-UNITS = {'ring': 2.5, 'grid': 5.0}  # of the papers; see toy.py
+UNITS = {'ring': 2.5, 'grid': 5.0}  # scale of the papers over toy.py
 EVERY = 8  # rounds between lazy penalties
-FAR = 1e3  # where points that are not finite are put: no mode is there
+FAR = 1e3  # coordinate of points that are not finite, far from all modes
 
-# name -> fields of gan.GAN. 'penalties': names of those that weigh gamma / 2.
+# name -> fields of a method; 'penalties' have a weight of gamma / 2.
 METHODS = {
   'non-saturating': {},
   'non-saturating, R1': {'penalties': ('r1',)},
@@ -80,7 +82,7 @@ METHODS = {
     'penalties': ('r1', 'r2'),
     'lazy': True,
   },
-  # The weight and the updates of the authors' toys.
+  # Weight and updates of the authors' toy experiments.
   'WGAN-GP': {
     'loss': 'wasserstein',
     'gradient_penalty': 0.1,
@@ -90,7 +92,7 @@ METHODS = {
   'minibatch discrimination': {'minibatch_kernels': 16},
 }
 
-# mixture -> row -> modes, high quality, KL; standard errors of 10 runs.
+# mixture -> row -> modes, high quality, KL; standard errors over 10 runs.
 # Lin et al. 2018, table 1.
 PUBLISHED = {
   'ring': {
@@ -109,18 +111,14 @@ PUBLISHED = {
 
 
 def _method(fields, share: float = 1.0) -> gan.GAN:
-  """The method of a row, its penalties of gamma at `share` of their weight."""
+  """Returns the method of a row, with penalties at `share` of their weight."""
   fields = dict(fields)
   fields.pop('lazy', None)
   kernels = fields.pop('minibatch_kernels', 0)
-  weight = 0.5 * _GAMMA.value * share
-  chosen = [
-    (penalties.PENALTIES[name], weight)
-    for name in fields.pop('penalties', ())
-    if weight
-  ]
-  if unit := fields.pop('gradient_penalty', 0.0):
-    chosen.append((penalties.gradient_penalty, unit))
+  weights = dict.fromkeys(
+    fields.pop('penalties', ()), 0.5 * _GAMMA.value * share
+  )
+  weights['gradient_penalty'] = fields.pop('gradient_penalty', 0.0)
   widths = tuple(map(int, _WIDTHS.value))
   updates = _ROUNDS.value * fields.get('discriminator_steps', 1)
   adam = [
@@ -132,21 +130,22 @@ def _method(fields, share: float = 1.0) -> gan.GAN:
     mlp.Discriminator(widths, minibatch_kernels=kernels),
     generator_optimizer=adam[0],
     discriminator_optimizer=adam[1],
-    latent_size=_LATENT_SIZE.value,
+    latents=latents_lib.single('normal', _LATENT_SIZE.value),
     loss=losses.PAIRS[fields.pop('loss', 'non_saturating')],
-    penalties=tuple(chosen),
+    discriminator_terms=game_config.penalty_terms(weights),
+    tricks=tricks.build(pack=fields.pop('pack', 1)),
     **fields,
   )
 
 
 def _mixture(name: str) -> tuple[np.ndarray, float]:
-  """Centres and deviation in the units of the papers."""
+  """Returns centres and deviation in the units of the papers."""
   centres, deviation = toy.MIXTURES[name]
   return UNITS[name] * centres, UNITS[name] * deviation
 
 
 def exact(mixture: str, key, num: int) -> jax.Array:
-  """Points [num, 2] of a mixture."""
+  """Draws points [num, 2] of a mixture."""
   centres, deviation = _mixture(mixture)
   keys = noise.keys(key, 'mode', 'point')
   mode = jax.random.randint(keys['mode'], (num,), 0, len(centres))
@@ -155,21 +154,21 @@ def exact(mixture: str, key, num: int) -> jax.Array:
 
 
 def train(mixture: str, fields, seeds: int) -> np.ndarray:
-  """Points [seeds, POINTS, 2] of generators after the last round."""
+  """Trains, and returns points [seeds, POINTS, 2] of the generators."""
   if fields.get('lazy'):
-    turn = [_method(fields, EVERY)] + [_method(fields, 0.0)] * (EVERY - 1)
+    cycle = [_method(fields, EVERY)] + [_method(fields, 0.0)] * (EVERY - 1)
   else:
-    turn = [_method(fields)]
+    cycle = [_method(fields)]
   keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
 
   def one(method, state, key):
-    place = jax.random.fold_in(jax.random.fold_in(key, 1), state.step)
+    data_key = jax.random.fold_in(jax.random.fold_in(key, 1), state.step)
     num = gan.batches_per_round(method) * _BATCH_SIZE.value
-    batch = {'image': exact(mixture, place, num)}
+    batch = {'image': exact(mixture, data_key, num)}
     return gan.train_step(method, state, batch, key)[0]
 
   def rounds(states, _):
-    first, *others = turn
+    first, *others = cycle
     states = jax.vmap(functools.partial(one, first))(states, keys)
     if others:
       plain = jax.vmap(functools.partial(one, others[0]))
@@ -180,25 +179,25 @@ def train(mixture: str, fields, seeds: int) -> np.ndarray:
 
   @jax.jit
   def run(keys):
-    states = jax.vmap(functools.partial(gan.init, turn[0]))(keys)
-    length = -(-_ROUNDS.value // len(turn))
+    states = jax.vmap(functools.partial(gan.init, cycle[0]))(keys)
+    length = -(-_ROUNDS.value // len(cycle))
     states, _ = jax.lax.scan(rounds, states, None, length=length)
-    sample = functools.partial(gan.sample, turn[0], num=POINTS)
+    sample = functools.partial(gan.sample, cycle[0], num=POINTS)
     return jax.vmap(sample)(states, keys)
 
   return np.asarray(run(keys))
 
 
 def scores(mixture: str, points: np.ndarray) -> list[str]:
-  """Cells of a row; points [seeds, POINTS, 2]."""
+  """Returns cells of a row from points [seeds, POINTS, 2]."""
   points = np.nan_to_num(points, nan=FAR, posinf=FAR, neginf=-FAR)
-  found = [modes.mixture(some, *_mixture(mixture)) for some in points]
+  runs = [modes.mixture(some, *_mixture(mixture)) for some in points]
   mean = experiment.mean_and_error
   return [
-    mean([modes.found(x.counts) for x in found], 1),
-    mean([100 * x.high_quality for x in found], 1, '%'),
-    mean([modes.divergence(x.counts) for x in found], 4),
-    mean([x.spread for x in found], 2),
+    mean([modes.found(x.counts) for x in runs], 1),
+    mean([100 * x.high_quality for x in runs], 1, '%'),
+    mean([modes.divergence(x.counts) for x in runs], 4),
+    mean([x.spread for x in runs], 2),
   ]
 
 
@@ -238,9 +237,9 @@ def main(argv) -> None:
     cells = ' | '.join(scores(mixture, points))
     print(f'| {mixture} | exact sampler | {cells} | |', flush=True)
     for name in names:
-      began = time.perf_counter()
+      start = time.perf_counter()
       points = train(mixture, METHODS[name], seeds)
-      seconds = time.perf_counter() - began
+      seconds = time.perf_counter() - start
       cells = ' | '.join([*scores(mixture, points), f'{seconds:.0f}'])
       print(f'| {mixture} | {name} | {cells} |', flush=True)
       if _OUT.value:

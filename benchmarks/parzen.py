@@ -1,19 +1,19 @@
-"""The table of the original GAN: Parzen-window log-likelihood on MNIST.
+"""Parzen-window log-likelihood on MNIST, the table of the original GAN.
 
   python -m benchmarks.parzen --source=tfds --data_dir=PATH
   python -m benchmarks.parzen --workdir=runs/gan_mnist
 
 Scores 10,000 samples of a run, or of `configs/gan_mnist.py` trained for
---rounds, by the protocol of Goodfellow et al. 2014
-(https://arxiv.org/abs/1406.2661, section 5): the bandwidth out of ten that the
-first 1,000 validation images like best, the mean over all test images in nats,
-and its standard error over test images, which says nothing of other seeds.
-Validation images are the last sixth of the training images, 10,000 of 60,000,
-and not trained on; a run of --workdir may have seen them.
+--rounds. The protocol is that of Goodfellow et al. 2014
+(https://arxiv.org/abs/1406.2661, section 5). The first 1,000 validation images
+choose the bandwidth out of ten. The score is the mean over all test images in
+nats, with its standard error over test images. Validation images are the last
+sixth of the training images, 10,000 of 60,000, and are not trained on. A run of
+--workdir may have seen them.
 
-Two rows say what the numbers are worth: training images in the place of
-samples, and centroids of k-means, which no one would take for digits (Theis et
-al. 2016, https://arxiv.org/abs/1511.01844, section 3.2).
+Two rows calibrate the score: training images instead of samples, and centroids
+of k-means, which do not look like digits (Theis et al. 2016,
+https://arxiv.org/abs/1511.01844, section 3.2).
 """
 
 import sys
@@ -29,15 +29,21 @@ from jaxgan.metrics import parzen
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
 
-_WORKDIR = flags.DEFINE_string('workdir', '', 'Of a run to score.')
-_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Without --workdir.')
-_NUM = flags.DEFINE_integer('num', 10_000, 'Samples, or images instead.')
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
-_PASSES = flags.DEFINE_integer('passes', 3, 'Of k-means; 0 leaves it out.')
+_WORKDIR = flags.DEFINE_string('workdir', '', 'Folder of a run to score.')
+_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Rounds without --workdir.')
+_NUM = flags.DEFINE_integer(
+  'num', 10_000, 'Number of samples, or of images instead.'
+)
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
+_PASSES = flags.DEFINE_integer(
+  'passes', 3, 'Passes of k-means; 0 leaves k-means out.'
+)
 
-# Nats; errors are over test images. Goodfellow et al. 2014, table 1; CGAN:
-# Mirza and Osindero 2014, table 1; AAE: Makhzani et al. 2015, table 1.
+# Nats with errors over test images. Goodfellow et al. 2014, table 1; for CGAN,
+# Mirza and Osindero 2014, table 1; for AAE, Makhzani et al. 2015, table 1.
 PUBLISHED = {
   'DBN': '138 ± 2',
   'stacked CAE': '121 ± 1.6',
@@ -49,13 +55,11 @@ PUBLISHED = {
 
 
 def _trained(train_size: int, settings):
-  """A run, its name, and what it took."""
+  """Returns a run, its name, and its seconds of training."""
   if _WORKDIR.value:
     run = restore_lib.restore(_WORKDIR.value)
     if not run.has_latents:
-      sys.exit(
-        f'error: --workdir: method={run.name!r} makes no images from latents'
-      )
+      sys.exit(f'error: --workdir: method={run.name!r} has no latents')
     return run, f'{run.name} of --workdir, step {int(run.state.step):,}', ''
   config = experiment.load('gan_mnist')
   config.data.update(settings)
@@ -103,12 +107,12 @@ def main(argv) -> None:
       '',
     )
   for row, (make, seconds) in rows.items():
-    began = time.perf_counter()
-    found = parzen.score(np.asarray(make()), validation, test)
-    took = time.perf_counter() - began
+    start = time.perf_counter()
+    result = parzen.score(np.asarray(make()), validation, test)
+    took = time.perf_counter() - start
     print(
-      f'| {row} | {found.mean:.1f} ± {found.standard_error:.1f} | '
-      f'{found.bandwidth:.3f} | {seconds} | {took:.0f} |',
+      f'| {row} | {result.mean:.1f} ± {result.standard_error:.1f} | '
+      f'{result.bandwidth:.3f} | {seconds} | {took:.0f} |',
       flush=True,
     )
 

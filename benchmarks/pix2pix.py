@@ -1,16 +1,19 @@
-r"""What L1 and the game do for pix2pix, alone and together.
+r"""Scores pix2pix with the L1 loss, with the game, and with both.
 
   python -m benchmarks.pix2pix --path=faces --out=runs/pix2pix.png
   python -m benchmarks.pix2pix --config=pix2pix_cifar10 --path=cifar10/train
 
-Rows of table 1 of Isola et al. 2017 (https://arxiv.org/abs/1611.07004), each
-trained for the same rounds: L1 alone, the conditional game alone, both, and
-both with a discriminator that does not see the source. There L1 alone is
-blurred, and both are best by a score of realism. Here: on held-out pairs the
-mean absolute error on the scale of [-1, 1], the ratio of signal to noise and
-structural similarity, which like blur, and the Frechet distance of outputs to
-true images on features of a classifier of the folder's classes, which does not.
-Beside them: each true image as its own output, and another in its place.
+Rows are those of table 1 of Isola et al. 2017
+(https://arxiv.org/abs/1611.07004): L1 alone, the conditional game alone, both,
+and both with a discriminator that does not see the source. All train for the
+same rounds. In the paper, L1 alone is blurred, and both together are most
+realistic.
+
+Three scores of held-out pairs favour blur: the mean absolute error on the scale
+of [-1, 1], the ratio of signal to noise, and structural similarity. The Frechet
+distance of outputs to true images does not. Its features are those of a
+classifier of the folder's classes. Two rows calibrate the scores: each true
+image as its own output, and another true image as the output.
 """
 
 import pathlib
@@ -31,11 +34,17 @@ _CONFIG = flags.DEFINE_enum(
   ['pix2pix_faces', 'pix2pix_cifar10'],
   'A file of configs/.',
 )
-_PATH = flags.DEFINE_string('path', None, 'Folder of class folders of images.')
-_ROUNDS = flags.DEFINE_integer('rounds', 0, 'Of each run; 0 is as configured.')
-_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
-_NUM = flags.DEFINE_integer('num', 1_000, 'Held-out pairs, at most.')
-_OUT = flags.DEFINE_string('out', '', 'Picture of the rows, of the last seed.')
+_PATH = flags.DEFINE_string(
+  'path', None, 'Folder with a folder of images per class.'
+)
+_ROUNDS = flags.DEFINE_integer(
+  'rounds', 0, 'Rounds per run; 0 for those of the config.'
+)
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs per row.')
+_NUM = flags.DEFINE_integer('num', 1_000, 'Most held-out pairs.')
+_OUT = flags.DEFINE_string(
+  'out', '', 'File for a picture of the rows, last seed.'
+)
 flags.mark_flag_as_required('path')
 
 ROWS = {
@@ -50,16 +59,16 @@ SHOWN = 10
 
 
 def pairs(config, num: int) -> dict[str, np.ndarray]:
-  """'image' and 'source' [num, H, W, C], uint8: held-out ones, evenly."""
+  """Returns held-out uint8 'image' and 'source' [num, H, W, C], evenly."""
   test = experiment.read(config.data, 'test').evenly(num)
   return {name: test[name] for name in ('image', 'source')}
 
 
 def errors_of(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
-  """Means over images uint8 [N, H, W, C]; the error is of [-1, 1]."""
-  apart = pixels_lib.to_float(true) - pixels_lib.to_float(made)
+  """Returns means over uint8 images [N, H, W, C]; the error is of [-1, 1]."""
+  difference = pixels_lib.to_float(true) - pixels_lib.to_float(made)
   return {
-    'l1': float(np.abs(apart).mean()),
+    'l1': float(np.abs(difference).mean()),
     'psnr': float(similarity.psnr(true, made).mean()),
     'ssim': float(similarity.ssim(true, made).mean()),
   }
@@ -88,14 +97,14 @@ def main(argv) -> None:
     experiment.row(name, '', [score(made)], SCORES)
   shown = [held_out['source'][:SHOWN]]
   for name, fields in ROWS.items():
-    found, seconds = [], []
+    scores, seconds = [], []
     for seed in range(_SEEDS.value):
       run, took = experiment.train(experiment.changed(config, fields), seed)
       made = experiment.translated(run, 'generator', held_out['source'])
-      found.append(score(made))
+      scores.append(score(made))
       seconds.append(took)
     rounds = f'{config.num_steps:,} of {config.batch_size}'
-    experiment.row(name, rounds, found, SCORES, f'{fmean(seconds):.0f}')
+    experiment.row(name, rounds, scores, SCORES, f'{fmean(seconds):.0f}')
     shown.append(made[:SHOWN])
   if _OUT.value:
     shown = image_to_image.rows(*shown, true[:SHOWN])

@@ -1,15 +1,16 @@
-"""Seconds of several runs in one program, beside one run and one after another.
+"""Seconds of a population, of one run, and of runs one after another.
 
   python -m benchmarks.population --members=16 --turns=8 --rounds=200
   python -m benchmarks.population --members=4 --turns=5
 
-The first is for an accelerator, the second is reduced, for two cores. All sides
-keep their data and states, make the training loop's own calls without its
-files, and take turns, so that a change in the machine's speed meets all.
-Printed: a Markdown table of medians and ranges; ratios are taken turn by turn.
+The first command needs an accelerator; the second is reduced, for two cores.
+All sides keep their data and states. They make the training loop's own calls
+without its files. They take turns, so that a change in the machine's speed
+affects all. Prints a Markdown table of medians and ranges; ratios are taken
+turn by turn.
 
-  one: a run alone.
-  one after another: runs alone, as many as there are members.
+  one: one run alone.
+  one after another: one run per member, each alone.
   in turn: a population with members_at_once=1.
   together: a population with all members in one `vmap`.
 """
@@ -21,12 +22,12 @@ from absl import app, flags
 
 from benchmarks import experiment, timing
 
-_SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS; none is all.')
-_MEMBERS = flags.DEFINE_integer('members', 4, 'Of a population.')
-_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each side.')
-_ROUNDS = flags.DEFINE_integer('rounds', 40, 'Of every run in each turn.')
+_SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS (all).')
+_MEMBERS = flags.DEFINE_integer('members', 4, 'Members of the population.')
+_TURNS = flags.DEFINE_integer('turns', 5, 'Turns per side.')
+_ROUNDS = flags.DEFINE_integer('rounds', 40, 'Rounds of every run per turn.')
 
-# name -> config, and what is changed in it.
+# name -> config, and fields that differ.
 SYSTEMS = {
   'MLP GAN': ('gan_mnist', {}),
   'small DCGAN': (
@@ -37,28 +38,28 @@ SYSTEMS = {
 
 
 def config_of(system: str, **fields):
-  """The config of a row of SYSTEMS, for one device."""
+  """Returns the config of a row of SYSTEMS, for one device."""
   name, changed = SYSTEMS[system]
   fields = {'data.source': 'embedded', **fields}
   return experiment.changed(experiment.load(name), changed | fields)
 
 
 def measure(system: str, count: int, turns: int, rounds: int) -> dict:
-  """Seconds of each turn, by side."""
+  """Returns the seconds of each turn, by side."""
   sides = {'one': timing.Trainer(config_of(system))}
   for name, at_once in {'in turn': 1, 'together': count}.items():
     fields = {'seeds': count, 'members_at_once': at_once}
     sides[name] = timing.Trainer(config_of(system, **fields))
-  found = {name: [] for name in [*sides, 'one after another']}
+  seconds = {name: [] for name in [*sides, 'one after another']}
   for turn in range(turns + 1):
     one = [sides['one'].run(rounds) for _ in range(count)]
     row = {'one': statistics.median(one), 'one after another': sum(one)}
     for name in ('in turn', 'together'):
       row[name] = sides[name].run(rounds)
-    if turn:  # The first compiles.
+    if turn:  # The first turn compiles.
       for name, value in row.items():
-        found[name].append(value)
-  return found
+        seconds[name].append(value)
+  return seconds
 
 
 def main(argv) -> None:
@@ -72,13 +73,13 @@ def main(argv) -> None:
   print('| | side | seconds | over one | over one after another |')
   print('| --- | --- | --- | --- | --- |')
   for system in _SYSTEMS.value or SYSTEMS:
-    found = measure(system, count, turns, rounds)
+    seconds = measure(system, count, turns, rounds)
     for name in ('one', 'one after another', 'in turn', 'together'):
       ratios = [
-        timing.spread(timing.ratios(found[name], found[base]), '.2f')
+        timing.spread(timing.ratios(seconds[name], seconds[base]), '.2f')
         for base in ('one', 'one after another')
       ]
-      cells = ' | '.join([timing.spread(found[name], '.2f'), *ratios])
+      cells = ' | '.join([timing.spread(seconds[name], '.2f'), *ratios])
       print(f'| {system} | {name} | {cells} |', flush=True)
 
 

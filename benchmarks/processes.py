@@ -1,12 +1,12 @@
-r"""Rounds per second by number of processes, of one device each.
+r"""Rounds per second by number of processes, with one device each.
 
   python -m benchmarks.processes --processes=1,2,4
 
-Real runs of `launch/multiprocess.sh` on the embedded digits. Strong scaling
-keeps the batch of the config for all processes together, weak scaling gives as
-many images to each. Where processes share cores, as on one CPU, the rate says
-little, and what travels between them more: collectives of a round and their
-bytes, of the compiled program (`--config.dry_run=True`).
+Runs `launch/multiprocess.sh` on the embedded digits. Strong scaling divides the
+batch of the config among all processes. Weak scaling gives a whole batch to
+each. Rates mean little where processes share cores, as on one CPU. The table
+therefore has the collectives of a round and their bytes, read from the compiled
+program (`--config.dry_run=True`).
 """
 
 import json
@@ -21,17 +21,19 @@ from absl import app, flags
 
 from benchmarks import experiment
 
-_PROCESSES = flags.DEFINE_list('processes', ['1', '2', '4'], 'How many.')
+_PROCESSES = flags.DEFINE_list(
+  'processes', ['1', '2', '4'], 'Numbers of processes.'
+)
 _CONFIGS = flags.DEFINE_list(
   'configs', ['gan_mnist', 'dcgan_mnist'], 'NAME or NAME:VARIANT.'
 )
-_ROUNDS = flags.DEFINE_integer('rounds', 200, 'Of each run.', lower_bound=20)
+_ROUNDS = flags.DEFINE_integer('rounds', 200, 'Rounds per run.', lower_bound=20)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def _train(script, name, batch_size, devices, *others) -> str:
-  """What a run prints; it stops here if the run does."""
+  """Runs a launch script and returns its output; exits if the run fails."""
   file, _, variant = name.partition(':')
   done = subprocess.run(
     [
@@ -44,7 +46,7 @@ def _train(script, name, batch_size, devices, *others) -> str:
     | {
       'JAXGAN_PYTHON': sys.executable,
       'JAX_NUM_CPU_DEVICES': str(devices),
-      'NPROC': '16',  # threads: a collective needs one of each device
+      'NPROC': '16',  # Threads: a collective needs one per device.
     },
     capture_output=True,
     text=True,
@@ -55,7 +57,7 @@ def _train(script, name, batch_size, devices, *others) -> str:
 
 
 def rates(name: str, batch_size: int, processes: int) -> list[float]:
-  """Rounds per second of tenths of a run, without the first, which compiles."""
+  """Returns rounds per second of tenths of a run, except the first."""
   script = ['launch/multiprocess.sh', '-n', str(processes)]
   if processes == 1:
     script = ['launch/local.sh']
@@ -68,12 +70,12 @@ def rates(name: str, batch_size: int, processes: int) -> list[float]:
       *['--config.checkpoint_every=0', '--config.steps_per_call=1'],
     )
     lines = (pathlib.Path(folder) / 'run/metrics.jsonl').read_text()
-  found = [json.loads(line) for line in lines.splitlines()]
-  return [line['steps_per_second'] for line in found[1:]]
+  rows = [json.loads(line) for line in lines.splitlines()]
+  return [row['steps_per_second'] for row in rows[1:]]  # The first compiles.
 
 
 def collectives(name: str, batch_size: int, devices: int) -> str:
-  """What a round sends between so many devices."""
+  """Returns the collectives of a round between devices."""
   printed = _train(
     ['launch/local.sh'], name, batch_size, devices, '--config.dry_run=True'
   )
@@ -95,11 +97,11 @@ def main(argv) -> None:
     for kind, weak in (('strong', False), ('weak', True)):
       for processes in map(int, _PROCESSES.value):
         size = batch_size * (processes if weak else 1)
-        found = rates(name, size, processes)
-        middle = statistics.median(found)
+        measured = rates(name, size, processes)
+        middle = statistics.median(measured)
         cells = [
           *(f'{name}, {kind}', processes, size),
-          f'{middle:.1f} ({min(found):.1f} to {max(found):.1f})',
+          f'{middle:.1f} ({min(measured):.1f} to {max(measured):.1f})',
           f'{middle * size:,.0f}',
           collectives(name, size, processes),
         ]

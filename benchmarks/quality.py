@@ -1,13 +1,13 @@
-r"""Quality for a budget of seconds, beside PyTorch: what a person feels.
+r"""Quality of samples after a budget of seconds, beside PyTorch.
 
   python -m benchmarks.quality --source=tfds --data_dir=PATH \
       --torch_python=PYTHON
 
-Every config trains for the budget, with all of its compilation and without
-reading data, and so do the same networks by the plain recipe of
-`benchmarks/peers/torch_quality.py`, in a process of the Python given, which
-needs torch. Samples of both are scored as --mode=evaluate does. Sides take
-turns, seed by seed; the ratio is that of the mean Frechet distances.
+Every config trains for the budget, which includes compilation and excludes
+reading data. `benchmarks/peers/torch_quality.py` trains the same networks with
+a plain recipe, in the given Python, which needs torch. Samples of both are
+scored as --mode=evaluate does. Sides take turns, seed by seed. The ratio
+compares mean Frechet distances.
 """
 
 import json
@@ -25,28 +25,29 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment
-from jaxgan import data, errors
-from jaxgan.steps import gan
+from jaxgan import data, errors, gan
 
 CONFIGS = [
   *('gan_mnist', 'lsgan_mnist', 'cgan_mnist'),
   *('dcgan_mnist', 'acgan_mnist', 'wgan_mnist'),
 ]
 
-_CONFIGS = flags.DEFINE_list(
-  'configs', [], 'NAME or NAME:VARIANT; none is all.'
-)
+_CONFIGS = flags.DEFINE_list('configs', [], 'NAME or NAME:VARIANT (all).')
 _SECONDS = flags.DEFINE_float(
-  'seconds', 260.0, 'Of training, of each run.', lower_bound=1.0
+  'seconds', 260.0, 'Seconds of training per run.', lower_bound=1.0
 )
 _NUM = flags.DEFINE_integer(
-  'num', 10_000, 'Samples, and at most so many reals.'
+  'num', 10_000, 'Number of samples, and the most real images.'
 )
-_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.', lower_bound=1)
-_PEERS = flags.DEFINE_bool('peers', True, 'Whether PyTorch has rows too.')
-_TORCH_PYTHON = flags.DEFINE_string('torch_python', '', 'A Python with torch.')
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs per row.', lower_bound=1)
+_PEERS = flags.DEFINE_bool('peers', True, 'Adds rows for PyTorch.')
+_TORCH_PYTHON = flags.DEFINE_string(
+  'torch_python', '', 'Path of a Python with torch.'
+)
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
 
 SCORES = ('frechet', 'precision', 'recall', 'rarest_class')
 HEAD = ('', 'rounds', 'reals seen', *SCORES, "Frechet over jaxgan's")
@@ -54,7 +55,7 @@ PEER = pathlib.Path(__file__).parent / 'peers' / 'torch_quality.py'
 
 
 def load(name: str):
-  """The config NAME or NAME:VARIANT, on the data of the flags."""
+  """Returns the config NAME or NAME:VARIANT with the data of the flags."""
   if name.partition(':')[0] not in CONFIGS:
     raise errors.unknown('--configs', name, CONFIGS)
   config = experiment.load(name)
@@ -64,7 +65,7 @@ def load(name: str):
 
 
 def train_peer(config, seed: int, seconds: float, num: int):
-  """What the peer says of its training, and its samples."""
+  """Trains the peer, and returns its report and its samples."""
   dataset = experiment.read(config.data)
   method = gan.from_config(config, dataset.spec)
   task = {
@@ -78,7 +79,7 @@ def train_peer(config, seed: int, seconds: float, num: int):
   }
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
-    # A wrapper's field is a module, and the peer refuses the wrapper.
+    # A wrapper's field is a module, hence `str`. The peer refuses wrappers.
     (folder / 'task.json').write_text(json.dumps(task, default=str))
     for name in ('image', 'label'):
       np.save(folder / f'{name}s.npy', dataset.arrays()[name])
@@ -86,38 +87,38 @@ def train_peer(config, seed: int, seconds: float, num: int):
       [_TORCH_PYTHON.value, PEER, folder], capture_output=True, text=True
     )
     if done.returncode:
-      said = done.stderr.strip().splitlines() or [f'exit {done.returncode}']
-      raise errors.UserError(said[-1].removeprefix('error: '))
-    said = json.loads(done.stdout)
+      lines = done.stderr.strip().splitlines() or [f'exit {done.returncode}']
+      raise errors.UserError(lines[-1].removeprefix('error: '))
+    report = json.loads(done.stdout)
     samples = np.load(folder / 'samples.npy')
   ours = experiment.parameters(method)
-  if said['parameters'] != ours:
-    raise errors.UserError(f'{said["parameters"]} are not {ours}')
-  return said, samples
+  if report['parameters'] != ours:
+    raise errors.UserError(f'{report["parameters"]} are not {ours}')
+  return report, samples
 
 
 def check(configs) -> str:
-  """The version of PyTorch; an error where a peer can't be built."""
+  """Returns the version of PyTorch; raises UserError for a missing peer."""
   if not shutil.which(_TORCH_PYTHON.value):
     raise errors.UserError(
       f'--torch_python={_TORCH_PYTHON.value!r} must be a Python that has '
-      'torch; --peers=false leaves PyTorch out'
+      'torch. Set --peers=false to leave PyTorch out.'
     )
   for name, config in configs.items():
     try:
-      said, _ = train_peer(config, 0, 0.0, 1)
+      report, _ = train_peer(config, 0, 0.0, 1)
     except errors.UserError as error:
       raise errors.UserError(f'--configs={name}: {error}') from None
-  return said['version']
+  return report['version']
 
 
 def compare(configs) -> None:
-  """Trains and prints."""
+  """Trains both sides and prints the table."""
   first = next(iter(configs.values())).data
   for name, config in configs.items():
     if config.data.image_size != first.image_size:
       raise errors.UserError(
-        f'--configs={name}: images of another size need a table of their own'
+        f'--configs={name}: images differ in size. Make a table for each size.'
       )
   torch = f', torch {check(configs)}' if _PEERS.value else ''
   judge = experiment.judge_of(first, _NUM.value)
@@ -129,8 +130,8 @@ def compare(configs) -> None:
     return rounds, reals, experiment.score(judge, run)
 
   def theirs(config, seed):
-    said, samples = train_peer(config, seed, _SECONDS.value, _NUM.value)
-    return said['rounds'], said['reals'], judge.score(judge.see(samples))
+    report, samples = train_peer(config, seed, _SECONDS.value, _NUM.value)
+    return report['rounds'], report['reals'], judge.score(judge.see(samples))
 
   sides = {'jaxgan': ours} | ({'PyTorch': theirs} if _PEERS.value else {})
   print(
@@ -149,11 +150,11 @@ def compare(configs) -> None:
       for side, train in sides.items():
         runs[side].append(train(config, seed))
     means = {
-      side: statistics.fmean(scores['frechet'] for *_, scores in found)
-      for side, found in runs.items()
+      side: statistics.fmean(scores['frechet'] for *_, scores in results)
+      for side, results in runs.items()
     }
-    for side, found in runs.items():
-      rounds, reals, scores = zip(*found, strict=True)
+    for side, results in runs.items():
+      rounds, reals, scores = zip(*results, strict=True)
       before = ' | '.join(experiment.cell(x, ',.0f') for x in (rounds, reals))
       ratio = f'{means[side] / means["jaxgan"]:.2f}'
       experiment.row(f'{name}, {side}', before, scores, SCORES, ratio)
@@ -161,7 +162,7 @@ def compare(configs) -> None:
 
 def main(argv) -> None:
   del argv
-  # A person's first run finds nothing compiled.
+  # The first run of a user finds no compiled programs.
   jax.config.update('jax_enable_compilation_cache', False)
   try:
     compare({name: load(name) for name in _CONFIGS.value or CONFIGS})

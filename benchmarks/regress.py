@@ -4,20 +4,20 @@
   python -m benchmarks.regress HEAD~1 . --minutes=4 --systems=gan,vae
 
 OLD and NEW are git revisions, or paths of checkouts; `.` is the working tree.
-Each checkout has one process, and the processes take turns: in each turn, both
-time a slice of the rounds of a system, one directly after the other, and the
-order alternates. So a change in the machine's speed meets both. The systems are
+Each checkout has one process, and the processes take turns. In each turn, both
+time a slice of the rounds of a system, one directly after the other. The order
+alternates. So a change in the machine's speed meets both. The systems are
 those of `benchmarks.systems`, on random images.
 
 On a machine that has other work, --clock=processor is steadier: it divides
 rounds by the seconds that the processors worked for the process. Work that has
 become less parallel is not seen then.
 
-Printed for each system: the median rounds per second of both checkouts, the
-median over turns of the ratio NEW / OLD, and a 95 % interval of this median
+Prints the median rounds per second of both checkouts for each system, and the
+median over turns of the ratio NEW / OLD. A 95 % interval of this median comes
 from 2,000 bootstrap samples. The exit code is 0 if, for all systems, the
-interval begins at LEAST_LOW or above and the median is LEAST_MEDIAN or more;
-1 if a system misses this, and 2 if a process cannot run.
+interval starts at LEAST_LOW or above and the median is LEAST_MEDIAN or more. It
+is 1 if a system misses this, and 2 if a process cannot run.
 """
 
 import argparse
@@ -143,7 +143,7 @@ def take_turns(sides, names, until: float) -> dict[str, Rates]:
   Args:
     sides: 'old' and 'new'.
     names: configs of the systems.
-    until: of the clock `time.monotonic`; at least `LEAST_TURNS` are taken.
+    until: time of the clock `time.monotonic`; at least `LEAST_TURNS` are taken.
 
   Returns:
     Rates of each system.
@@ -185,8 +185,8 @@ def compare(old: str, new: str, keys, minutes: float, clock: str) -> int:
 
   Args:
     old: revision or path.
-    new: likewise.
-    keys: of `systems.SYSTEMS`.
+    new: revision or path.
+    keys: keys of `systems.SYSTEMS`.
     minutes: from the start of this function to the last turn.
     clock: one of `CLOCKS`.
   """

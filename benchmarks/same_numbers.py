@@ -11,9 +11,10 @@ max |old - new| / max |old|. Systems that only one side has are listed.
 
 The exit code is 0 if no difference is larger than --rtol, 1 if one is or if a
 system fails, and 2 if a side cannot run. Trees of other paths, shapes or types
-always differ, and integers and keys have to be equal. A leaf whose gradient is
-zero but for rounding, as of a bias before batch norm, is compared with FLOOR
-times the largest number of its kind (the same last part of the path).
+always differ, and integers and keys have to be equal. Some leaves have a
+gradient that is zero up to rounding, as a bias before batch norm. These are
+compared with FLOOR times the largest number of their kind, which has the same
+last part of the path.
 """
 
 import argparse
@@ -130,7 +131,7 @@ def difference(old, new) -> tuple[float, str]:
 
   Args:
     old: arrays by path.
-    new: likewise.
+    new: arrays by path.
   """
   only = sorted(old.keys() ^ new.keys())
   if only:
@@ -227,9 +228,9 @@ def report(name: str, sides, folders, rtol: float) -> bool:
   """Prints the line of a system; returns True if the sides agree.
 
   Args:
-    name: of the system.
+    name: name of the system.
     sides: the results of `compute` for both checkouts.
-    folders: of their numbers.
+    folders: folders of their numbers.
     rtol: the largest relative difference that is allowed.
   """
   lines = [side.get(name) for side in sides]

@@ -1,4 +1,4 @@
-r"""How the cost of a round grows with what a user can turn.
+r"""Cost of a round by batch size, image size, width, seeds and data.
 
   python -m benchmarks.scaling --config=gan_mnist
   python -m benchmarks.scaling --config=dcgan_mnist --turns=3 --seconds=1
@@ -8,18 +8,18 @@ r"""How the cost of a round grows with what a user can turn.
   python -m benchmarks.scaling --config=dcgan_faces:paper --precision=bf16 \
       --batch_size=512,2048 --image_size= --width= --seeds= --images=
 
-The first two are reduced, for two cores; the others are for an accelerator.
-Images are digits, at the size that the config has. Each row is the base with
-one thing changed, and an empty flag leaves its rows out. All rows keep their
-data and states, make the training loop's own calls without its files, and take
+The first two commands are reduced, for two cores; the others need an
+accelerator. Images are digits, at the size of the config. Each row is the base
+with one change, and an empty flag leaves its rows out. All rows keep their data
+and states. They make the training loop's own calls without its files, and take
 turns. A population of seeds is trained 'in turn', member after member, and
-'together', by `vmap`; its round is one of every member, and its images are
-those of all.
+'together', by `vmap`. Its round is one round of every member, and its images
+are those of all members.
 
-Printed: a Markdown table of medians and ranges. The ratio to the base is taken
-turn by turn; what compiles is in the first call, less a call after it. 'Of a
-product' is what the operations of a round take at the speed of a large product
-of the same precision, both as a dry run has them, over what the round took.
+Prints a Markdown table of medians and ranges. The ratio to the base is taken
+turn by turn. Seconds of compilation are the first call less a later call. 'of a
+product' is the time of a round's operations at the speed of a large matrix
+product, over the time of the round. Both come from a dry run.
 """
 
 import statistics
@@ -37,18 +37,30 @@ from jaxgan.training.population import Members
 _CONFIG = flags.DEFINE_string(
   'config', 'gan_mnist', 'NAME or NAME:VARIANT of configs/.'
 )
-_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each row.', lower_bound=1)
-_SECONDS = flags.DEFINE_float('seconds', 2.0, 'About how long a turn takes.')
-_PRECISION = flags.DEFINE_string('precision', 'f32', 'As config.precision.')
-_SOURCE = flags.DEFINE_string('source', 'embedded', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
-# Values of what is varied, by its name.
+_TURNS = flags.DEFINE_integer('turns', 5, 'Turns per row.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 2.0, 'Approximate length of a turn.')
+_PRECISION = flags.DEFINE_string(
+  'precision', 'f32', 'Value of config.precision.'
+)
+_SOURCE = flags.DEFINE_string(
+  'source', 'embedded', 'Value of config.data.source.'
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
+# Values of the varied settings by name.
 _VALUES = {
-  'batch_size': flags.DEFINE_list('batch_size', ['16', '256'], 'Images.'),
-  'image_size': flags.DEFINE_list('image_size', ['14', '56'], 'Side.'),
-  'width': flags.DEFINE_list('width', ['0.5', '2'], 'Times all widths.'),
+  'batch_size': flags.DEFINE_list(
+    'batch_size', ['16', '256'], 'Images per batch.'
+  ),
+  'image_size': flags.DEFINE_list(
+    'image_size', ['14', '56'], 'Side of the images.'
+  ),
+  'width': flags.DEFINE_list('width', ['0.5', '2'], 'Factors of all widths.'),
   'seeds': flags.DEFINE_list('seeds', ['2', '4'], 'Members of a population.'),
-  'images': flags.DEFINE_list('images', ['500', '2000'], 'Of the data set.'),
+  'images': flags.DEFINE_list(
+    'images', ['500', '2000'], 'Images of the data set.'
+  ),
 }
 HEAD = (
   *('varied', 'value', 'ms a round, median (range)', 'over the base'),
@@ -57,15 +69,15 @@ HEAD = (
 
 
 def share(built, seconds: float, best: float) -> str:
-  """A cell: operations per second, over the most that there can be.
+  """Returns a cell: operations per second over the highest possible rate.
 
   Args:
-    built: a built run of `jaxgan.train`.
-    seconds: of a round.
+    built: a built run.
+    seconds: seconds of a round.
     best: operations per second of a large product.
   """
   if isinstance(built, Members):
-    return ''  # Its round is that of so many runs.
+    return ''  # A round of a population is a round of every member.
   return f'{dry_run.costs(built).flops / seconds / best:.0%}'
 
 
@@ -76,7 +88,7 @@ def compare(config) -> None:
       config, {name: flag.value for name, flag in _VALUES.items()}
     )
   )
-  for *_, varied in rows:  # Before anything is compiled.
+  for *_, varied in rows:  # Raises before the first compilation.
     config_lib.validate(varied)
   sides, first = {}, {}
   for *name, varied in rows:
@@ -95,15 +107,15 @@ def compare(config) -> None:
   print(f'| {" | ".join(HEAD)} |')
   print('| --- ' * len(HEAD) + '|')
   for *name, varied in rows:
-    own = rates[tuple(name)]
-    milliseconds = [1e3 / rate for rate in own]
+    row_rates = rates[tuple(name)]
+    milliseconds = [1e3 / rate for rate in row_rates]
     middle = statistics.median(milliseconds)
     rounds = sides[tuple(name)].granularity
     compiles = first[tuple(name)] - rounds * middle / 1e3
     cells = [
       *name,
       timing.spread(milliseconds, '.2f'),
-      timing.spread(timing.ratios(rates['base', ''], own), '.2f'),
+      timing.spread(timing.ratios(rates['base', ''], row_rates), '.2f'),
       f'{middle / (varied.batch_size * varied.seeds):.3f}',
       f'{max(compiles, 0.0):.1f}',
       share(sides[tuple(name)].built, middle / 1e3, best),
@@ -113,7 +125,7 @@ def compare(config) -> None:
 
 def main(argv) -> None:
   del argv
-  # A program of an earlier run would be compiled in no time.
+  # Programs of earlier runs would hide the time of compilation.
   jax.config.update('jax_enable_compilation_cache', False)
   try:
     config = experiment.load(_CONFIG.value)

@@ -1,13 +1,13 @@
-"""Errors of a classifier of MNIST that learnt from 100 labels.
+"""Test errors of an MNIST classifier that learned from 100 labels.
 
   python -m benchmarks.semi_supervised --source=tfds --data_dir=PATH
 
-`configs/semi_supervised_mnist.py` with other known labels and weights for every
-seed, the classifier of the last round on all test images. Printed beside the
-numbers of Salimans et al. 2016 (https://arxiv.org/abs/1606.03498, table 1):
+Trains `configs/semi_supervised_mnist.py` with other known labels and weights
+for every seed, and scores the last classifier on all test images. The table has
+the numbers of Salimans et al. 2016 (https://arxiv.org/abs/1606.03498, table 1):
 errors of 10,000 test images, mean and standard deviation over 10 sets of
-labels. They train for 180,000 rounds of 100 with weight normalisation and an
-averaged classifier, which are not here.
+labels. They train for 180,000 rounds of 100, with weight normalisation and an
+averaged classifier, which this config lacks.
 """
 
 import statistics
@@ -19,19 +19,21 @@ from benchmarks import experiment
 from jaxgan import data
 from jaxgan.core import pixels as pixels_lib
 
-_LABELS = flags.DEFINE_integer('labels', 100, 'That are known.')
-_ROUNDS = flags.DEFINE_integer('rounds', 180_000, 'Of each run.')
+_LABELS = flags.DEFINE_integer('labels', 100, 'Number of known labels.')
+_ROUNDS = flags.DEFINE_integer('rounds', 180_000, 'Rounds per run.')
 _SEEDS = flags.DEFINE_integer('seeds', 10, 'Runs, each with its own labels.')
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
 
 CHUNK = 1_000
-# Labels -> errors of feature matching, one network.
+# labels -> errors of feature matching with one network
 PUBLISHED = {20: '1677 ± 452', 100: '93 ± 6.5', 200: '90 ± 4.2'}
 
 
 def error(run, test) -> float:
-  """Share of test images that are classified wrong."""
+  """Returns the share of wrong test images."""
   judge = jax.jit(run.algorithm.evaluate, static_argnums=0)
   wrong = 0.0
   for first in range(0, len(test['image']), CHUNK):
@@ -61,17 +63,17 @@ def main(argv) -> None:
   print('| --- ' * 5 + '|')
   for labels, errors in PUBLISHED.items():
     print(f'| Salimans et al. | {labels} | 10 | {errors} | |')
-  found, seconds = [], []
+  counts, seconds = [], []
   for seed in range(_SEEDS.value):
     config.data.labelled_seed = seed
     run, took = experiment.train(config, seed)
-    found.append(10_000 * error(run, test))
+    counts.append(10_000 * error(run, test))
     seconds.append(took)
-  errors = f'{statistics.fmean(found):.0f}'
-  if len(found) > 1:
-    errors += f' ± {statistics.stdev(found):.0f}'
+  errors = f'{statistics.fmean(counts):.0f}'
+  if len(counts) > 1:
+    errors += f' ± {statistics.stdev(counts):.0f}'
   print(
-    f'| here | {_LABELS.value} | {len(found)} | {errors} | '
+    f'| here | {_LABELS.value} | {len(counts)} | {errors} | '
     f'{statistics.fmean(seconds):.0f} |'
   )
 

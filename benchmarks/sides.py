@@ -1,4 +1,4 @@
-"""The processes of `speed.py`: one that trains when told to, one that asks."""
+"""Processes of the sides that `speed.py` times."""
 
 import dataclasses
 import json
@@ -11,19 +11,19 @@ from jaxgan import errors
 
 
 class Ended(errors.UserError):
-  """A side stopped; with its last words."""
+  """A side stopped; the message is its last line."""
 
 
 @dataclasses.dataclass
 class Process:
-  """A side: it trains when told to.
+  """The process of a side, which trains on request.
 
   Attributes:
-    command: starts it.
-    environment: variables of its own.
-    errors: file for what it says of its own accord.
-    granularity: see `timing.Side`.
-    memory: the largest so far, in bytes.
+    command: command line of the process.
+    environment: environment variables to add.
+    errors: file for standard error.
+    granularity: rounds per call, see `timing.Side`.
+    memory: peak memory in bytes.
   """
 
   command: list[str]
@@ -33,31 +33,31 @@ class Process:
   memory: float = 0.0
 
   def start(self) -> dict:
-    """What it says of itself, with seconds to the end of its first call."""
-    began = time.perf_counter()
-    with self.errors.open('w') as said:
+    """Starts the process; returns its report and the seconds of its start."""
+    start = time.perf_counter()
+    with self.errors.open('w') as stderr:
       self._process = subprocess.Popen(
         self.command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=said,
+        stderr=stderr,
         text=True,
         env=os.environ | self.environment,
       )
-    found = json.loads(self._answer())
+    report = json.loads(self._answer())
     first = self.run(self.granularity)
-    return found | {'first': first, 'start': time.perf_counter() - began}
+    return report | {'first': first, 'start': time.perf_counter() - start}
 
   def run(self, rounds: int) -> float:
     seconds, self.memory = map(float, self.ask(rounds).split())
     return seconds
 
-  def ask(self, words) -> str:
+  def ask(self, request) -> str:
     try:
-      self._process.stdin.write(f'{words}\n')
+      self._process.stdin.write(f'{request}\n')
       self._process.stdin.flush()
     except BrokenPipeError:
-      pass  # Its last words are read then.
+      pass  # `_answer` raises the error.
     return self._answer()
 
   def stop(self) -> None:
@@ -67,13 +67,13 @@ class Process:
     line = self._process.stdout.readline()
     if not line:
       self._process.communicate()
-      words = self.errors.read_text().strip().splitlines()
-      raise Ended(words[-1] if words else f'exit {self._process.returncode}')
+      lines = self.errors.read_text().strip().splitlines()
+      raise Ended(lines[-1] if lines else f'exit {self._process.returncode}')
     return line
 
 
 def asked(python: str, code: str, flag: str, **environment) -> str:
-  """What code prints; this process leaves the device to others."""
+  """Returns the output of code that a Python runs, which frees its device."""
   try:
     done = subprocess.run(
       [python, '-c', code],
@@ -83,5 +83,5 @@ def asked(python: str, code: str, flag: str, **environment) -> str:
       env=os.environ | environment,
     )
   except (OSError, subprocess.CalledProcessError):
-    raise errors.UserError(f'{flag}={python!r} can not run: {code}') from None
+    raise errors.UserError(f'{flag}={python!r} cannot run: {code}') from None
   return done.stdout.strip()

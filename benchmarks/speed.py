@@ -3,21 +3,26 @@
   python -m benchmarks.speed --torch_python=PYTHON --keras_python=PYTHON
   python -m benchmarks.speed --torch_python=... --systems=gan --recipe=plain
 
-The Pythons given need torch, or keras (3) and tensorflow; they run
-`benchmarks/peers/torch_speed.py` and `keras_speed.py`, where modes are
-described. A peer without its flag is left out. Every side is a process of its
-own, on one device. It is started twice, with an empty cache of compiled
-programs and with what the first start left; then all sides of a system take
+The given Pythons need torch, or keras (3) and tensorflow. They run
+`benchmarks/peers/torch_speed.py` and `keras_speed.py`, which describe the
+modes. A peer without its flag is left out. Every side is a separate process on
+one device. Each starts twice: first with an empty cache of compiled programs,
+then with the programs of the first start. Then all sides of a system take
 turns. Networks must have equal numbers of parameters.
 
-Printed: a Markdown table. The ratio is taken turn by turn; jaxgan's own row has
-that to the fastest of the other sides. A side's share of the ceiling is the
-least time of a round, see `systems.bound`, over the time that it took; the
-program is jaxgan's. Bytes count where a cache keeps them too, hence more than
-100% of a copy. What compiles is in the first call, less a call after it, with
-an empty cache and from the cache; the first call itself is timed from the start
-of the process, and of jaxgan is `steps_per_call` rounds. Memory is the process'
-own on CPUs, the device's elsewhere, of the second start.
+Prints a Markdown table with these columns:
+
+  jaxgan is faster by: ratio, taken turn by turn. In jaxgan's own row, the ratio
+    to the fastest of the other sides.
+  of the ceiling: least time of a round of jaxgan's program, see
+    `systems.bound`, over the time of the side's round. Bytes that a cache keeps
+    count as well, so a share can exceed 100% of a copy.
+  compiles: the first call less a later call, with an empty cache and from the
+    cache.
+  first call: from the start of the process. A call of jaxgan has
+    `steps_per_call` rounds.
+  peak memory: of the process on CPUs, of the device elsewhere, at the second
+    start.
 """
 
 import dataclasses
@@ -43,12 +48,12 @@ class Peer:
   """A library that is timed beside jaxgan.
 
   Attributes:
-    python: the flag that gives a Python with it.
-    version: code that prints it there.
-    script: in `peers/`; answers as `systems.serve` does.
-    modes: of the script.
+    python: flag with the path of a Python that has the library.
+    version: code that prints the version.
+    script: file in `peers/` that answers as `systems.serve` does.
+    modes: modes of the script.
     accelerated: modes that need an accelerator.
-    environment: variables of its own.
+    environment: environment variables to add.
   """
 
   python: flags.FlagHolder[str]
@@ -61,37 +66,39 @@ class Peer:
 
 PEERS = {
   'PyTorch': Peer(
-    python=flags.DEFINE_string('torch_python', '', 'A Python with torch.'),
+    python=flags.DEFINE_string(
+      'torch_python', '', 'Path of a Python with torch.'
+    ),
     version='import torch; print("PyTorch", torch.__version__)',
     script='torch_speed.py',
     modes=('eager', 'tuned', 'compile', 'graphs'),
     accelerated=('graphs',),
   ),
   'Keras': Peer(
-    python=flags.DEFINE_string('keras_python', '', 'A Python with keras.'),
+    python=flags.DEFINE_string(
+      'keras_python', '', 'Path of a Python with keras.'
+    ),
     version='import keras, tensorflow; print("Keras", keras.__version__, '
     '"on TensorFlow", tensorflow.__version__)',
     script='keras_speed.py',
     modes=('graph', 'xla', 'steps', 'xla_steps'),
     environment={
       'KERAS_BACKEND': 'tensorflow',
-      # Or it takes all of the memory, which other sides need too.
+      # Otherwise TensorFlow takes all memory from other sides.
       'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
     },
   ),
 }
 
-_SYSTEMS = flags.DEFINE_list(
-  'systems', [], 'Keys of systems.SYSTEMS; none is all.'
-)
+_SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of systems.SYSTEMS (all).')
 _MODES = flags.DEFINE_list(
-  'modes', [], 'Of peers, see PEERS; none is all that the device has.'
+  'modes', [], 'Modes of PEERS (all that run on the device).'
 )
 _RECIPE = flags.DEFINE_enum(
-  'recipe', 'default', list(systems.RECIPES), 'A key of systems.RECIPES.'
+  'recipe', 'default', list(systems.RECIPES), 'Key of systems.RECIPES.'
 )
-_TURNS = flags.DEFINE_integer('turns', 8, 'Turns of each side.', lower_bound=1)
-_SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
+_TURNS = flags.DEFINE_integer('turns', 8, 'Turns per side.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 4.0, 'Approximate length of a turn.')
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEAD = (
@@ -102,10 +109,10 @@ HEAD = (
 
 
 def sides_of(name, config, chosen, folder) -> dict[str, Process]:
-  """Jaxgan and peers in modes, with empty caches; chosen: (peer, mode)."""
+  """Returns jaxgan and pairs `chosen` of peer and mode, with empty caches."""
   dataset = experiment.read(config.data)
   task = folder / 'task.json'
-  # A wrapper's field is a module, and the peer refuses the wrapper.
+  # A wrapper's field is a module, hence `str`. The peer refuses wrappers.
   task.write_text(
     json.dumps(systems.task_of(config, dataset.spec), default=str)
   )
@@ -114,18 +121,18 @@ def sides_of(name, config, chosen, folder) -> dict[str, Process]:
     files.append(str(folder / f'{column}.npy'))
     np.save(files[-1], dataset.arrays()[column])
   caches = ('JAX_COMPILATION_CACHE_DIR', 'TORCHINDUCTOR_CACHE_DIR')
-  own = {place: str(folder / place) for place in caches}
-  own['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+  variables = {name: str(folder / name) for name in caches}
+  variables['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
   visible = os.environ.get('CUDA_VISIBLE_DEVICES') or '0'
-  own['CUDA_VISIBLE_DEVICES'] = visible.split(',')[0]
+  variables['CUDA_VISIBLE_DEVICES'] = visible.split(',')[0]
   ours = [sys.executable, '-m', 'benchmarks.systems', name, _RECIPE.value]
   errors_in = folder / 'jaxgan.txt'
-  sides = {'jaxgan': Process(ours, own, errors_in, config.steps_per_call)}
+  sides = {'jaxgan': Process(ours, variables, errors_in, config.steps_per_call)}
   for key, mode in chosen:
     peer, side = PEERS[key], f'{key} {mode}'
     theirs = [peer.python.value, str(HERE / 'peers' / peer.script), mode]
     sides[side] = Process(
-      [*theirs, *files], own | peer.environment, folder / f'{side}.txt'
+      [*theirs, *files], variables | peer.environment, folder / f'{side}.txt'
     )
   return sides
 
@@ -135,10 +142,10 @@ def row(*cells) -> None:
 
 
 def started(name, sides) -> tuple[dict, dict]:
-  """What sides said cold and from the cache; those that can't run are out.
+  """Starts sides twice, returns their reports, and drops those that fail.
 
   Raises:
-    UserError: if jaxgan can't run, or networks differ.
+    UserError: if jaxgan cannot run, or networks differ.
   """
   cold, warm = {}, {}
   for side, process in list(sides.items()):
@@ -159,11 +166,11 @@ def started(name, sides) -> tuple[dict, dict]:
 
 
 def measure(name, sides) -> None:
-  """Prints the rows of a system."""
+  """Times a system and prints its rows."""
   cold, warm = started(name, sides)
   rates = timing.take_turns(sides, _TURNS.value, _SECONDS.value)
   memory = {side: process.memory for side, process in sides.items()}
-  least, what = sides['jaxgan'].ask('bound').split()
+  least, limit = sides['jaxgan'].ask('bound').split()
   others = [side for side in rates if side != 'jaxgan']
   fastest = max(
     others, key=lambda side: statistics.median(rates[side]), default=''
@@ -182,18 +189,18 @@ def measure(name, sides) -> None:
       *(name, side, f'{sum(warm[side]["parameters"].values()):,}'),
       timing.spread(rates[side], '.3g'),
       ratio,
-      f'{float(least) * rate:.0%} of a {what}',
-      *(f'{max(said["first"] - call, 0.0):.1f}' for said in starts),
-      *(f'{said["start"]:.1f}' for said in starts),
+      f'{float(least) * rate:.0%} of a {limit}',
+      *(f'{max(report["first"] - call, 0.0):.1f}' for report in starts),
+      *(f'{report["start"]:.1f}' for report in starts),
       f'{memory[side] / 1e6:.0f}',
     )
 
 
 def chosen(device: str) -> list[tuple[str, str]]:
-  """Peers that have a Python, with every mode of theirs that is timed.
+  """Returns pairs of a peer that has a Python and a mode to time.
 
   Raises:
-    UserError: if `--modes` names a mode that none of these has.
+    UserError: if `--modes` names a mode that none of the peers has.
   """
   owners = {mode: peer for peer in PEERS.values() for mode in peer.modes}
   for mode in _MODES.value:
@@ -216,7 +223,7 @@ def chosen(device: str) -> list[tuple[str, str]]:
 
 
 def compare() -> None:
-  """Prints the table."""
+  """Times all systems and prints the table."""
   configs = {
     name: systems.load(name, _RECIPE.value)
     for name in _SYSTEMS.value or systems.SYSTEMS
@@ -246,7 +253,7 @@ def compare() -> None:
 
 def main(argv) -> None:
   del argv
-  jax.config.update('jax_platforms', 'cpu')  # The device is for the sides.
+  jax.config.update('jax_platforms', 'cpu')  # Leaves the device to the sides.
   try:
     compare()
   except errors.UserError as error:

@@ -3,13 +3,13 @@ r"""Rounds per second with streamed data, beside data on the device.
   python -m benchmarks.streaming --source=tfds --data_dir=PATH
   python -m benchmarks.streaming --source=folder --path=FOLDER
 
-Large sets are read from disk in every epoch, round by round, by threads that
-are ahead of training (`jaxgan/data/stream.py`); sets of less than
-`data.resident_bytes` lie on the device. Both sides train the same rounds on the
-same examples, by the training loop's own calls without its files, in turns.
-Streaming should have 95 % of the rounds or more.
+Threads read large sets from disk in every epoch, round by round, ahead of
+training (`jaxgan/data/stream.py`). Sets of less than `data.resident_bytes` stay
+on the device. Both sides take turns. They train the same rounds on the same
+examples, with the training loop's own calls and without its files. Streaming
+should have 95 % of the rounds or more.
 
-Printed: a Markdown table of medians and ranges; ratios are taken turn by turn.
+Prints a Markdown table of medians and ranges; ratios are taken turn by turn.
 """
 
 import os
@@ -27,21 +27,25 @@ from jaxgan.data import stream
 _CONFIGS = flags.DEFINE_list(
   'configs', ['dcgan_mnist:tutorial'], 'NAME or NAME:VARIANT of configs/.'
 )
-_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each side.', lower_bound=1)
-_SECONDS = flags.DEFINE_float('seconds', 4.0, 'About how long a turn takes.')
-_SOURCE = flags.DEFINE_string('source', 'embedded', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
-_PATH = flags.DEFINE_string('path', '', 'As config.data.path.')
+_TURNS = flags.DEFINE_integer('turns', 5, 'Turns per side.', lower_bound=1)
+_SECONDS = flags.DEFINE_float('seconds', 4.0, 'Approximate length of a turn.')
+_SOURCE = flags.DEFINE_string(
+  'source', 'embedded', 'Value of config.data.source.'
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
+_PATH = flags.DEFINE_string('path', '', 'Value of config.data.path.')
 
 HEAD = (
   *('config', 'data', 'on the device, rounds/s', 'streamed'),
   *('images/s', 'streamed over on the device'),
 )
-ENDLESS = 10**9  # rounds: a stream ends with its run
+ENDLESS = 10**9  # rounds; a stream ends with its run
 
 
 class Streamed(timing.Trainer):
-  """Timed without what was read ahead while the other side had its turn."""
+  """Trainer that first uses up the rounds read ahead during other turns."""
 
   def run(self, rounds: int) -> float:
     super().run(stream.ROUNDS_AHEAD)
@@ -70,7 +74,7 @@ def compare(configs) -> None:
     )
     ratios = timing.ratios(rates['streamed'], rates['resident'])
     dataset = streamed.built.dataset
-    images = config.batch_size * streamed.built.algorithm.draws(
+    images = config.batch_size * streamed.built.algorithm.batches_per_round(
       streamed.built.method
     )
     cells = [

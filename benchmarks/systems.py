@@ -1,10 +1,10 @@
-"""The systems that `benchmarks/speed.py` times, and jaxgan's side of one.
+"""Systems that `benchmarks/speed.py` times, and jaxgan's side of a system.
 
   python -m benchmarks.systems NAME RECIPE
 
-is started by it, and answers as `peers/serving.py` does: first a line of
-JSON, then for every number of rounds seconds and memory. Asked for 'bound', it
-says how long a round takes at least.
+`benchmarks/speed.py` starts this process, which answers as `peers/serving.py`
+does. It prints a line of JSON, then seconds and memory for every number of
+rounds. On the request 'bound' it prints the least time of a round.
 """
 
 import json
@@ -40,7 +40,7 @@ CHANGED = {
   'data.source': 'embedded',
   'data.shuffle': True,
 }
-# That of the config, or without its average and R1.
+# recipe -> changed fields: none, or without average and R1
 RECIPES = {
   'default': {},
   'plain': {'ema_halflife': 0.0, 'penalties.r1': 0.0},
@@ -48,7 +48,7 @@ RECIPES = {
 
 
 def load(name: str, recipe: str = 'default'):
-  """The config of a row of `SYSTEMS`, by a row of `RECIPES`."""
+  """Returns the config of a row of `SYSTEMS`, by a row of `RECIPES`."""
   if name not in SYSTEMS:
     raise errors.unknown('--systems', name, SYSTEMS)
   config = experiment.load(SYSTEMS[name])
@@ -57,7 +57,7 @@ def load(name: str, recipe: str = 'default'):
     changed['label_smoothing.real'] = 0.0
   known = config_lib.flatten(config)
   changed = {k: v for k, v in changed.items() if k in known}
-  if 'discriminator_batches' in known:  # No batch norm here: they are equal.
+  if 'discriminator_batches' in known:  # Equal without batch norm.
     has_r1 = bool((known | changed)['penalties.r1'])
     changed['discriminator_batches'] = 'separate' if has_r1 else 'joint'
   config = experiment.changed(config, changed)
@@ -66,7 +66,7 @@ def load(name: str, recipe: str = 'default'):
 
 
 def counts(algorithm, method) -> dict[str, int]:
-  """Numbers that are trained, by network."""
+  """Counts trained parameters by network."""
   return {
     name: summary.parameter_counts(module, *inputs)[1]
     for name, (module, inputs) in algorithm.modules(method).items()
@@ -74,11 +74,11 @@ def counts(algorithm, method) -> dict[str, int]:
 
 
 def task_of(config, spec) -> dict:
-  """A system as the peer reads it.
+  """Returns the description of a system for the peers.
 
   Args:
-    config: from `load`.
-    spec: of the data.
+    config: a result of `load`.
+    spec: shape and classes of the data.
   """
   algorithm = steps.find(config.method)
   modules = algorithm.modules(algorithm.from_config(config, spec))
@@ -95,7 +95,7 @@ def task_of(config, spec) -> dict:
     'mask_size': config.mask.size if 'mask' in config else 0,
     'r1': penalties.get('r1', 0.0),
     'gradient_penalty': penalties.get('gradient_penalty', 0.0),
-    # Of the way to the new weights that their average goes.
+    # Step of the average towards new weights.
     'average': 1 - 0.5 ** (config.batch_size / halflife) if halflife else 0,
     'networks': {k: experiment.describe(m) for k, (m, _) in modules.items()},
     'optimizers': {k: dict(config[k].optimizer) for k in modules},
@@ -103,13 +103,14 @@ def task_of(config, spec) -> dict:
 
 
 def bound(built) -> tuple[float, str]:
-  """Seconds that a round takes at least on this machine, and what bounds it.
+  """Returns the least seconds of a round on this machine, and the limit.
 
-  Its operations at the speed of a large product or its bytes at that of a
-  large copy, whichever take longer; both as `jaxgan.dry_run` has them.
+  The limit is 'product' for the operations at the speed of a large matrix
+  product, or 'copy' for the bytes at the speed of a large copy. Both speeds
+  come from `jaxgan.training.dry_run`.
 
   Args:
-    built: a built run of `jaxgan.train`.
+    built: a built run.
   """
   device, *_ = built.engine.mesh.local_devices
   flops, num_bytes, _ = dry_run.costs(built)
@@ -120,24 +121,24 @@ def bound(built) -> tuple[float, str]:
 
 
 def serve(name: str, recipe: str) -> None:
-  """Is the process of jaxgan."""
+  """Trains in the process of jaxgan's side."""
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
   trainer = timing.Trainer(load(name, recipe))
   built, device = trainer.built, jax.devices()[0]
-  said = {
+  report = {
     'version': jax.__version__,
     'parameters': counts(built.algorithm, built.method),
     'device': device.device_kind,
   }
-  print(json.dumps(said), flush=True)
+  print(json.dumps(report), flush=True)
   for line in sys.stdin:
     if line.strip() == 'bound':
       print(*bound(built), flush=True)
       continue
     seconds = trainer.run(int(line))
-    found = device.memory_stats() or {}
-    memory = found.get('peak_bytes_in_use', serving.host_memory())
+    stats = device.memory_stats() or {}
+    memory = stats.get('peak_bytes_in_use', serving.host_memory())
     print(seconds, memory, flush=True)
 
 

@@ -1,7 +1,7 @@
-"""What benchmarks of speed share: training without files, and turns.
+"""Training without files, and turns, for benchmarks of speed.
 
-Sides take turns (A B A B ...), so that a change in the machine's speed meets
-all of them, and ratios are taken turn by turn.
+Sides take turns (A B A B ...), so that a change in the machine's speed affects
+all of them. Ratios are taken turn by turn.
 """
 
 import pathlib
@@ -19,24 +19,24 @@ from jaxgan.training import loop
 
 
 class Side(Protocol):
-  """One that is timed.
+  """Interface of a timed side.
 
   Attributes:
-    granularity: rounds of one call; others are rounded up to whole calls.
+    granularity: rounds of one call; numbers of rounds are rounded up to it.
   """
 
   granularity: int
 
   def run(self, rounds: int) -> float:
-    """Seconds that rounds took, to their very end."""
+    """Returns the seconds of rounds, to the end of the last one."""
 
 
 class Trainer:
-  """A run, or a population, with the training loop's own calls.
+  """A run or a population, trained with the training loop's own calls.
 
   Attributes:
-    built: what the loop holds: data, method, engine and state.
-    granularity: see `Side`.
+    built: the built run, with data, method, engine and state.
+    granularity: rounds of one call.
   """
 
   def __init__(self, config):
@@ -51,20 +51,20 @@ class Trainer:
     self.granularity = config.steps_per_call
 
   def run(self, rounds: int) -> float:
-    """Seconds of so many rounds; those of the first call compile, too."""
+    """Trains, and returns the seconds; the first call compiles as well."""
     built, size = self.built, self.granularity
     call = built.call(size)
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(-(-rounds // size)):
       built.state, _ = call(built.state, built.feed(size), built.seed)
     jax.block_until_ready(built.state)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def rounds_for(side: Side, seconds: float) -> int:
-  """Whole calls that take about so long; what is compiled is so before."""
+  """Returns the rounds of whole calls that take about the given seconds."""
   least = side.granularity
-  side.run(least)
+  side.run(least)  # compiles
   took = side.run(least)
   return max(round(seconds / took), 1) * least
 
@@ -72,12 +72,12 @@ def rounds_for(side: Side, seconds: float) -> int:
 def take_turns(
   sides: Mapping[str, Side], turns: int, seconds: float
 ) -> dict[str, list[float]]:
-  """Rounds per second by side and turn.
+  """Returns rounds per second by side and turn.
 
   Args:
-    sides: by name.
-    turns: of each side.
-    seconds: about how long one lasts.
+    sides: sides by name.
+    turns: turns per side.
+    seconds: approximate length of a turn.
   """
   rounds = {name: rounds_for(side, seconds) for name, side in sides.items()}
   rates = {name: [] for name in sides}
@@ -88,11 +88,11 @@ def take_turns(
 
 
 def spread(values: Sequence[float], form: str = '.1f') -> str:
-  """A cell, 'median (lowest to highest)'."""
+  """Returns a cell 'median (lowest to highest)'."""
   low, high = min(values), max(values)
   return f'{statistics.median(values):{form}} ({low:{form}} to {high:{form}})'
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
-  """Turn by turn."""
+  """Returns ratios turn by turn."""
   return [a / b for a, b in zip(over, under, strict=True)]

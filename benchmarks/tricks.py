@@ -1,14 +1,14 @@
-"""What each trick does to the default GAN on digits: one change at a time.
+"""Scores each trick on the default GAN of digits, one change at a time.
 
   python -m benchmarks.tricks --source=tfds --data_dir=PATH
   python -m benchmarks.tricks --tricks=none,packing --rounds=3000 --seeds=3
   python -m benchmarks.tricks --base=dcgan_mnist
 
-Every row is the config of `--base` with the fields that it names, as far as the
-base has them, trained for the same number of rounds and scored as
---mode=evaluate does: Frechet distance on the features of a classifier,
-precision, recall and the rarest class, means over seeds. The rows of `none` and
-of real training images tell what a difference means.
+Every row trains the config of `--base` with other values of some fields, for
+the same number of rounds. Tricks whose fields the base lacks are left out.
+Scores are those of --mode=evaluate, averaged over seeds: Frechet distance on
+features of a classifier, precision, recall and the rarest class. Compare them
+with the rows of `none` and of real training images.
 """
 
 import sys
@@ -21,20 +21,22 @@ from jaxgan import data
 
 _BASE = flags.DEFINE_string('base', 'gan_mnist', 'A file of configs/.')
 _TRICKS = flags.DEFINE_list(
-  'tricks', [], 'Keys of TRICKS; none is all that the base has.'
+  'tricks', [], 'Keys of TRICKS (all that the base has).'
 )
-_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Of each run.')
-_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each row.')
+_ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Rounds per run.')
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs per row.')
 _NUM = flags.DEFINE_integer(
-  'num', 10_000, 'Samples, and at most so many reals.'
+  'num', 10_000, 'Number of samples, and the most real images.'
 )
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
 
 SCORES = ('frechet', 'precision', 'recall', 'rarest_class')
 ALL = ('color', 'translation', 'cutout')
 
-# name -> fields that differ from the default's.
+# name -> fields that differ from the base
 TRICKS = {
   'none': {},
   'without R1': {'penalties.r1': 0.0},

@@ -1,14 +1,14 @@
-"""Losses of the `tutorial` variants against those that the tutorials print.
+"""Compares losses of the `tutorial` variants with the tutorials' own.
 
   python -m benchmarks.tutorials --epochs=1 --source=tfds --data_dir=PATH
   python -m benchmarks.tutorials --systems=gan,cgan --seeds=3 --epochs=10
 
 Each run is `python -m jaxgan.main --config=configs/NAME_mnist.py:tutorial`. A
-tutorial prints the losses of an epoch's last minibatch; ours
-are means over up to 100 last rounds, in the tutorial's units: its loss of the
-discriminator is half the sum over reals and fakes. Epochs count 937 rounds (of
-LSGAN 1,875), whatever the data. Runs stay in --workdir, and a second call goes
-on with them. Printed: a Markdown table, with mean and range over seeds.
+tutorial prints the losses of an epoch's last minibatch. Ours are means over the
+last 100 rounds at most, in the tutorial's units: its loss of the discriminator
+is half the sum over reals and fakes. An epoch has 937 rounds, or 1,875 of
+LSGAN, for any data. Runs stay in --workdir, and a second call resumes them.
+Prints a Markdown table with mean and range over seeds.
 """
 
 import json
@@ -22,15 +22,19 @@ from typing import NamedTuple
 import jax
 from absl import app, flags
 
-_SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS; none is all.')
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs of each system.')
-_EPOCHS = flags.DEFINE_float('epochs', 1.0, 'Of each run.')
-_SOURCE = flags.DEFINE_string('source', 'auto', 'As config.data.source.')
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'As config.data.data_dir.')
-_WORKDIR = flags.DEFINE_string('workdir', 'runs/tutorials', 'Of all runs.')
+_SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS (all).')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs per system.')
+_EPOCHS = flags.DEFINE_float('epochs', 1.0, 'Epochs per run.')
+_SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'Value of config.data.data_dir.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/tutorials', 'Folder of all runs.'
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WINDOW = 100  # rounds that are averaged
+WINDOW = 100  # averaged rounds
 
 
 def _half(line) -> float:
@@ -42,13 +46,13 @@ def _adversarial(line) -> float:
 
 
 class System(NamedTuple):
-  """What a tutorial prints.
+  """The losses of a tutorial.
 
   Attributes:
-    rounds: of an epoch.
-    printed: losses of the discriminator and the generator by epoch, of 101.
-    discriminator: a line of metrics to the loss as the tutorial counts it.
-    generator: likewise.
+    rounds: rounds of an epoch.
+    printed: losses of discriminator and generator by epoch, 101 in all.
+    discriminator: function of a line of metrics to the tutorial's loss.
+    generator: the same for the generator.
   """
 
   rounds: int
@@ -57,8 +61,8 @@ class System(NamedTuple):
   generator: Callable = _adversarial
 
 
-# Square errors are halved here and not there. A label of 0.9 adds a constant:
-# 0.9 (x - 1)^2 + 0.1 x^2 = (x - 0.9)^2 + 0.09.
+# Our square errors are halved, the tutorial's are not. A label of 0.9 adds a
+# constant: 0.9 (x - 1)^2 + 0.1 x^2 = (x - 0.9)^2 + 0.09.
 SYSTEMS = {
   'gan': System(
     937,
@@ -87,7 +91,7 @@ SYSTEMS = {
 
 
 def _run(name: str, seed: int) -> tuple[tuple[float, float], float, str]:
-  """Both losses at the end, the seconds it took, and the source of the data."""
+  """Trains; returns both last losses, the seconds, and the data source."""
   rounds = max(1, round(_EPOCHS.value * SYSTEMS[name].rounds))
   workdir = pathlib.Path(_WORKDIR.value).absolute() / f'{name}_seed{seed}'
   settings = {
@@ -112,7 +116,7 @@ def _run(name: str, seed: int) -> tuple[tuple[float, float], float, str]:
     SYSTEMS[name].discriminator(lines[-1]),
     SYSTEMS[name].generator(lines[-1]),
   )
-  # Of the first window, most was compilation.
+  # The first window is mostly compilation.
   rates = [line['steps_per_second'] for line in lines[1:] or lines]
   record = json.loads((workdir / 'config.json').read_text())
   source = record['config']['data']['source']
@@ -132,22 +136,22 @@ def main(argv) -> None:
       sys.exit(f'error: --systems: {name!r} is unknown; known: {[*SYSTEMS]}')
   rows = []
   for name in names:
-    found = [_run(name, seed) for seed in range(_SEEDS.value)]
+    runs = [_run(name, seed) for seed in range(_SEEDS.value)]
     ours = [
-      _spread(values) for values in zip(*(f[0] for f in found), strict=True)
+      _spread(values) for values in zip(*(run[0] for run in runs), strict=True)
     ]
     printed = SYSTEMS[name].printed.items()
     theirs = [
       ', '.join(f'{losses[player]} ({epoch})' for epoch, losses in printed)
       for player in range(2)
     ]
-    seconds = statistics.fmean(f[1] for f in found)
+    seconds = statistics.fmean(run[1] for run in runs)
     rows.append(
       [name, theirs[0], ours[0], theirs[1], ours[1], f'{seconds:.0f}']
     )
   device = jax.devices()[0]
   print(
-    f'{_EPOCHS.value:g} epochs, {_SEEDS.value} seeds, data: {found[0][2]}, '
+    f'{_EPOCHS.value:g} epochs, {_SEEDS.value} seeds, data: {runs[0][2]}, '
     f'{device.device_kind}, jax {jax.__version__}\n'
   )
   print('| | D, printed (epoch) | D here | G, printed | G here | seconds |')

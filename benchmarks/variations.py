@@ -1,4 +1,4 @@
-"""A config with one thing changed at a time, for `benchmarks/scaling.py`."""
+"""Changes one field of a config at a time, for `benchmarks/scaling.py`."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from jaxgan.training import devices as devices_lib
 
 
 def wider(config, factor: float) -> dict:
-  """Fields of networks with so many times the width."""
+  """Returns fields of networks whose widths are multiplied by a factor."""
   return {
     name: tuple(max(round(factor * width), 1) for width in value)
     for name, value in config_lib.flatten(config).items()
@@ -18,14 +18,14 @@ def wider(config, factor: float) -> dict:
 
 
 def rows_of(config, values) -> Iterator[tuple[str, str, object]]:
-  """What is varied, its value and the config, of all rows.
+  """Yields the varied name, its value and the config of every row.
 
   Args:
     config: the base.
-    values: lists of texts by name, as the flags have them.
+    values: lists of texts by name, from the flags.
 
   Raises:
-    UserError: if a value is no positive number.
+    UserError: if a value is not a positive number.
   """
   yield 'base', '', config
   for name, texts in values.items():
@@ -43,13 +43,13 @@ def _number(name: str, text: str):
     value = 0
   if value <= 0:
     raise errors.UserError(
-      f'--{name}={text} must hold positive numbers, {kind.__name__}'
+      f'--{name}={text} needs positive numbers of type {kind.__name__}.'
     )
   return value
 
 
 def _fields(config, name: str, value) -> dict[str, dict]:
-  """What a row is called, and the fields that it changes."""
+  """Returns the changed fields by name of a row."""
   if name == 'width':
     return {name: wider(config, value)}
   if name == 'images':
@@ -57,9 +57,9 @@ def _fields(config, name: str, value) -> dict[str, dict]:
   if name == 'image_size':
     return {name: {'data.image_size': value}}
   if name == 'seeds':
-    each = value // devices_lib.make_for_members(value).num_devices
+    per_device = value // devices_lib.make_for_members(value).num_devices
     return {
       f'seeds, {kind}': {'seeds': value, 'members_at_once': at_once}
-      for kind, at_once in {'in turn': 1, 'together': each}.items()
+      for kind, at_once in {'in turn': 1, 'together': per_device}.items()
     }
   return {name: {name: value}}

@@ -1,4 +1,4 @@
-"""A strict session: no silent broadcasting, 8 CPU devices, no shared caches."""
+"""A strict session: no silent broadcasting, one device, no shared caches."""
 
 import os
 
@@ -10,6 +10,7 @@ os.environ['XLA_FLAGS'] = (
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('TFDS_DATA_DIR', '/nonexistent')
 
+import device_limit
 import jax
 import pytest
 
@@ -17,6 +18,7 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 # Nearly all of the suite's time is compilation of tiny programs that run once.
 # Programs of their own processes are compiled as users have them.
 jax.config.update('jax_disable_most_optimizations', True)
+device_limit.install()
 
 
 def pytest_configure(config):
@@ -25,6 +27,12 @@ def pytest_configure(config):
 
   # Programs that were compiled by an earlier session are not compiled again.
   devices_lib.use_compilation_cache()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+  is_marked = item.get_closest_marker('eight_devices') is not None
+  device_limit.set_limit(8 if is_marked else 1)
 
 
 @pytest.fixture
@@ -40,7 +48,8 @@ def unbroken(tmp_path_factory):
   from jaxgan.training import loop
 
   workdir = tmp_path_factory.mktemp('unbroken') / 'run'
-  loop.train(runs.small(), workdir)
+  with device_limit.limited(1):
+    loop.train(runs.small(), workdir)
   return workdir
 
 

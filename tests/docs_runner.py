@@ -31,20 +31,6 @@ PAGES = (
 NEEDS = {'gpu', 'tpu', 'cluster', 'network', 'video'}
 EXCERPT = 'gan.py'  # `<!-- gan.py -->` precedes lines of that file.
 
-# Paths of the documentation that differ from those of the code while the
-# packages are being introduced. Remove when all files have moved.
-MOVING = {
-  'jaxgan/adversarial/losses.py': 'jaxgan/losses.py',
-  'jaxgan/adversarial/penalties.py': 'jaxgan/penalties.py',
-  'jaxgan/config/fields.py': 'jaxgan/config.py',
-  'jaxgan/config/presets.py': 'jaxgan/presets.py',
-  'jaxgan/data/batches.py': 'jaxgan/data/sampling.py',
-  'jaxgan/metrics/scores.py': 'jaxgan/scores.py',
-  'jaxgan/modes/': 'jaxgan/main.py',
-  'jaxgan/modes/__init__.py': 'jaxgan/main.py',
-  'jaxgan/training/': 'jaxgan/train.py',
-}
-
 SHORT_STEPS = 2
 # Commands with these words take most of the time; `--quick` leaves them out.
 LONG = {'--mode=evaluate', '--config=configs/dcgan_faces.py'}
@@ -108,17 +94,11 @@ def read_blocks(page: str, root: pathlib.Path = ROOT) -> list[Block]:
   ]
 
 
-def find(path: str, root: pathlib.Path = ROOT) -> pathlib.Path:
-  """Returns the file that a page names, also while files are moving."""
-  new = root / path
-  return new if new.exists() or path not in MOVING else root / MOVING[path]
-
-
 def write(block: Block, root: pathlib.Path) -> None:
   """Writes a block that is a file, or a row of a table in a file."""
   name, table = block.target
   body = block.text.partition('\n')[2]
-  path = find(name, root)
+  path = root / name
   if table:
     before, line, after = path.read_text().partition(f'{table} = {{\n')
     assert line, f'{name} has no {table}'

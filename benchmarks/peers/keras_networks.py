@@ -1,6 +1,6 @@
-"""Networks of `keras_speed.py`: those of `jaxgan.models`, by the same fields.
+"""Networks of `keras_speed.py`, with the fields of `jaxgan.models`.
 
-Each is a function of a symbolic input, and of labels where it takes these.
+Each is a function of a symbolic input, and of labels if the network has them.
 """
 
 import inspect
@@ -10,13 +10,13 @@ import sys
 import keras
 from keras import layers, ops
 
-EPSILON = 1e-3  # of batch norm, as in `jaxgan.layers`
-# Fields of a description that belong to a recipe, or say how others are read.
+EPSILON = 1e-3  # of batch norm, as in `jaxgan.models.layers`
+# Fields of a description that belong to a recipe, or tell how to read others.
 NOT_LAYERS = ('initializer', 'first_initializer', 'conditioning')
 
 
-def stop(said):
-  sys.exit(f'error: the Keras peer has no {said}')
+def stop(feature):
+  sys.exit(f'error: the Keras peer has no {feature}')
 
 
 def normed(x, kind, momentum):
@@ -51,7 +51,7 @@ def doubled(x, size):
 
 
 def with_label(x, label, num_classes):
-  """[B, D] and labels [B] to [B, D + num_classes]."""
+  """Appends one-hot labels [B] to x [B, D]: [B, D + num_classes]."""
   if not num_classes:
     return x
   return layers.Concatenate()([x, ops.one_hot(label, num_classes)])
@@ -95,7 +95,7 @@ def dcgan_generator(
   num_classes,
 ):
   *final, channels = shape
-  # Of the small image and after every layer.
+  # Sizes of the small image and after every layer.
   small, *sizes = [
     [-(-side // math.prod(strides[place:])) for side in final]
     for place in range(len(strides) + 1)
@@ -109,16 +109,16 @@ def dcgan_generator(
     x = normed(to_image(x), norm, momentum)
   x = leaky(x, slope)
   made = (*widths[1:], channels)
-  for place, (features, stride) in enumerate(zip(made, strides, strict=True)):
+  for index, (features, stride) in enumerate(zip(made, strides, strict=True)):
     if upsampling == 'resize':
-      x = cropped(layers.UpSampling2D(stride)(x), sizes[place])
+      x = cropped(layers.UpSampling2D(stride)(x), sizes[index])
       x = conv(x, features, kernel, bias=bias)
     else:
       layer = layers.Conv2DTranspose(
         *(features, kernel, stride, 'same'), use_bias=bias
       )
-      x = cropped(layer(x), sizes[place])
-    if place < len(made) - 1:
+      x = cropped(layer(x), sizes[index])
+    if index < len(made) - 1:
       x = dropped(leaky(normed(x, norm, momentum), slope), dropout)
   return layers.Activation('tanh')(x)
 
@@ -138,10 +138,10 @@ def dcgan_discriminator(
   num_classes,
 ):
   x = image
-  for place, features in enumerate(widths):
-    stride = strides[place] if strides else 2
+  for index, features in enumerate(widths):
+    stride = strides[index] if strides else 2
     x = conv(x, features, kernel, stride, bias=bias)
-    x = normed(x, norm, momentum) if place else x
+    x = normed(x, norm, momentum) if index else x
     x = dropped(leaky(x, slope), dropout)
   x = with_label(layers.Flatten()(x), label, num_classes)
   return layers.Dense(1)(x)
@@ -149,9 +149,9 @@ def dcgan_discriminator(
 
 def unet(image, *, shape, widths, kernel, slope, norm, momentum):
   x, scales = image, []
-  for place, features in enumerate(widths):
+  for index, features in enumerate(widths):
     x = leaky(conv(x, features, kernel, 2), slope)
-    x = normed(x, norm, momentum) if place else x
+    x = normed(x, norm, momentum) if index else x
     scales.append(x)
   for like in scales[-2::-1]:
     *size, features = like.shape[1:]
@@ -215,11 +215,11 @@ KINDS = {
 
 
 def build(shape, fields):
-  """The network that fields of a module of `jaxgan.models` describe.
+  """Builds the network that fields of a module of `jaxgan.models` describe.
 
   Args:
-    shape: of one input.
-    fields: with 'kind', a key of `KINDS`.
+    shape: shape of one input.
+    fields: fields of the module, and 'kind', a key of `KINDS`.
   """
   fields = dict(fields)
   kind = fields.pop('kind')

@@ -1,7 +1,7 @@
 """Rounds of `keras_speed.py`, by the algorithm of `jaxgan.steps`.
 
-Each is made of the task, of `draw() -> (images [B, H, W, C] in [-1, 1], labels
-[B])` and of `trained(name, shape) -> (network, optimizer)`.
+Each takes the task, a function `draw() -> (images [B, H, W, C] in [-1, 1],
+labels [B])` and a function `trained(name, shape) -> (network, optimizer)`.
 """
 
 import keras_networks
@@ -16,8 +16,8 @@ def logistic(logits, target):
   )
 
 
-# name -> (the discriminator's loss of logits of reals and fakes, the
-# generator's of fakes).
+# name -> (discriminator's loss of the logits of reals and fakes, generator's
+# loss of the logits of fakes).
 LOSSES = {
   'non_saturating': (
     lambda real, fake: logistic(real, 0.9) + logistic(fake, 0.0),
@@ -28,33 +28,33 @@ LOSSES = {
     lambda fake: -tf.reduce_mean(fake),
   ),
 }
-# What completions are trained with.
+# Recipe of completions.
 COMPLETION = {'loss': 'least_squares', 'r1': 0.0, 'gradient_penalty': 0.0}
 
 
-def ask(net, x, label):
-  """The output of a network that may take labels."""
+def apply(net, x, label):
+  """Returns the output of a network that may take labels."""
   return net([x, label][: len(net.inputs)], training=True)
 
 
 def squared_slopes(d, x, label):
-  """Logits of x, and squared norms [B] of their gradients there."""
+  """Returns logits of x, and squared norms [B] of their gradients."""
   with tf.GradientTape() as tape:
     tape.watch(x)
-    logits = ask(d, x, label)
+    logits = apply(d, x, label)
   slope = tape.gradient(logits, x)
   return logits, tf.reduce_sum(tf.square(slope), [1, 2, 3])
 
 
-def descend(tape, loss, *trained):
-  """Moves networks, each with its optimizer."""
+def gradient_step(tape, loss, *trained):
+  """Updates networks, each with its optimizer."""
   slopes = tape.gradient(loss, [net.trainable_variables for net, _ in trained])
   for slope, (net, adam) in zip(slopes, trained, strict=True):
     adam.apply(slope, net.trainable_variables)
 
 
 def latent_game(task, draw, trained):
-  """Round of `steps.gan`; both with fresh latents."""
+  """Returns a round of `steps.gan`; each update draws new latents."""
   generator = g, _ = trained('generator', [task['latent_size']])
   discriminator = d, _ = trained('discriminator', task['shape'])
   if task['loss'] not in LOSSES:
@@ -63,7 +63,7 @@ def latent_game(task, draw, trained):
   size, r1, weight = task['batch_size'], task['r1'], task['gradient_penalty']
 
   def fakes(label):
-    return ask(g, tf.random.normal([size, task['latent_size']]), label)
+    return apply(g, tf.random.normal([size, task['latent_size']]), label)
 
   def one_round():
     for _ in range(task['discriminator_steps']):
@@ -73,11 +73,11 @@ def latent_game(task, draw, trained):
         penalty = 0.0
         if r1:
           on_real, squares = squared_slopes(d, real, label)
-          on_fake = ask(d, fake, label)
+          on_fake = apply(d, fake, label)
           penalty = r1 * tf.reduce_mean(squares)
         else:
           x = tf.concat([real, fake], 0)
-          logits = ask(d, x, tf.concat([label, label], 0))
+          logits = apply(d, x, tf.concat([label, label], 0))
           on_real, on_fake = tf.split(logits, 2)
         if weight:
           mix = tf.random.uniform([size, 1, 1, 1])
@@ -85,16 +85,16 @@ def latent_game(task, draw, trained):
           norms = tf.sqrt(squares + 1e-12)
           penalty = weight * tf.reduce_mean(tf.square(norms - 1.0))
         loss = d_loss(on_real, on_fake) + penalty
-      descend(tape, loss, discriminator)
+      gradient_step(tape, loss, discriminator)
     with tf.GradientTape() as tape:
-      loss = g_loss(ask(d, fakes(label), label))
-    descend(tape, loss, generator)
+      loss = g_loss(apply(d, fakes(label), label))
+    gradient_step(tape, loss, generator)
 
   return one_round
 
 
 def completion(task, draw, trained):
-  """Round of `steps.inpaint` with classes and least squares."""
+  """Returns a round of `steps.inpaint` with classes and least squares."""
   for field, value in COMPLETION.items():
     if task[field] != value:
       keras_networks.stop(f'{field}={task[field]!r} for completions')
@@ -121,22 +121,22 @@ def completion(task, draw, trained):
     with tf.GradientTape() as tape:
       logits, classes = d(tf.concat([real, fake], 0), training=True)
       on_real, on_fake = tf.split(logits, 2)
-      # Means over either half, of which the parts of the loss are sums.
+      # The loss is a sum of means over both halves.
       wrong = 2.0 * tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels, classes)
       )
       loss = distance(on_real, 0.9) + distance(on_fake, 0.0)
       loss += task['class_weight'] * wrong
-    descend(tape, loss, discriminator)
+    gradient_step(tape, loss, discriminator)
     with tf.GradientTape() as tape:
       loss = distance(d(filled(real), training=True)[0], 1.0)
-    descend(tape, loss, generator)
+    gradient_step(tape, loss, generator)
 
   return one_round
 
 
 def coder(task, draw, trained):
-  """Round of `steps.autoencoder` and `steps.vae`."""
+  """Returns a round of `steps.autoencoder` or `steps.vae`."""
   is_vae = task['method'] == 'vae'
   encoder = e, _ = trained('encoder', task['shape'])
   code_shape = [task['latent_size']] if is_vae else e.output_shape[1:]
@@ -159,7 +159,7 @@ def coder(task, draw, trained):
         loss = tf.reduce_sum(entropies) / task['batch_size'] + kl
       else:
         loss = tf.reduce_mean(entropies)
-    descend(tape, loss, encoder, decoder)
+    gradient_step(tape, loss, encoder, decoder)
 
   return one_round
 

@@ -1,11 +1,15 @@
-"""One system in Keras 3 on TensorFlow; run by `benchmarks/speed.py`.
+"""Trains one system in Keras 3 on TensorFlow; run by `benchmarks/speed.py`.
 
   python keras_speed.py MODE TASK IMAGES LABELS
 
-Modes: 'graph', a round in `tf.function`, as `fit` runs it on CPUs by default;
-'xla', compiled by XLA, as `fit` does on GPUs; 'steps' and 'xla_steps', ten such
-rounds in a call, as with `steps_per_execution=10`. Images lie on the device,
-and without R1 the discriminator is called once on reals and fakes.
+Modes:
+
+  graph: a round in `tf.function`, the default of `fit` on CPUs.
+  xla: a round compiled by XLA, the default of `fit` on GPUs.
+  steps, xla_steps: ten rounds in a call, as with `steps_per_execution=10`.
+
+Images are on the device. Without R1, one call of the discriminator takes reals
+and fakes.
 
 TASK, IMAGES and LABELS are as in `torch_speed.py`.
 """
@@ -20,14 +24,14 @@ import serving
 import tensorflow as tf
 
 STEPS = 10
-# mode -> (compiled by XLA, most rounds of a call).
+# mode -> (compiled by XLA, rounds per call)
 MODES = {
   'graph': (False, 1),
   'xla': (True, 1),
   'steps': (False, STEPS),
   'xla_steps': (True, STEPS),
 }
-# Of an optimizer, with the values that Adam has here.
+# Optimizer fields, with the only values that this peer has.
 PLAIN = {
   'name': 'adam',
   'schedule': 'constant',
@@ -38,7 +42,7 @@ PLAIN = {
 
 
 def build(task, images, labels):
-  """Networks by name, and their round."""
+  """Returns networks by name, and their round."""
   images, labels = tf.constant(np.load(images)), np.load(labels)
   labels = tf.constant(labels.astype(np.int64))
   nets = {}
@@ -49,7 +53,7 @@ def build(task, images, labels):
     return image, tf.gather(labels, rows)
 
   def trained(name, shape):
-    """A network and its optimizer."""
+    """Builds a network and its optimizer."""
     net = nets[name] = keras_networks.build(shape, task['networks'][name])
     settings = task['optimizers'][name]
     for field, value in PLAIN.items():
@@ -74,7 +78,7 @@ def build(task, images, labels):
 
 
 def trainer(mode, one_round):
-  """A function of a number of rounds that returns when they are done."""
+  """Returns a function that runs a number of rounds to their end."""
   is_compiled, most = MODES[mode]
   call = tf.function(one_round, jit_compile=is_compiled)
 
@@ -88,8 +92,8 @@ def trainer(mode, one_round):
       for _ in range(rounds):
         call()
     else:
-      for place in range(0, rounds, most):
-        several(tf.constant(min(most, rounds - place)))
+      for first in range(0, rounds, most):
+        several(tf.constant(min(most, rounds - first)))
     tf.test.experimental.sync_devices()
 
   return run
@@ -100,7 +104,7 @@ def main(mode, task, images, labels):
     task = json.load(file)
   if keras.backend.backend() != 'tensorflow':
     keras_networks.stop(f'KERAS_BACKEND={keras.backend.backend()!r}')
-  # Full products, as the other side has them.
+  # Full float32 products, as in jaxgan.
   tf.config.experimental.enable_tensor_float_32_execution(False)
   gpus = tf.config.list_physical_devices('GPU')
   nets, one_round = build(task, images, labels)

@@ -1,11 +1,11 @@
-"""The recipe of the WGAN tutorial in Keras 3, for the losses of its rounds.
+"""Trains the WGAN tutorial in Keras 3 and prints the losses of its rounds.
 
   python keras_wgan.py IMAGES ROUNDS
 
-IMAGES is a file of uint8 [N, 28, 28, 1]. What `benchmarks/tutorials.py` has of
-`configs/wgan_mnist.py:tutorial` can be laid beside it: printed are, for each
-hundred rounds, means of the discriminator's loss as the tutorial counts it, of
-the generator's, and of what the critic says of reals and of fakes.
+IMAGES is a file of uint8 [N, 28, 28, 1]. Prints means over each hundred rounds:
+the discriminator's loss in the tutorial's units, the generator's loss, and the
+critic's outputs for reals and fakes. Compare them with the rows of
+`configs/wgan_mnist.py:tutorial` in `benchmarks/tutorials.py`.
 """
 
 import sys
@@ -59,19 +59,19 @@ def critic():
 
 
 def trained(net, loss_fn):
-  """An update of the network by RMSprop, which returns its loss."""
+  """Returns a function that updates the network by RMSprop, and its loss."""
   optimizer = keras.optimizers.RMSprop(5e-5)
   optimizer.build(net.trainable_variables)
 
   @tf.function
-  def step(*inputs):
+  def update(*inputs):
     with tf.GradientTape() as tape:
       loss = loss_fn(*inputs)
     slopes = tape.gradient(loss, net.trainable_variables)
     optimizer.apply_gradients(zip(slopes, net.trainable_variables, strict=True))
     return loss
 
-  return step
+  return update
 
 
 def main(images, rounds):
@@ -92,8 +92,8 @@ def main(images, rounds):
       x.assign(tf.clip_by_value(x, -CLIP, CLIP))
 
   lines = []
-  for place in range(int(rounds)):
-    first = place * BATCH_SIZE % (len(images) - BATCH_SIZE + 1)
+  for step in range(int(rounds)):
+    first = step * BATCH_SIZE % (len(images) - BATCH_SIZE + 1)
     real = tf.constant(images[first : first + BATCH_SIZE])
     for _ in range(CRITIC_STEPS):
       z = tf.random.normal((BATCH_SIZE, LATENT))
@@ -106,7 +106,7 @@ def main(images, rounds):
     if len(lines) == WINDOW:
       on_real, on_fake, g_loss = np.mean(lines, axis=0)
       print(
-        f'rounds {place + 2 - WINDOW} to {place + 1}: '
+        f'rounds {step + 2 - WINDOW} to {step + 1}: '
         f'D {0.5 * (on_fake - on_real):.2f}, G {g_loss:.2f}, '
         f'reals {on_real:.2f}, fakes {on_fake:.2f}',
         flush=True,

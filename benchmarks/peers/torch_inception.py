@@ -1,8 +1,8 @@
-"""pytorch-fid's network with random weights, for the tests of Inception.
+"""Writes features of pytorch-fid's network with random weights, for tests.
 
-Writes weights and statistics of normalisers into a folder, as random.pth and in
-the format before PyTorch 1.6 as stream.pth, and what the network makes of the
-images in images.npz, uint8 [B, H, W, C] each, as features.npz.
+Reads images.npz of a folder, uint8 [B, H, W, C] each, and writes their features
+as features.npz. Also writes the weights and statistics of norms as random.pth,
+and in the format before PyTorch 1.6 as stream.pth.
 """
 
 import pathlib
@@ -16,13 +16,13 @@ from torch.nn import functional
 
 
 def random_state():
-  """Weights that keep activations near 1, so that nothing dies or explodes."""
+  """Returns weights that keep activations near 1."""
   torch.manual_seed(0)
   network = torchvision.models.inception_v3(
     weights=None, num_classes=1008, aux_logits=False, init_weights=False
   )
   state = network.state_dict()
-  # The blocks that pytorch-fid replaces have the same names and shapes.
+  # Blocks of pytorch-fid have the same names and shapes.
   for name, tensor in state.items():
     if name.endswith(('running_var', 'bn.weight')):
       tensor.uniform_(0.5, 1.5)
@@ -41,19 +41,19 @@ def main(folder):
   torch.save(state, folder / 'stream.pth', _use_new_zipfile_serialization=False)
   inception.load_state_dict_from_url = lambda *_, **__: state
   pool = inception.InceptionV3([3]).eval()
-  whole = inception.fid_inception_v3().eval()
-  found = {}
+  network = inception.fid_inception_v3().eval()
+  outputs = {}
   for name, images in np.load(folder / 'images.npz').items():
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     x = x.expand(-1, 3, -1, -1)
-    found[f'{name}/pool'] = pool(x)[0][:, :, 0, 0].numpy()
+    outputs[f'{name}/pool'] = pool(x)[0][:, :, 0, 0].numpy()
     x = functional.interpolate(
       x, size=(299, 299), mode='bilinear', align_corners=False
     )
     x = 2 * x - 1
-    found[f'{name}/resized'] = x.permute(0, 2, 3, 1).numpy()
-    found[f'{name}/logits'] = whole(x).numpy()
-  np.savez(folder / 'features.npz', **found)
+    outputs[f'{name}/resized'] = x.permute(0, 2, 3, 1).numpy()
+    outputs[f'{name}/logits'] = network(x).numpy()
+  np.savez(folder / 'features.npz', **outputs)
 
 
 if __name__ == '__main__':

@@ -1,39 +1,38 @@
-"""Networks of `torch_speed.py` that `torch_quality.py` does not have.
+"""Networks of `torch_speed.py` that `torch_gan.py` does not have.
 
-Layer for layer those of `jaxgan.models.inpaint` and `.autoencoder`, which take
-fields of the same names.
+Layers and fields are those of `jaxgan.models.inpaint` and `.autoencoder`.
 """
 
 import itertools
 
 import torch
-import torch_quality
+import torch_gan
 from torch import nn
 
 
 def same(inputs, outputs, size, kernel, stride=1):
-  return torch_quality.conv(size, inputs, outputs, kernel, stride, bias=True)
+  return torch_gan.conv(size, inputs, outputs, kernel, stride, bias=True)
 
 
 class UNet(nn.Module):
-  """`inpaint.UNet` of images of a size that all scales divide."""
+  """A copy of `inpaint.UNet`, for image sizes that all scales divide."""
 
   def __init__(self, shape, *, widths, kernel, slope, momentum):
     super().__init__()
     *size, channels = shape
     self.down, self.up = nn.ModuleList(), nn.ModuleList()
     width, sizes = channels, []
-    for place, features in enumerate(widths):
+    for index, features in enumerate(widths):
       layers, size = same(width, features, size, kernel, 2)
       layers += [nn.LeakyReLU(slope)]
-      if place:
-        layers += torch_quality.batch_norm('batch', features, momentum)
+      if index:
+        layers += torch_gan.batch_norm('batch', features, momentum)
       self.down.append(nn.Sequential(*layers))
       width = features
       sizes.append(size)
     for features, size in zip(widths[-2::-1], sizes[-2::-1], strict=True):
       layers, _ = same(width, features, size, kernel)
-      norm = torch_quality.batch_norm('batch', features, momentum)
+      norm = torch_gan.batch_norm('batch', features, momentum)
       self.up.append(
         nn.Sequential(nn.Upsample(scale_factor=2), *layers, nn.ReLU(), *norm)
       )
@@ -57,8 +56,8 @@ class PatchDiscriminator(nn.Module):
     *size, width = shape
     layers = []
     for features, slope in zip(widths, slopes, strict=True):
-      further, size = same(width, features, size, kernel, 2)
-      layers += [*further, nn.LeakyReLU(slope)]
+      added, size = same(width, features, size, kernel, 2)
+      layers += [*added, nn.LeakyReLU(slope)]
       width = features
     self.layers = nn.Sequential(*layers)
     self.logits = nn.Sequential(*same(width, 1, size, kernel)[0])
@@ -85,7 +84,7 @@ def conv_decoder(inputs, *, shape, widths, **_):
     sizes.append([-(-n // 2) for n in sizes[-1]])
   layers = []
   for size, features in zip(sizes[-2::-1], widths, strict=True):
-    layers += [nn.Upsample(scale_factor=2), torch_quality.Crop(*size)]
+    layers += [nn.Upsample(scale_factor=2), torch_gan.Crop(*size)]
     layers += [*same(width, features, size, 3)[0], nn.ReLU()]
     width = features
   return nn.Sequential(*layers, *same(width, shape[-1], shape[:2], 3)[0])

@@ -1,15 +1,19 @@
-"""One system in PyTorch; run by `benchmarks/speed.py`.
+"""Trains one system in PyTorch; run by `benchmarks/speed.py`.
 
   python torch_speed.py MODE TASK IMAGES LABELS
 
-Modes: 'eager', as tutorials write it; 'tuned', with the fused optimizer and one
-call of the discriminator on reals and fakes where there is no R1; 'compile',
-the tuned round through `torch.compile`, penalties aside, which it can't
-differentiate twice; 'graphs', the tuned round as one CUDA graph. TASK is a JSON
-file with the networks, described by the fields of `jaxgan.models`, and the
-recipe; IMAGES and LABELS are arrays in files.
+Modes:
 
-What it prints and answers: `serving.serve`.
+  eager: as in tutorials.
+  tuned: with the fused optimizer and, without R1, one call of the discriminator
+    on reals and fakes.
+  compile: the tuned round through `torch.compile`. Penalties stay eager, as
+    compiled functions have no second derivative.
+  graphs: the tuned round as one CUDA graph.
+
+TASK is a JSON file with the networks, described by the fields of
+`jaxgan.models`, and the recipe. IMAGES and LABELS are arrays in files. The
+output is that of `serving.serve`.
 """
 
 import copy
@@ -19,13 +23,13 @@ import json
 import numpy as np
 import serving
 import torch
+import torch_gan
 import torch_networks
-import torch_quality
 from torch.nn import functional
 
 
 def squared_slopes(d, x, label):
-  """Logits of x, and squared norms [B] of their gradients there."""
+  """Returns logits of x, and squared norms [B] of their gradients."""
   x.requires_grad_()
   logits = d(x, label)[0]
   (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
@@ -37,19 +41,19 @@ def fields(task, player, *names):
 
 
 def both(d, is_joint, real, fake, *label):
-  """What d says of reals and of fakes, in one call or in two."""
+  """Returns outputs of d for reals and fakes, from one call or two."""
   if not is_joint:
     return d(real, *label), d(fake, *label)
-  said = d(torch.cat([real, fake]), *(torch.cat([x, x]) for x in label))
-  halves = [(x, x) if x is None else x.chunk(2) for x in said]
+  outputs = d(torch.cat([real, fake]), *(torch.cat([x, x]) for x in label))
+  halves = [(x, x) if x is None else x.chunk(2) for x in outputs]
   return tuple(zip(*halves, strict=True))
 
 
 def latent_game(task, draw, device, trained):
-  """Round and networks of `steps.gan`; both with fresh latents."""
-  g = torch_quality.build(task['latent_size'], task['networks']['generator'])
-  d = torch_quality.build(task['shape'], task['networks']['discriminator'])
-  d_loss, g_loss = torch_quality.LOSSES[task['loss']]
+  """Returns networks and round of `steps.gan`; updates draw new latents."""
+  g = torch_gan.build(task['latent_size'], task['networks']['generator'])
+  d = torch_gan.build(task['shape'], task['networks']['discriminator'])
+  d_loss, g_loss = torch_gan.LOSSES[task['loss']]
   g_adam, d_adam = trained(g, 'generator'), trained(d, 'discriminator')
   average = copy.deepcopy(g).requires_grad_(False)
   r1, weight = task['r1'], task['gradient_penalty']
@@ -90,7 +94,7 @@ def latent_game(task, draw, device, trained):
 
 
 def completion(task, draw, device, trained):
-  """Round and networks of `steps.inpaint` with classes and least squares."""
+  """Returns networks and round of `steps.inpaint` with least squares."""
   names = ('widths', 'kernel', 'slope', 'momentum')
   g = torch_networks.UNet(task['shape'], **fields(task, 'generator', *names))
   names = ('widths', 'kernel', 'slopes', 'num_classes')
@@ -113,10 +117,10 @@ def completion(task, draw, device, trained):
     with torch.no_grad():
       fake = g(holes(real))
     d_adam.zero_grad(set_to_none=True)
-    (on_real, said), (on_fake, of_fake) = both(d, task['joint'], real, fake)
+    (on_real, of_real), (on_fake, of_fake) = both(d, task['joint'], real, fake)
     loss = (on_real - 0.9).square().mean() + on_fake.square().mean()
     loss = loss + task['class_weight'] * (
-      functional.cross_entropy(said, label)
+      functional.cross_entropy(of_real, label)
       + functional.cross_entropy(of_fake, torch.full_like(label, num_classes))
     )
     loss.backward()
@@ -129,7 +133,7 @@ def completion(task, draw, device, trained):
 
 
 def coder(task, draw, device, trained):
-  """Round and networks of `steps.autoencoder` and `steps.vae`."""
+  """Returns networks and round of `steps.autoencoder` or `steps.vae`."""
   is_vae = task['method'] == 'vae'
   encoder, decoder = (task['networks'][name] for name in ('encoder', 'decoder'))
   if is_vae:
@@ -158,11 +162,11 @@ def coder(task, draw, device, trained):
       d(code), pixels, reduction='sum' if is_vae else 'mean'
     )
     loss = loss / len(pixels) + kl if is_vae else loss
-    for each in adams:
-      each.zero_grad(set_to_none=True)
+    for adam in adams:
+      adam.zero_grad(set_to_none=True)
     loss.backward()
-    for each in adams:
-      each.step()
+    for adam in adams:
+      adam.step()
 
   return nets, one_round
 
@@ -176,7 +180,7 @@ METHODS = {
 
 
 def captured(one_round):
-  """The round as one CUDA graph."""
+  """Returns the round as one CUDA graph."""
   stream = torch.cuda.Stream()
   stream.wait_stream(torch.cuda.current_stream())
   with torch.cuda.stream(stream):
@@ -189,7 +193,7 @@ def captured(one_round):
   return graph.replay
 
 
-# mode -> what makes a round of it.
+# mode -> function of a round that returns the timed round
 MODES = {
   'eager': lambda one_round: one_round,
   'tuned': lambda one_round: one_round,
@@ -199,7 +203,7 @@ MODES = {
 
 
 def build(mode, task, images, labels, device):
-  """Networks by name, and their round."""
+  """Returns networks by name, and their round."""
   is_tuned = mode != 'eager'
   images = np.ascontiguousarray(np.load(images).transpose(0, 3, 1, 2))
   images = torch.from_numpy(images).to(device)
@@ -211,7 +215,7 @@ def build(mode, task, images, labels, device):
     return images[rows].float().div(127.5).sub(1.0), labels[rows]
 
   def trained(net, name):
-    """Moves a network to the device; its optimizer."""
+    """Moves a network to the device, and returns its optimizer."""
     net.to(device, memory_format=torch.channels_last)
     settings = task['optimizers'][name]
     return torch.optim.Adam(
@@ -230,7 +234,7 @@ def main(mode, task, images, labels):
   with open(task, encoding='utf-8') as file:
     task = json.load(file)
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
-  # Full products, as the other side has them.
+  # Full float32 products, as in jaxgan.
   torch.backends.cudnn.allow_tf32 = False
   torch.backends.cudnn.benchmark = mode != 'eager'
   nets, one_round = build(mode, task, images, labels, device)

@@ -30,6 +30,7 @@ def test_holes_are_uniform_over_positions(key):
   assert np.abs(counts - 20_000 / 108).max() < 4.5 * np.sqrt(20_000 / 108)
 
 
+@pytest.mark.eight_devices
 def test_holes_are_equal_on_one_and_eight_devices(key):
   mapped = jax.pmap(
     lambda _: masks.holes(key, 2, SHAPE, SIZE).corner, axis_name='data'

@@ -57,11 +57,10 @@ def digits(tmp_path_factory):
   return folder, export.export(folder)
 
 
-def test_the_readers_of_the_readme(digits):
+def test_readers_of_the_export_page(digits):
   """Both make the images of the run, to 1e-5."""
   workdir, _ = digits
-  section = (ROOT / 'README.md').read_text().split('## Export\n')[1]
-  section = section.split('\n## ')[0]
+  section = (ROOT / 'docs' / 'export.md').read_text()
   readers = re.findall(r'```python\n(.*?)```', section, re.DOTALL)
   assert len(readers) == 2
   save = "\nimport numpy\nnumpy.savez('found{}.npz', a=latents, b=images)\n"

@@ -143,6 +143,7 @@ def test_pictures_go_there_and_back(key):
 
 
 @slow
+@pytest.mark.eight_devices
 @pytest.mark.parametrize('norm', ['batch', 'instance'])
 def test_eight_devices_equal_one(norm):
   settings = config_lib.defaults().data
@@ -214,6 +215,7 @@ def test_the_pool_is_the_authors(key):
   assert 0.3 < old[size:].mean() < 0.7
 
 
+@pytest.mark.eight_devices
 def test_a_pool_is_the_same_on_every_device(key):
   fake = jnp.arange(16.0)[:, None]
   pool = {'images': -jnp.ones((6, 1)), 'count': jnp.int32(4)}

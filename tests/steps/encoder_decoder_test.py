@@ -64,6 +64,7 @@ def with_noise(method):
 
 
 # Minutes of compilation: `./launch/test.sh -m slow` runs it.
+@pytest.mark.eight_devices
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['jit', 'pmap'])
 @pytest.mark.parametrize('method', METHODS)

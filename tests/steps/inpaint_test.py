@@ -303,6 +303,7 @@ def test_previews_and_scores(key):
     inpaint.sample(method, state, key, 4)
 
 
+@pytest.mark.eight_devices
 @pytest.mark.parametrize('output', ['image', 'patch'])
 def test_eight_devices_equal_one(output):
   settings = load('ccgan_mnist').get_config().data

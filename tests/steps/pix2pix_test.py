@@ -330,6 +330,7 @@ def test_it_learns_to_colour(key):
 
 
 @slow
+@pytest.mark.eight_devices
 @pytest.mark.parametrize('norm', ['batch', 'instance'])
 def test_eight_devices_equal_one(norm):
   settings = config_lib.defaults().data

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from benchmarks import (
-  dirac,
+  dirac_game,
   experiment,
   kmeans,
   stacked_mnist,
+  stacked_mnist_settings,
   systems,
   timing,
   variations,
@@ -434,11 +435,11 @@ def test_centroids_are_means_of_what_is_nearest():
 
 
 def test_the_dirac_gan_alternates_as_training_does(key):
-  row = next(row for row in dirac.ROWS if row.penalty == 'r1')
-  game = dirac.method(row, 0.2)
+  row = next(row for row in dirac_game.ROWS if row.penalty == 'r1')
+  game = dirac_game.method(row, 0.2)
   state = gan.init(game, key)
   after, _ = gan.train_step(game, state, {'image': jnp.zeros((1, 1))}, key)
-  found = dirac.alternating(game, row, state)
+  found = dirac_game.alternating(game, row, state)
   chex.assert_trees_all_equal(found.networks, after.networks)
 
 
@@ -510,8 +511,8 @@ LAYERS = {
 @pytest.mark.parametrize('setting', LAYERS)
 def test_networks_of_stacked_mnist_are_those_of_pacgan(setting):
   for name, pack in {'DCGAN': 1, 'packing of 3': 3}.items():
-    config = stacked_mnist.configure(setting, name)
-    assert config.num_steps == stacked_mnist.SETTINGS[setting].rounds
+    config = stacked_mnist_settings.configure(setting, name)
+    assert config.num_steps == stacked_mnist_settings.SETTINGS[setting].rounds
     assert config.batch_size == pack * (64 if setting == 'pacgan' else 128)
     method = gan.from_config(config, Spec((28, 28, 3)))
     found = tuple(
@@ -524,7 +525,7 @@ def test_networks_of_stacked_mnist_are_those_of_pacgan(setting):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['packing of 2', 'relativistic, R1 + R2'])
 def test_stacks_are_trained_on_and_sampled(name):
-  config = stacked_mnist.configure('unrolled_quarter', name, 3)
+  config = stacked_mnist_settings.configure('unrolled_quarter', name, 3)
   assert config.steps_per_call == 1
   made = stacked_mnist.stacks(shaded(range(10)), 600, 0)
   run, _ = experiment.train(config, 0, made)

@@ -88,7 +88,7 @@ def test_broken_links_are_found():
 def test_files_that_are_named_exist(page):
   folders = 'jaxgan|configs|launch|benchmarks|docs|tests|notebooks'
   for path in re.findall(rf'`((?:{folders})/[\w/.]*)`', prose(page)):
-    assert docs_runner.find(path).exists(), path
+    assert (ROOT / path).exists(), path
 
 
 def test_configs_that_are_named_exist():

@@ -18,6 +18,8 @@ from jaxgan.models import mlp
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
+pytestmark = pytest.mark.eight_devices
+
 BATCH, ROUNDS, SEED = 16, 4, 3
 
 

@@ -13,6 +13,8 @@ from jaxgan import errors
 from jaxgan.training import dry_run, loop, operations, profiling
 from jaxgan.training import run as run_lib
 
+pytestmark = pytest.mark.eight_devices
+
 
 @pytest.fixture
 def quick(monkeypatch):

@@ -36,7 +36,7 @@ def test_a_run_leaves_what_it_promises(unbroken):
   assert found['config']['data']['source'] == 'toy'
   assert found['data']['source'] == 'toy'
   assert found['versions']['jax'] == jax.__version__
-  assert found['device']['count'] == 8
+  assert found['device']['count'] == 1
   assert [row['step'] for row in lines(unbroken)] == [3, 6, 9, 12]
   row = lines(unbroken)[-1]
   assert row['images'] == 12 * 16

@@ -18,6 +18,8 @@ from jaxgan.training import loop, sweeps
 from jaxgan.training import population as population_lib
 from jaxgan.training import run as run_lib
 
+pytestmark = pytest.mark.eight_devices
+
 SWEEP = 'generator.optimizer.learning_rate=1e-4,1e-3; penalties.r1=0,1'
 
 
