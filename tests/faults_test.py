@@ -22,12 +22,12 @@ from PIL import Image
 from runs import assert_same_run, digests, lines, small
 
 from jaxgan import data, errors
-from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.data import batches as batches_lib
 from jaxgan.data import dataset, toy
 from jaxgan.modes import replay
+from jaxgan.steps import gan
 from jaxgan.training import checkpoint, loop, watchdog, writers
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import digests as digests_lib
@@ -160,23 +160,23 @@ def spoil_data(patch):
 
 
 def spoil_gradients(patch):
-  move = state_lib.move
+  apply_gradients = state_lib.apply_gradients
 
-  def spoiled(state, name, optimizer, grads, *others):
+  def spoiled(method, state, name, grads):
     factor = jnp.where((state.step == 6) & (name == 'generator'), jnp.nan, 1.0)
     grads = jax.tree.map(lambda g: g * factor, grads)
-    return move(state, name, optimizer, grads, *others)
+    return apply_gradients(method, state, name, grads)
 
-  patch.setattr(state_lib, 'move', spoiled)
+  patch.setattr(state_lib, 'apply_gradients', spoiled)
 
 
 def spoil_loss(patch):
-  loss = discriminator_lib.generator_loss
+  total = gan.generator_total
 
-  def spoiled(method, state, *outputs):
-    return loss(method, state, *outputs) / (state.step != 6)
+  def spoiled(method, name, loss, scene):
+    return total(method, name, loss / (scene.state.step != 6), scene)
 
-  patch.setattr(discriminator_lib, 'generator_loss', spoiled)
+  patch.setattr(gan, 'generator_total', spoiled)
 
 
 SPOILT = {
@@ -348,8 +348,9 @@ def test_memory_that_runs_out_says_what_to_lower():
 def test_what_does_not_move_is_ended():
   """Its stacks and one line; a `moved` in time keeps it alive."""
   program = (
-    'import time; from jaxgan import deadline; deadline.TICK = 0.05\n'
-    'with deadline.Deadline(1, "stuck here") as alive:\n'
+    'import time; from jaxgan.training import watchdog\n'
+    'watchdog.TICK = 0.05\n'
+    'with watchdog.Deadline(1, "stuck here") as alive:\n'
     '  for _ in range(30): time.sleep(0.05); alive.moved()\n'
     '  print("moved", flush=True); time.sleep(60)\n'
   )

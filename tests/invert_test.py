@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan.core import interpolation, masks, noise
+from jaxgan.core import latents as latents_lib
 from jaxgan.modes import latent_search, poisson
 
 SHAPE = (6, 5, 2)  # not square, odd
@@ -81,9 +82,14 @@ def test_the_prior_draws_latents_to_itself(key):
 def test_latents_stay_where_they_are_drawn_from(kind):
   """Of images that no latent makes."""
   images = jnp.ones((3, *SHAPE))
-  found = search(images, kind=kind, learning_rate=1.0, iterations=30).latents
+  project = latents_lib.single(kind, Z).project
+  found = search(images, project=project, learning_rate=1.0, iterations=30)
+  found = found.latents
   if kind == 'sphere':
     np.testing.assert_allclose(jnp.mean(found**2, axis=-1), 1.0, rtol=1e-4)
+  elif kind == 'categorical':
+    np.testing.assert_allclose(jnp.sum(found, axis=-1), 1.0, rtol=1e-4)
+    assert found.min() >= 0.0
   else:
     limit = interpolation.reach(kind, Z)
     assert np.abs(found).max() == pytest.approx(limit)

@@ -54,7 +54,7 @@ def decoded(workdir, z, label=None):
 
 def latents(workdir, num, seed=0):
   method = restore_lib.restore(workdir).method
-  return gan.latents(method, jax.random.key(seed), num)
+  return method.latents.sample(jax.random.key(seed), num)
 
 
 def read(path):
@@ -347,7 +347,7 @@ def test_without_latents_there_are_samples_and_no_paths(plain, monkeypatch):
   fake = types.SimpleNamespace(**{name: getattr(gan, name) for name in names})
   fake.__name__ = 'jaxgan.steps.fake'
   expected = sample.sample(plain, 9).read_bytes()
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   assert sample.sample(plain, 9).read_bytes() == expected
   assert len(list(sample.sample(plain, 2, format='images').iterdir())) == 2
   message = "method='fake' makes no images from latents"
@@ -363,7 +363,7 @@ def test_what_a_method_refuses_leaves_nothing(plain, monkeypatch):
   fake = types.SimpleNamespace(
     from_config=gan.from_config, init=gan.init, sample=refuse, __name__='fake'
   )
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   refused(plain, dict(format='images', num=77), 'nothing to draw from')
 
 
@@ -372,7 +372,7 @@ def test_a_run_of_older_code_is_named(plain, monkeypatch):
     return config.colour_of_tomorrow
 
   fake = types.SimpleNamespace(from_config=newer, __name__='fake')
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   refused(plain, {}, "no field 'colour_of_tomorrow'; sample it with that")
   fake.from_config = lambda config, spec: config['sizes_of_tomorrow']
   refused(plain, {}, "no field 'sizes_of_tomorrow'; sample it with that")
@@ -380,7 +380,7 @@ def test_a_run_of_older_code_is_named(plain, monkeypatch):
 
 def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
   fake = types.SimpleNamespace(__name__='fake')
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   for error in (AttributeError("'int' object has no attribute 'x'"),):
 
     def broken(config, spec, error=error):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxgan import errors
 from jaxgan.core import interpolation, noise
@@ -153,8 +154,8 @@ def _sphere(z):
 
 
 def _simplex(z):
-  z = jnp.clip(z, 0.0, 1.0)
-  return z / jnp.maximum(jnp.sum(z, axis=-1, keepdims=True), SHORTEST)
+  project = optax.projections.projection_simplex
+  return jnp.vectorize(project, signature='(z)->(z)')(z)
 
 
 # distribution -> latents [..., Z] moved into its support; of a Gaussian, to

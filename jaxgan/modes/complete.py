@@ -165,19 +165,13 @@ def prior(method, state):
     return lambda z, image: latent_search.gaussian_prior(
       z
     ), latent_search.GAUSSIAN_WEIGHT
-  network = state.networks['discriminator']
+  network = state_lib.bind(method, state)['discriminator']
+  pack = method.tricks.pack
 
   def of_discriminator(z, image, *label):
     del z
-    copies = augment.pack(image.repeat(method.pack, axis=0), method.pack)
-    logits, _ = state_lib.apply(
-      method.discriminator,
-      network.params,
-      network.stats,
-      copies,
-      *label,
-      train=False,
-    )
+    copies = augment.pack(image.repeat(pack, axis=0), pack)
+    logits = network(copies, *label, train=False).logits
     return latent_search.discriminator_prior(terms.per_example(logits))
 
   return of_discriminator, latent_search.PRIOR_WEIGHT

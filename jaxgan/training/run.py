@@ -415,7 +415,7 @@ class Run:
 
   @property
   def has_latents(self) -> bool:
-    return hasattr(self.method, 'latents')
+    return self.algorithm.has_latents
 
   @property
   def classes(self) -> tuple[str, ...]:
