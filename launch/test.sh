@@ -2,7 +2,7 @@
 # Runs the test suite.
 #
 #   ./launch/test.sh
-#   ./launch/test.sh tests/losses_test.py -k golden
+#   ./launch/test.sh tests/adversarial/losses_test.py -k golden
 #
 #   --dry-run   prints the commands instead of running them
 #   All other flags go to pytest. WORKERS=4 sets the number of processes (2).

@@ -1,4 +1,4 @@
-"""pytorch-fid's network with random weights; run by `tests/inception_test.py`.
+"""pytorch-fid's network with random weights, for the tests of Inception.
 
 Writes weights and statistics of normalisers into a folder, as random.pth and in
 the format before PyTorch 1.6 as stream.pth, and what the network makes of the

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from configs_test import FILES, shrink, small
 from runs import ROOT, module
 
 from benchmarks import experiment
@@ -20,6 +19,7 @@ from jaxgan.metrics import wasserstein
 from jaxgan.models.layers import norms
 from jaxgan.modes import sample
 from jaxgan.training import devices as devices_lib
+from tests.system.configs_test import FILES, shrink, small
 
 IMAGE = jnp.zeros((2, 32, 32, 1))
 # Of networks that are not as the others of their kind.

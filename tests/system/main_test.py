@@ -11,7 +11,7 @@ import pytest
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training import writers
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = '--config=configs/gan_mnist.py'
 
 

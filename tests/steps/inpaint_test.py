@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 SHAPE = (16, 13, 3)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
 BATCH = {'image': IMAGES, 'label': jnp.arange(8) % 4}
-CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
+CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 
 
 MASK = ('noise_channels',)

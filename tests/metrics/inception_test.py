@@ -31,7 +31,7 @@ import pytest
 from jaxgan import errors
 from jaxgan.metrics import batches, inception, inception_network, pth
 
-PEER = pathlib.Path(__file__).parent.parent / 'benchmarks' / 'peers'
+PEER = pathlib.Path(__file__).parents[2] / 'benchmarks' / 'peers'
 SIZES = [(28, 28, 1), (32, 32, 3), (64, 48, 3), (299, 299, 3), (320, 410, 3)]
 ORDERED = b'ccollections\nOrderedDict\n)R'
 

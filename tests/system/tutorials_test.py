@@ -8,7 +8,7 @@ from runs import module
 from jaxgan import data, steps
 from jaxgan.training import summary
 
-CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
+CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 DIGITS = (28, 28, 1)
 # config:variant -> shape of an image, classes, parameters of both networks,
 # running statistics included, as the notebooks print them; those of SVHN and

@@ -16,7 +16,7 @@ from jaxgan.data import images, stream, toy
 
 SHARED = pathlib.Path(
   os.environ.get('JAXGAN_TEST_DATA')
-  or pathlib.Path(__file__).parents[2] / 'shared' / 'data'
+  or pathlib.Path(__file__).parents[3] / 'shared' / 'data'
 )
 needs_mnist = pytest.mark.skipif(
   not (SHARED / 'mnist').is_dir(), reason='needs the official MNIST files'

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from sample_test import begun, read
 
 from jaxgan import errors
 from jaxgan.modes import sample
 from jaxgan.visual import palette
+from tests.modes.sample_test import begun, read
 
 RED, TEAL, GREY = (250, 10, 10), (0, 120, 120), (128, 128, 128)
 

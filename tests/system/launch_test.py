@@ -20,7 +20,7 @@ from jaxgan import errors
 from jaxgan.data import stream, toy
 from jaxgan.training import processes
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = '--config=configs/gan_mnist.py'
 TPU = ['--name=gan', '--zone=us-central1-a', '--type=v5litepod-16']
 TPU += ['--version=v2-alpha-tpuv5-lite', '--poll=0']
@@ -154,7 +154,7 @@ def assert_documented(words):
 
 SCRIPTS = {
   'local.sh': [CONFIG],
-  'test.sh': ['tests/losses_test.py'],
+  'test.sh': ['tests/adversarial/losses_test.py'],
   'multiprocess.sh': ['-n', '3', '--port=4567', CONFIG],
   'slurm.sh': [CONFIG, '--workdir=runs/a'],
   'tpu_vm.sh': ['run', *TPU, CONFIG, WORKDIR],

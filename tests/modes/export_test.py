@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sample_test import begun
 
 from jaxgan import errors
 from jaxgan.models import autoencoder as coders
@@ -29,8 +28,9 @@ from jaxgan.steps import (
   pix2pix,
   vae,
 )
+from tests.modes.sample_test import begun
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (8, 7, 3)
 IMAGES = jax.random.uniform(jax.random.key(1), (5, *SHAPE), minval=-1.0)
 

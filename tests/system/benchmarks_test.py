@@ -29,7 +29,7 @@ from jaxgan.modes import evaluate, features
 from jaxgan.steps import gan
 from jaxgan.training import loop, summary
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run(name: str, *flags: str) -> subprocess.CompletedProcess:

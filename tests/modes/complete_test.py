@@ -7,13 +7,13 @@ import pathlib
 import numpy as np
 import pytest
 from PIL import Image
-from sample_test import begun, read
 
 from jaxgan import data, errors, main
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import complete
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import Request
+from tests.modes.sample_test import begun, read
 
 SIDE = 7
 FEW = dict(num=3, restarts=1, iterations=3)

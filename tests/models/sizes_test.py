@@ -4,12 +4,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
-from configs_test import CASES
 from runs import module
 
 from jaxgan import config as config_lib
 from jaxgan import errors, models
 from jaxgan.training import summary
+from tests.system.configs_test import CASES
 
 Z = jnp.zeros((1, 100))
 MNIST = jnp.zeros((1, 28, 28, 1))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 PATTERNS = (
   *('jaxgan/**/*.py', 'configs/**/*.py', 'benchmarks/**/*.py'),
   *('launch/*.py', 'README.md', 'docs/*.md', 'benchmarks/*.md'),

@@ -11,7 +11,7 @@ import pytest
 
 import jaxgan
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 PATHS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
 LARGEST = 40_000  # bytes of a file
 # Functions that every algorithm has, and so has one that a notebook makes.
