@@ -229,7 +229,11 @@ def _run(argv) -> None:
   except errors.UserError as error:
     _fail(error)
   except OSError as error:
-    _fail(errors.StorageError(f'{error}. Fix this, then rerun the command to resume.'))
+    _fail(
+      errors.StorageError(
+        f'{error}. Fix this, then rerun the command to resume.'
+      )
+    )
   except errors.Stopped as stop:
     print(stop)
     # A running compilation would crash at exit.

@@ -98,9 +98,7 @@ MODES = {
       ),
       Flag('paths', 'integer', 'Paths that an animation shows (1).'),
       Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),
-      Flag(
-        'seconds', 'float', 'Length of an animation (one second a latent).'
-      ),
+      Flag('seconds', 'float', 'Length of an animation (one second a latent).'),
       Flag(
         'palette',
         'integer',

@@ -35,7 +35,7 @@ LEARNING_RATE = 0.03
 ITERATIONS = 300
 
 
-class Found(NamedTuple):
+class Result(NamedTuple):
   """The best start of every image.
 
   Attributes:
@@ -116,7 +116,7 @@ def search(
   observe: Callable | None = None,
   iterations: int = ITERATIONS,
   learning_rate: float = LEARNING_RATE,
-) -> Found:
+) -> Result:
   """Latents whose images agree with what is seen, by Adam.
 
   Rows do not know of each other: an image is completed in the same way alone
@@ -169,4 +169,4 @@ def search(
   z, images, loss = jax.vmap(over_starts)(seen, weight, starts, label)
   best = jnp.argmin(loss, axis=1)  # [N]
   pick = jax.vmap(lambda x, k: x[k])
-  return Found(pick(z, best), pick(images, best), pick(loss, best), best)
+  return Result(pick(z, best), pick(images, best), pick(loss, best), best)

@@ -1,6 +1,6 @@
-"""--mode=train: trains a run, or resumes it, with the scorer of --mode=evaluate.
+"""--mode=train: trains or resumes a run, with the scorer of --mode=evaluate.
 
-  python -m jaxgan.main --config=configs/gan_mnist.py --workdir=runs/gan_mnist
+python -m jaxgan.main --config=configs/gan_mnist.py --workdir=runs/gan_mnist
 """
 
 import logging

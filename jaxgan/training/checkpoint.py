@@ -301,33 +301,3 @@ def load(workdir, like, step: int | None = None):
       f'{str(workdir)!r} holds no valid checkpoint; train there first'
     )
   return found
-
-
-def adopt(workdir, state):
-  """A fresh state with weights, statistics and averages of another run.
-
-  Args:
-    workdir: the other run's.
-    state: a state at step 0.
-
-  Raises:
-    UserError: if its networks have other shapes.
-  """
-  found, _ = load(workdir, None)
-  found = digests.paths(found)
-
-  def is_taken(path):
-    kind = path.split('/')
-    return kind[0] == 'ema' or (
-      kind[0] == 'networks' and kind[2] in ('params', 'stats')
-    )
-
-  taken = {p: leaf for p, leaf in found.items() if is_taken(p)}
-  wanted = {p: leaf for p, leaf in digests.paths(state).items() if is_taken(p)}
-  digests.refuse(workdir, digests.mismatches(taken, wanted))
-
-  def pick(path, leaf):
-    path = jax.tree_util.keystr(path, simple=True, separator='/')
-    return np.asarray(taken.get(path, leaf))
-
-  return jax.tree_util.tree_map_with_path(pick, state)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import data, errors, main
+from jaxgan import data, errors, modes
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import complete
 from jaxgan.modes import restore as restore_lib
@@ -29,7 +29,8 @@ def workdir(tmp_path_factory):
 
 def completed(workdir, **fields):
   """What is said, and the bytes of all files by name."""
-  said = complete.complete(workdir, Request(**FEW | fields))
+  function = complete.complete if 'mask' in fields else complete.invert
+  said = function(workdir, **FEW | fields)
   folder = workdir / said['path']
   return said, {p.name: p.read_bytes() for p in folder.iterdir()}
 
@@ -131,9 +132,8 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
   Image.new('L', (SIDE, SIDE), 0).save('black.png')
   (tmp_path / 'broken.png').write_bytes(b'no picture')
   fields, message = REFUSED[case]
-  request = Request(**FEW | {'mask': 'centre'} | fields)
   with pytest.raises(errors.UserError, match=message) as found:
-    complete.complete(workdir, request)
+    complete.complete(workdir, **FEW | fields)
   assert found.value.exit_code == 2
   assert '\n' not in str(found.value)
 
@@ -142,10 +142,14 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
 def test_points_are_refused(tmp_path):
   workdir = begun(tmp_path / 'run', **{'data.name': 'ring'})
   with pytest.raises(errors.UserError, match='no images from latents'):
-    complete.complete(workdir, Request(mask='half'))
+    complete.complete(workdir, mask='half')
 
 
-def test_flags_are_fields():
+def test_flags_are_fields_of_a_request():
   fields = {field.name for field in dataclasses.fields(Request)}
-  assert {flag.name for flag in main._OF_MODE['complete']} == fields
-  assert {f.name for f in main._OF_MODE['invert']} == fields - {'mask', 'blend'}
+  complete_flags, invert_flags = (
+    {flag.name for flag in modes.MODES[name].flags}
+    for name in ('complete', 'invert')
+  )
+  assert complete_flags == fields
+  assert invert_flags == fields - {'mask', 'blend'}

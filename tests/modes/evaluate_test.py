@@ -1,6 +1,5 @@
 """Checkpoints to scores: what is written, refused, followed and kept."""
 
-import dataclasses
 import json
 
 import jax
@@ -63,8 +62,7 @@ def lines(workdir):
 
 
 def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
-  request = evaluate.Request(num=300, steps='all', scores=NAMES)
-  evaluate.evaluate(workdir, request)
+  evaluate.evaluate(workdir, num=300, steps='all', scores=NAMES)
   found = lines(workdir)
   assert [line['step'] for line in found] == [2, 4]
   (folder,) = (cache / 'jaxgan' / 'classifiers').iterdir()
@@ -78,7 +76,7 @@ def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
   assert 'held-out error' in printed
   # The same again, to the last digit, and without training the judge again.
   stamp = (folder / 'error.json').stat().st_mtime_ns
-  again = evaluate.evaluate(workdir, evaluate.Request(num=300, scores=NAMES))
+  again = evaluate.evaluate(workdir, num=300, scores=NAMES)
   assert (folder / 'error.json').stat().st_mtime_ns == stamp
   for line in (again, found[1]):
     line.pop('seconds')
@@ -87,18 +85,18 @@ def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
 
 @pytest.mark.slow
 def test_following_ends_with_the_run(workdir, cache):
-  request = evaluate.Request(num=100, scores=('kernel',), follow=True)
-  assert evaluate.evaluate(workdir, request)['step'] == 4
+  found = evaluate.evaluate(workdir, num=100, scores=('kernel',), follow=True)
+  assert found['step'] == 4
 
 
 @pytest.mark.slow
 def test_every_member_of_a_population_is_a_line(cache, tmp_path):
   loop.train(config(seeds=2, seed=3), tmp_path)
-  request = evaluate.Request(num=30, scores=('classes',))
-  evaluate.evaluate(tmp_path, request)
+  request = dict(num=30, scores=('classes',))
+  evaluate.evaluate(tmp_path, **request)
   rows = [json.loads(x) for x in (tmp_path / 'eval.jsonl').open()]
   assert [(row['step'], row['member']) for row in rows] == [(4, 0), (4, 1)]
-  alone = evaluate.evaluate(tmp_path, dataclasses.replace(request, member=1))
+  alone = evaluate.evaluate(tmp_path, member=1, **request)
   assert {**alone, 'seconds': 0.0} == {**rows[1], 'seconds': 0.0}
 
 
@@ -107,8 +105,7 @@ def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
   loop.train(config(**fields), tmp_path)
   text = (tmp_path / 'metrics.jsonl').read_text()
   logged = json.loads(text.splitlines()[-1])
-  request = evaluate.Request(num=100, scores=('kernel',))
-  found = evaluate.evaluate(workdir, request)
+  found = evaluate.evaluate(workdir, num=100, scores=('kernel',))
   for name, value in found.items():
     if name.startswith('kernel'):
       assert logged[name] == pytest.approx(value, rel=1e-3)
@@ -128,7 +125,7 @@ def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
 )
 def test_what_can_not_be_scored(fields, said, workdir, cache):
   with pytest.raises(errors.UserError, match=said):
-    evaluate.evaluate(workdir, evaluate.Request(**{'num': 100} | fields))
+    evaluate.evaluate(workdir, **{'num': 100} | fields)
 
 
 def test_data_without_labels_have_no_classifier():

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from runs import small
 
-from jaxgan import data, errors, gan, main, steps
+from jaxgan import data, errors, gan, modes, steps
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests, sample
 from jaxgan.modes import restore as restore_lib
@@ -392,7 +392,6 @@ def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
 
 
 def test_every_field_of_a_request_is_a_flag():
-  names = {flag.name for flag in main._SAMPLE}
-  assert names == {*requests.Request.__dataclass_fields__, 'member'}
-  formats = main.flags.FLAGS['format'].parser.enum_values
-  assert tuple(formats) == requests.FORMATS
+  flags = {flag.name: flag for flag in modes.MODES['sample'].flags}
+  assert flags.keys() == {*requests.Request.__dataclass_fields__, 'member'}
+  assert flags['format'].values == requests.FORMATS

@@ -282,7 +282,7 @@ def test_32_a_download_without_a_network(tmp_path, monkeypatch):
   settings = small().data
   settings.update(source='tfds', name='mnist', data_dir=str(tmp_path))
   settings.download = True
-  with pytest.raises(errors.DataError, match=r'can not be reached.*manual_dir'):
+  with pytest.raises(errors.DataError, match=r'cannot be reached.*manual_dir'):
     data.load(settings)
 
 

@@ -62,7 +62,7 @@ BAD = {
   'export of nothing': (['--mode=export', '--workdir=none'], 'holds no run', 2),
   'export with a flag of samples': (
     ['--mode=export', '--workdir=none', '--num=3'],
-    '--num is for --mode=sample or evaluate',
+    '--num is for --mode=sample or evaluate or complete or invert',
     2,
   ),
   'labelled images of one that has no head for them': (
@@ -107,7 +107,7 @@ BAD = {
   ),
   'sample with a config': (
     ['--mode=sample', '--workdir=none', CONFIG],
-    '--config is for --mode=train; --mode=sample takes that of --workdir',
+    '--config is for --mode=train. Remove it: --mode=sample reads the config',
     2,
   ),
   'neither true nor false': (

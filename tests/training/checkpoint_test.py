@@ -13,7 +13,7 @@ import pytest
 from jaxgan import errors
 from jaxgan.models import mlp
 from jaxgan.steps import gan
-from jaxgan.training import checkpoint
+from jaxgan.training import checkpoint, first_weights
 from jaxgan.training import digests as digests_lib
 
 META = {'config': {}, 'data': {}, 'pending': {}}
@@ -237,7 +237,7 @@ def test_a_save_that_fails_names_what_is_left(tmp_path, monkeypatch):
 def test_adopted_weights_start_at_step_zero(tmp_path):
   save(tmp_path, 5)
   fresh = state_of(make(optimizer=optax.sgd(1e-3)), 0)
-  found = checkpoint.adopt(tmp_path, fresh)
+  found = first_weights.adopt(tmp_path, fresh)
   trained = state_of(make(), 5)
   assert jax.tree.structure(found) == jax.tree.structure(fresh)
   assert found.step == 0
@@ -248,7 +248,7 @@ def test_adopted_weights_start_at_step_zero(tmp_path):
       network.opt_state, fresh.networks[name].opt_state
     )
   with pytest.raises(errors.UserError, match='Dense_0/kernel'):
-    checkpoint.adopt(tmp_path, state_of(make(width=9)))
+    first_weights.adopt(tmp_path, state_of(make(width=9)))
 
 
 def test_digests_see_type_shape_and_bits():

@@ -14,7 +14,7 @@ from jaxgan.modes import replay, sample
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import loop, sweeps
+from jaxgan.training import loop, metric_window, sweeps
 from jaxgan.training import population as population_lib
 from jaxgan.training import run as run_lib
 
@@ -53,7 +53,8 @@ def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
     lines(unbroken), lines(tmp_path / 'run'), strict=True
   ):
     for name in filter(lambda name: '/' in name, expected):
-      values = [row[sweeps.named(name, place)] for place in range(4)]
+      names = [metric_window.member_name(name, k) for k in range(4)]
+      values = [row[k] for k in names]
       np.testing.assert_allclose(values[3], expected[name], 1e-3, 1e-4)
       np.testing.assert_allclose(row[name], np.mean(values))
       np.testing.assert_allclose(row[f'{name}/std'], np.std(values, ddof=1))
@@ -88,8 +89,8 @@ def test_a_member_that_is_not_finite_is_replayed(tmp_path, capsys):
   capsys.readouterr()
   with pytest.raises(errors.NotFinite, match=r'/member_0[13]') as again:
     replay.replay(tmp_path / 'run')
-  said = str(again.value).removesuffix(' is not finite')
-  assert str(caught.value).startswith(said)
+  named = str(again.value).removesuffix(' is not finite')
+  assert str(caught.value).startswith(named)
   output = capsys.readouterr().out
   assert 'member 00, state after it: finite' in output
   assert 'member 03, batch, image' in output
@@ -106,7 +107,7 @@ def test_members_are_sampled_one_by_one(unbroken):
 
 def test_a_lone_run_has_no_members(tmp_path):
   loop.train(small(num_steps=0, sample_every=0), tmp_path)
-  assert restore_lib.members_of(tmp_path) == 0
+  assert restore_lib.num_members(tmp_path) == 0
   with pytest.raises(errors.UserError, match='--member=0'):
     sample.sample(tmp_path, member=0)
 
@@ -218,7 +219,7 @@ def test_what_changes_the_program_is_refused(sweep):
 def test_what_changes_nothing_is_refused(sweep):
   config = small(sweep=sweep, sweep_as='pairs')
   name = sweep.rpartition(';')[2].partition('=')[0]
-  with pytest.raises(errors.UserError, match=f'{name} changes nothing'):
+  with pytest.raises(errors.UserError, match=f'{name} has no effect'):
     sweeps.refuse(sweeps.of(config), steps.find('gan'), data.load(config.data))
 
 
@@ -284,18 +285,17 @@ def test_weights_of_a_population_are_no_first_weights(unbroken, tmp_path):
 
 def test_every_member_shows_what_it_made():
   lone = np.arange(3 * 12 * 4, dtype=np.float32).reshape(3, 12, 2, 2, 1)
-  assert population_lib._rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
-  np.testing.assert_array_equal(
-    population_lib._rows([lone, -lone])[5], -lone[2]
-  )
+  assert population_lib.rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
+  np.testing.assert_array_equal(population_lib.rows([lone, -lone])[5], -lone[2])
   samples = lone[0]
-  assert population_lib._rows([samples, samples]).shape == (2, 10, 2, 2, 1)
+  assert population_lib.rows([samples, samples]).shape == (2, 10, 2, 2, 1)
 
 
 @pytest.mark.parametrize(('values', 'is_averaged'), [('0,9', 0), ('5,9', 1)])
-def test_a_caption_is_true_of_all_members(values, is_averaged, tmp_path):
+def test_a_caption_is_true_of_all_members(values, is_averaged):
   config = small(sweep=f'ema_halflife={values}')
-  assert population_lib.Members(config, tmp_path).is_averaged() == is_averaged
+  states = population_lib.ManyStates(sweeps.of(config))
+  assert states.is_averaged() == is_averaged
 
 
 def test_runs_from_before_there_were_populations_go_on():
