@@ -35,7 +35,7 @@ def _over_members(function: Callable) -> Callable:
 
 
 def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
-  """Returns one device's part of a round's batches, [draws * B / shards, ...]."""
+  """Returns a device's part of the batches, [draws * B / shards, ...]."""
   local = batch_size // shards
   indices = jnp.arange(local, dtype=jnp.uint32)
   indices = indices + jnp.uint32(shard) * np.uint32(local)
@@ -84,7 +84,7 @@ def _compiled_first(program: Callable) -> Callable:
     nonlocal compiled
     if compiled is None:
       compiled = program.lower(*inputs).compile()
-      processes.settle()
+      processes.tune_memory()
     return compiled(*inputs)
 
   return call

@@ -46,7 +46,7 @@ BAD = {
     'Choose one of: autoencoder, ',
     2,
   ),
-  'one image': ([CONFIG, '--config.data.limit=1'], 'there is 1 image', 2),
+  'one image': ([CONFIG, '--config.data.limit=1'], 'found 1 training image', 2),
   'no folder': (
     [CONFIG, '--config.data.source=folder', '--config.data.path=/none'],
     'is not a folder',
