@@ -78,7 +78,7 @@ class Checkpoints:
       manager.close()
 
   def _open(self) -> ocp.CheckpointManager:
-    # Opened late: below a broken step that it has seen, a manager saves nothing.
+    # Opened late: a manager that has seen a broken step saves nothing below.
     if self._manager is None:
       if not self._read_only:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -140,10 +140,9 @@ class Checkpoints:
 
   def wait(self) -> None:
     """Waits until all saves are on disk."""
-    if self._manager is None:
-      return
     try:
-      self._manager.wait_until_finished()
+      if self._manager is not None:
+        self._manager.wait_until_finished()
     except Exception as error:
       raise self._failed(self._writing, error) from error
 
@@ -163,8 +162,7 @@ class Checkpoints:
 
     Args:
       step: step of the checkpoint.
-      like: a state, or its ShapeDtypeStructs with shardings; None for nested
-        dicts of all arrays.
+      like: state, or shapes with shardings; None for nested dicts of arrays.
 
     Raises:
       UserError: if shapes or types differ from `like`.
@@ -269,9 +267,7 @@ class Checkpoints:
     except Exception as error:
       raise self._failed(step, error) from error
     if digests.compute(restored) != digests.compute(jax.device_get(state)):
-      raise self._failed(
-        step, ValueError('the checkpoint reads back differently')
-      )
+      raise self._failed(step, ValueError('it reads back differently'))
 
 
 def load(workdir, like, step: int | None = None):
@@ -283,20 +279,19 @@ def load(workdir, like, step: int | None = None):
     step: step of the checkpoint; by default the newest valid checkpoint.
 
   Raises:
-    UserError: if there is no checkpoint.
-    StorageError: if the checkpoint is damaged.
+    UserError: if there is no valid checkpoint.
   """
   if not pathlib.Path(workdir).is_dir():
     raise errors.UserError(
-      f'there is no workdir {str(workdir)!r}. Set the folder of a run.'
+      f'there is no workdir {str(workdir)!r}. Train first.'
     )
   with Checkpoints(workdir, read_only=True) as checkpoints:
     if step is None:
       restored = checkpoints.restore(like)
     elif step not in checkpoints.steps():
+      steps = sorted(checkpoints.steps())
       raise errors.UserError(
-        f'{str(workdir)!r} has no checkpoint {step}. Choose one of: '
-        f'{sorted(checkpoints.steps())}'
+        f'{str(workdir)!r} has no checkpoint {step}. Choose one of {steps}.'
       )
     else:
       restored = checkpoints.read_valid(step, like)
