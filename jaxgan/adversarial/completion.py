@@ -60,6 +60,9 @@ class Reconstruction:
   distance: str = 'l1'
   region: str = 'hole'
 
+  def __bool__(self) -> bool:
+    return bool(self.weight)
+
   def __call__(self, image, output, holes: masks.Holes, size: int):
     """Returns the mean distance of outputs, images or patches, to images."""
     if self.region == 'hole':

@@ -39,6 +39,22 @@ def translate(method, state: TrainState, name: str, image, key):
   return state_lib.apply(module, params, stats, image, train=False, key=key)[0]
 
 
+def there_and_back(method, state: TrainState, names, start, key):
+  """Returns images, their translations, and what comes back, a list.
+
+  Args:
+    method: the parts that never change.
+    state: a state.
+    names: of the generators there and back.
+    start: images [N, H, W, C] in [-1, 1].
+    key: of dropout.
+  """
+  images = [start]
+  for name, part in zip(names, jax.random.split(key), strict=True):
+    images.append(translate(method, state, name, images[-1], part))
+  return images
+
+
 def mean_over_pairs(function: Callable, batch):
   """Returns mean scores over held-out pairs.
 

@@ -216,6 +216,12 @@ def fake_classes(scene: Scene):
   return classification(scene.on_fake, scene.batch['label'])
 
 
+def fake_as_class(scene: Scene):
+  """Returns the cross-entropy of fakes and one more class, 'fake'."""
+  label = jnp.full_like(scene.batch['label'], scene.method.num_classes)
+  return classification(scene.on_fake, label)
+
+
 def labelled_classes(scene: Scene):
   """Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 5."""
   inputs = (scene.batch['labelled_image'], *scene.real[1:])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxgan import errors
-from jaxgan.adversarial import completion
+from jaxgan.adversarial import completion, terms
 from jaxgan.config import game
 from jaxgan.data.dataset import Spec
 
@@ -44,7 +44,15 @@ def fields(config, spec: Spec) -> dict[str, Any]:
       "reconstruction.region='all' needs output='image', as a patch covers the "
       "hole alone. Set reconstruction.region='hole'."
     )
-  return game.fields(config, spec, 'class_weight') | {
+  shared = game.fields(config, spec, 'class_weight')
+  shared['discriminator_terms'] = (
+    *terms.of_weights(
+      ('class_loss', terms.real_classes, config.class_weight, ('real',)),
+      ('class_loss', terms.fake_as_class, config.class_weight, ('fake',)),
+    ),
+    *shared['discriminator_terms'],
+  )
+  return shared | {
     'shape': spec.shape,
     'mask': completion.Mask(
       **config.mask, noise_channels=config.noise_channels

@@ -164,6 +164,21 @@ def refuse_labels(config, spec: Spec, discriminator) -> None:
     )
 
 
+def refuse_domains(config, spec: Spec) -> None:
+  """Raises a UserError for data that are not two domains of images."""
+  if not config.data.get('unpaired'):
+    raise errors.UserError(
+      "method='cyclegan' needs two domains. Set data.unpaired, for example to "
+      "'classes', and data.classes to two classes."
+    )
+  if switches.is_on(config.identity) and spec.source_shape != spec.shape:
+    raise errors.UserError(
+      f'identity={config.identity} needs images of one shape, and the domains '
+      f'have {spec.source_shape} and {spec.shape}. Set identity=0.0, or '
+      'data.channels.'
+    )
+
+
 def refuse_shape(config, generator, shape: tuple[int, ...]) -> None:
   """Raises a UserError for a generator that makes images of another shape.
 

@@ -1,5 +1,7 @@
 """Fields that a resumed run may change."""
 
+from jaxgan.config.fields import flatten
+
 # A run may go on with other values of these: they change what is written when,
 # or how fast, and not what the state means.
 RESUMABLE_FIELDS = (
@@ -41,8 +43,7 @@ DEFAULTS_OF_OLD_RUNS = {
 def differences(recorded, config) -> list[str]:
   """'field: recorded -> new' for fields that a resume must not change."""
   old, new = (
-    DEFAULTS_OF_OLD_RUNS | fields.flatten(fields)
-    for fields in (recorded, config)
+    DEFAULTS_OF_OLD_RUNS | flatten(values) for values in (recorded, config)
   )
   missing = object()
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jaxgan import errors
 from jaxgan.core import interpolation, noise
@@ -154,8 +153,8 @@ def _sphere(z):
 
 
 def _simplex(z):
-  project = optax.projections.projection_simplex
-  return jnp.vectorize(project, signature='(z)->(z)')(z)
+  z = jnp.clip(z, 0.0, 1.0) + SHORTEST
+  return z / jnp.sum(z, axis=-1, keepdims=True)
 
 
 # distribution -> latents [..., Z] moved into its support; of a Gaussian, to

@@ -8,15 +8,12 @@ is 'source' and b is 'image'. The generators minimise, for both ways,
   adversarial l(D_b(F_ab(a))) + cycle |F_ba(F_ab(a)) - a|
     + identity |F_ab(b) - b|.
 
-  method = cyclegan.CycleGAN(
-      generator_ab=translate.ResNet((256, 256, 3)), ...,
-      shape_a=(256, 256, 3), shape_b=(256, 256, 3))
   state = cyclegan.init(method, key)
   state, metrics = cyclegan.train_step(
       method, state, {'source': a, 'image': b}, key)
 
-The discriminators learn first, as in the other algorithms. The paper halves
-their losses, which does not change Adam's updates.
+The discriminators learn first. The paper halves their losses, which does not
+change Adam's updates.
 """
 
 import dataclasses
@@ -26,7 +23,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import image_pool, image_to_image, losses
 from jaxgan.adversarial import tricks as tricks_lib
@@ -49,12 +45,12 @@ def discriminator_loss(method, networks, state, batch, way, key, apply):
   fake, pool = method.tricks.replay_fakes(
     state, fake, keys['replay'], f'replay_{way[1]}'
   )
-  real = method.tricks.augment_inputs(state, end, keys['real'])
-  fake = method.tricks.augment_inputs(state, fake, keys['fake'])
+  real = (method.tricks.augment_inputs(state, end, keys['real']),)
+  fake = (method.tricks.augment_inputs(state, fake, keys['fake']),)
   keys = discriminator_lib.loss_keys(keys['update'])
+  seen = (f'discriminator_{way[1]}', real, fake, keys, apply, pool)
   return discriminator_lib.discriminator_loss(
-    *(method, networks, state, batch, f'discriminator_{way[1]}'),
-    *((real,), (fake,), keys, apply, pool),
+    method, networks, state, batch, *seen
   )
 
 
@@ -67,12 +63,11 @@ def generators_loss(method, networks, state, batch, key):
     D = networks[f'discriminator_{way[1]}']
     start, end = (_domains(batch)[domain] for domain in way)
     there = F(start, key=keys['there'])
-    real, fake, own = _judged(method, state, end, there.images, keys)
-    loss, *_ = discriminator_lib.generator_loss(
-      method, state, D, real, fake, own
-    )
-    values = {'loss': loss}
-    total += method.adversarial * loss
+    fake = method.tricks.output_gradient(there.images)
+    real, fake = method.tricks.augment_both(state, end, fake, keys)
+    seen = ((real,), (fake,), keys['judge'])
+    loss, *_ = discriminator_lib.generator_loss(method, state, D, *seen)
+    values, total = {'loss': loss}, total + method.adversarial * loss
     if switches.is_on(method.cycle):
       returned = back(there.images, key=keys['back']).images
       values['cycle'] = _distance(returned, start)
@@ -87,37 +82,27 @@ def generators_loss(method, networks, state, batch, key):
 def train_step(method, state, batch, key):
   """One round: both discriminators, then both generators by one gradient.
 
-  Args:
-    method: the parts that never change, a `CycleGAN`.
-    state: the state before the round.
-    batch: 'source' [B, *shape_a] and 'image' [B, *shape_b] in [-1, 1].
-    key: the key of the run.
-
-  Returns:
-    The state after the round and a dict of scalar metrics.
+  `batch` has 'source' [B, *shape_a] and 'image' [B, *shape_b] in [-1, 1], and
+  `key` is the key of the run. Returns the state after it, and scalar metrics.
   """
   key = jax.random.fold_in(key, state.step)
-  metrics = {}
-  for way in WAYS:
-    state, found = discriminator_step(method, state, way, batch, key)
-    metrics |= found
+  state, ab = discriminator_step(method, state, 'ab', batch, key)
+  state, ba = discriminator_step(method, state, 'ba', batch, key)
   state, found = generators_step(method, state, batch, key)
-  return state.replace(step=state.step + 1), metrics | found
+  return state.replace(step=state.step + 1), ab | ba | found
 
 
 SHOWN_IMAGES = 10  # in each of the grids
 # From domain to domain. The generator of a way is named after the way; the
 # discriminator after the domain at its end.
 WAYS = ('ab', 'ba')
-GENERATORS = ('generator_ab', 'generator_ba')
+GENERATORS, _KINDS = ('generator_ab', 'generator_ba'), ('real', 'fake')
 
 
 def discriminator_step(method, state: TrainState, way: str, batch, key):
   """Updates the discriminator at the end of a way; key: of the round."""
-  name = f'discriminator_{way[1]}'
-  return discriminator_lib.update(
-    method, state, name, discriminator_loss, batch, way, key
-  )
+  names = (f'discriminator_{way[1]}', discriminator_loss)
+  return discriminator_lib.update(method, state, *names, batch, way, key)
 
 
 def generators_step(method, state: TrainState, batch, key):
@@ -137,20 +122,13 @@ def _distance(a, b):
 
 
 def _keys(key, way: str) -> dict[str, jax.Array]:
-  """Returns keys of a way; all networks share 'there', and so the fakes."""
+  # All networks share 'there', and so the fakes.
   names = ('there', 'back', 'same', 'replay', 'real', 'fake', 'update')
   key = jax.random.fold_in(key, WAYS.index(way))
-  return noise.keys(key, *names, 'ask_real', 'ask_fake')
-
-
-def _judged(method, state, real, fake, keys):
-  """Returns augmented inputs for reals and fakes, and the keys of D."""
-  inputs, own = [], {}
-  fake = method.tricks.output_gradient(fake)
-  for kind, x in {'real': real, 'fake': fake}.items():
-    show_key, own[kind] = jax.random.split(keys[f'ask_{kind}'])
-    inputs.append((method.tricks.augment_inputs(state, x, show_key),))
-  return *inputs, own
+  keys = noise.keys(key, *names, 'ask_real', 'ask_fake')
+  asked = {kind: jax.random.split(keys[f'ask_{kind}']) for kind in _KINDS}
+  shown = {f'{kind}_show': show for kind, (show, _) in asked.items()}
+  return keys | shown | {'judge': {k: judge for k, (_, judge) in asked.items()}}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,12 +136,10 @@ class CycleGAN(Game):
   """The parts of the game that never change, with those of `Game`.
 
   Attributes:
-    generator_ab: images of a [B, *shape_a] to images of b [B, *shape_b];
-      `generator_ba`: the way back.
-    discriminator_a: images of a to logits [B] or maps of them [B, h, w];
-      `discriminator_b`: images of b likewise.
-    shape_a: shape of an image of a; `shape_b` of b.
-    generator_ab_optimizer: moves that generator, and so on.
+    generator_ab: images of a to images of b; `generator_ba`: the way back.
+    discriminator_a: images of a to logits [B] or maps of them [B, h, w].
+    shape_a: shape of an image of a.
+    generator_ab_optimizer: moves that generator.
     cycle: weight of the mean absolute error of images that came back.
     identity: weight of the mean absolute change of images of b by
       `generator_ab`, and of a by `generator_ba`.
@@ -219,43 +195,38 @@ def init(method, key: jax.Array) -> TrainState:
 
 def export_functions(method, state: TrainState):
   """Returns both generators for export; see `jaxgan.steps`."""
-  shapes = dict(zip(GENERATORS, (method.shape_a, method.shape_b), strict=True))
+  shapes = zip(GENERATORS, (method.shape_a, method.shape_b), strict=True)
   return {
     name: image_to_image.export_function(method, state, name, shape)
-    for name, shape in shapes.items()
+    for name, shape in shapes
   }
 
 
-def _there_and_back(method, state: TrainState, way: str, batch, key):
+def _returned(method, state: TrainState, way: str, batch, key):
   """Returns images where a way starts, translations, and returned images."""
-  keys, start = jax.random.split(key), _domains(batch)[way[0]]
-  names = f'generator_{way}', f'generator_{way[::-1]}'
-  there = image_to_image.translate(method, state, names[0], start, keys[0])
-  back = image_to_image.translate(method, state, names[1], there, keys[1])
-  return start, there, back
+  names = (f'generator_{way}', f'generator_{way[::-1]}')
+  start = _domains(batch)[way[0]]
+  return image_to_image.there_and_back(method, state, names, start, key)
 
 
 def preview(method, state: TrainState, batch, key):
   """Returns 'a_b_a' and 'b_a_b' [3, N, H, W, C]: images, there, and back."""
-  ab, ba = (
-    image_to_image.rows(*_there_and_back(method, state, way, batch, key))
+  return {
+    '_'.join(way + way[0]): image_to_image.rows(
+      *_returned(method, state, way, batch, key)
+    )
     for way in WAYS
-  )
-  return {'a_b_a': ab, 'b_a_b': ba}
+  }
 
 
 def evaluate(method, state: TrainState, batch):
-  """Returns 'held_out_cycle', the mean absolute error of returned images.
-
-  There is a score for each generator that sent images off. No pair says how a
-  translation should look.
-  """
+  """Returns the mean absolute error of held-out images that came back."""
 
   def score(key, **pair):
     pair = {name: x[None] for name, x in pair.items()}
     scores = {}
     for way in WAYS:
-      start, _, back = _there_and_back(method, state, way, pair, key)
+      start, _, back = _returned(method, state, way, pair, key)
       scores[f'generator_{way}/held_out_cycle'] = _distance(back, start)
     return scores
 
@@ -264,18 +235,8 @@ def evaluate(method, state: TrainState, batch):
 
 def from_config(config, spec: Spec) -> CycleGAN:
   """Builds the method; the only reader of the config for this algorithm."""
-  if not config.data.get('unpaired'):
-    raise errors.UserError(
-      "method='cyclegan' needs two domains. Set data.unpaired, for example to "
-      "'classes', and data.classes to two classes."
-    )
+  game_config.refuse_domains(config, spec)
   shapes = {'a': spec.source_shape, 'b': spec.shape}
-  if switches.is_on(config.identity) and shapes['a'] != shapes['b']:
-    raise errors.UserError(
-      f'identity={config.identity} needs images of one shape, and the domains '
-      f'have {shapes["a"]} and {shapes["b"]}. Set identity=0.0, or '
-      'data.channels.'
-    )
   fields = game_config.fields(config, spec, replay_rule=image_pool.swap)
   for way in WAYS:
     for kind, suffix in ('generator', way), ('discriminator', way[1]):

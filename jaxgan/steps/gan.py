@@ -188,7 +188,7 @@ def use_ema_weights(gan, state: TrainState) -> TrainState:
   """Returns a state for `decode`: averages with their own statistics."""
   count = STANDING_BATCHES * STANDING_BATCH_SIZE
   y = (jnp.arange(count) % gan.num_classes,) if gan.num_classes else ()
-  # The same statistics for every sample of a state, hence a key of their own.
+  # A fixed key: the same statistics for every sample of a state.
   batches = jax.tree.map(
     lambda x: x.reshape(STANDING_BATCHES, STANDING_BATCH_SIZE, *x.shape[1:]),
     (gan.latents.sample(jax.random.key(0), count), *y),
@@ -212,9 +212,8 @@ def decode(gan, state: TrainState, z, label=None):
 
 def evaluate(gan, state: TrainState, batch):
   """Judges held-out images; see `discriminator.held_out`."""
-  inputs = (batch['image'], *_label(gan, batch))
-  label = batch.get('label')
-  return discriminator_lib.held_out(gan, state, 'discriminator', inputs, label)
+  seen = ((batch['image'], *_label(gan, batch)), batch.get('label'))
+  return discriminator_lib.held_out(gan, state, 'discriminator', *seen)
 
 
 def export_functions(gan, state: TrainState):

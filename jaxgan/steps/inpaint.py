@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.adversarial import completion, losses, terms
+from jaxgan.adversarial import completion, losses
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import game as game_lib
 from jaxgan.adversarial.completion import Mask, Reconstruction
@@ -116,17 +116,6 @@ def _fill(method, generator, image, key, train: bool = True):
   return generator(seen, key=dropout_key, train=train), holes
 
 
-def real_class(scene: Scene):
-  """Returns the cross-entropy of reals and their classes."""
-  return terms.classification(scene.on_real, scene.batch['label'])
-
-
-def fake_class(scene: Scene):
-  """Returns the cross-entropy of fakes and one more class, 'fake'."""
-  label = jnp.full_like(scene.batch['label'], scene.method.num_classes)
-  return terms.classification(scene.on_fake, label)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inpaint(Game):
   """The parts of the game that never change, with those of `Game`.
@@ -189,16 +178,10 @@ def init(method, key: jax.Array) -> TrainState:
 
 
 def fill(method, state: TrainState, image, key):
-  """Completes images with averaged weights.
+  """Completes images [N, H, W, C] in [-1, 1] with averaged weights.
 
-  Args:
-    method: the parts that never change.
-    state: a state.
-    image: [N, H, W, C] in [-1, 1].
-    key: any key; the hole of image i depends on it and on i alone.
-
-  Returns:
-    Images with holes, completed images [N, H, W, C], and the holes.
+  Returns images with holes, completed images, and the holes. The hole of image
+  i depends on the key and on i alone.
   """
   seen, holes = method.mask(image, *jax.random.split(key))
   run = state_lib.inference(method.generator)
@@ -228,20 +211,16 @@ def export_functions(method, state: TrainState):
 
 
 def preview(method, state: TrainState, batch, key):
-  """Returns 'completions' [3, N, H, W, C]: holes, completions, originals.
-
-  The same key makes the same holes.
-  """
+  """Returns 'completions' [3, N, H, W, C]: holes, completions, originals."""
   masked, completed, _ = fill(method, state, batch['image'], key)
   return {'completions': jnp.stack([masked, completed, batch['image']])}
 
 
 def evaluate(method, state: TrainState, batch):
-  """Returns errors in the holes of held-out images [N, H, W, C] in [-1, 1].
+  """Returns errors in the holes of held-out images.
 
-  Returns:
-    The mean absolute error on the scale of [-1, 1], and the ratio of the
-    squared range of pixels to the mean square error, in decibels.
+  These are the mean absolute error on the scale of [-1, 1], and the ratio of
+  the squared range of pixels to the mean square error, in decibels.
   """
   image = batch['image']
   _, completed, holes = fill(method, state, image, jax.random.key(0))
@@ -250,16 +229,6 @@ def evaluate(method, state: TrainState, batch):
     'generator/held_out_l1': jnp.mean(jnp.abs(error)),
     'generator/held_out_psnr': 10.0 * jnp.log10(4.0 / jnp.mean(error**2)),
   }
-
-
-def equilibrium_metrics(method) -> dict[str, float]:
-  """Returns losses and D(x) where completions are distributed as reals.
-
-  A reconstruction loss moves the generator elsewhere: then there are none.
-  """
-  if method.reconstruction.weight:
-    return {}
-  return discriminator_lib.equilibrium_metrics(method.loss)
 
 
 def from_config(config, spec: Spec) -> Inpaint:
@@ -274,13 +243,6 @@ def from_config(config, spec: Spec) -> Inpaint:
     fields |= networks_lib.network_fields(
       config, name, config.batch_size, **derived
     )
-  fields['discriminator_terms'] = (
-    *terms.of_weights(
-      ('class_loss', real_class, config.class_weight, ('real',)),
-      ('class_loss', fake_class, config.class_weight, ('fake',)),
-    ),
-    *fields['discriminator_terms'],
-  )
   method = Inpaint(**fields)
   module, inputs = modules(method)['generator']
   made = state_lib.made_shape(module, *inputs)

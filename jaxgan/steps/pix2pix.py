@@ -193,17 +193,7 @@ def export_functions(method, state: TrainState):
 
 
 def preview(method, state: TrainState, batch, key):
-  """Returns rows of sources, outputs of averaged weights, and true images.
-
-  Args:
-    method: the parts that never change.
-    state: a state.
-    batch: 'image' and 'source' [N, ...] in [-1, 1], the same ones every time.
-    key: of the generator's noise.
-
-  Returns:
-    'translations' [3, N, H, W, C].
-  """
+  """Returns 'translations' [3, N, H, W, C]: sources, outputs, true images."""
   s = batch['source']
   output = image_to_image.translate(method, state, 'generator', s, key)
   return {'translations': image_to_image.rows(s, output, batch['image'])}
@@ -211,11 +201,6 @@ def preview(method, state: TrainState, batch, key):
 
 def evaluate(method, state: TrainState, batch):
   """Returns errors on held-out pairs.
-
-  Args:
-    method: the parts that never change.
-    state: a state.
-    batch: 'image' and 'source' [N, ...] in [-1, 1].
 
   Returns:
     The mean absolute error on the scale of [-1, 1], and the mean over images of

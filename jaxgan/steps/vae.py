@@ -1,16 +1,16 @@
 """Variational autoencoders: VAE, beta-VAE and the importance-weighted one.
 
 Kingma and Welling 2013 (https://arxiv.org/abs/1312.6114), equation 10 with the
-networks of appendix C: q(z|x) is a Gaussian with diagonal covariance, p(z) the
-standard one, and
+networks of appendix C: q(z|x) is a Gaussian with diagonal covariance, p(z) is
+standard normal, and training maximises
 
-  ELBO = E_q log p(x|z) - beta KL(q(z|x) || p(z)),
+  ELBO = E_q log p(x|z) - beta KL(q(z|x) || p(z))
 
-with one z = mean + deviation * noise an image, the divergence in closed form
+with one z = mean + deviation * noise per image, the divergence in closed form
 (appendix B), and beta as in Higgins et al. 2017
-(https://openreview.net/forum?id=Sy2fzU9gl). With `importance_samples` = k, the
-bound of Burda et al. 2015 (https://arxiv.org/abs/1509.00519, equation 8) takes
-its place.
+(https://openreview.net/forum?id=Sy2fzU9gl). With `importance_samples` = k it
+maximises the bound of Burda et al. 2015 (https://arxiv.org/abs/1509.00519,
+equation 8) instead.
 
   method = vae.VAE(encoder, decoder, shape=(28, 28, 1), latent_size=20)
   state = vae.init(method, key)
@@ -26,11 +26,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import errors
 from jaxgan.config import networks as networks_lib
 from jaxgan.core import ema as ema_lib
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import noise, switches
+from jaxgan.core import noise
 from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents, bound
 from jaxgan.core.pixels import to_images
@@ -39,7 +38,7 @@ from jaxgan.data.dataset import Spec
 from jaxgan.metrics.likelihood import LIKELIHOODS, Bernoulli, Gaussian
 from jaxgan.steps import _encoder_decoder
 from jaxgan.steps._elbo import divergence as divergence
-from jaxgan.steps._elbo import observe, terms
+from jaxgan.steps._elbo import observe, refuse, terms
 from jaxgan.steps._encoder_decoder import averaged
 
 
@@ -79,9 +78,8 @@ def train_step(method, state, batch, key):
     key: the key of the run.
 
   Returns:
-    The state after the round and a dict of scalar metrics, nats an image:
-    'loss' is the negative bound, 'reconstruction' -log p(x|z), 'kl' the
-    divergence.
+    The state after the round and scalar metrics, nats per image: 'loss' (the
+    negative bound), 'reconstruction' (-log p(x|z)), and 'kl'.
   """
   key = jax.random.fold_in(key, state.step)
   *keys, pixel_key = jax.random.split(key, 4)
@@ -89,8 +87,7 @@ def train_step(method, state, batch, key):
   return _encoder_decoder.step(method, state, loss, len(pixels), pixels, keys)
 
 
-SHOWN_IMAGES = 10  # of which reconstructions are shown
-PREVIEW_SIZE = 100
+SHOWN_IMAGES, PREVIEW_SIZE = 10, 100  # reconstructions and samples
 MANIFOLD_SIDE = 20
 ACTIVE_VARIANCE = 0.01
 
@@ -108,8 +105,7 @@ class VAE:
     decoder_optimizer: moves the decoder.
     likelihood: p(x|z).
     beta: weight of the divergence.
-    importance_samples: k of the importance-weighted bound; 0 for the ELBO with
-      the divergence in closed form.
+    importance_samples: k of the importance-weighted bound; 0 for the ELBO.
     held_out_samples: k of the bound on held-out images; 0 leaves it out.
     binarised: pixels are drawn as 0 or 1, see `observe`.
     ema_halflife: of both networks' averages, in images; 0 for no average.
@@ -132,12 +128,11 @@ class VAE:
 
   @property
   def latents(self) -> Latents:
-    """How latents of the prior are drawn."""
     return latents_lib.single('normal', self.latent_size)
 
 
 def modules(method):
-  """Both networks with an example of their inputs, for tables."""
+  """Returns both networks with an example of their inputs."""
   return {
     'encoder': (method.encoder, (jnp.zeros((1, *method.shape)),)),
     'decoder': (method.decoder, (jnp.zeros((1, method.latent_size)),)),
@@ -145,19 +140,19 @@ def modules(method):
 
 
 def init(method, key: jax.Array) -> TrainState:
-  """The state before the first round."""
+  """Returns the state before the first round."""
   return _encoder_decoder.init(method, modules(method), key)
 
 
 def decode(method, state: TrainState, z, label=None):
-  """Latents [N, Z] to mean images [N, ...] in [-1, 1], averaged weights."""
+  """Returns mean images [N, ...] in [-1, 1] of latents [N, Z]."""
   del label  # There are no conditional VAEs here.
   outputs = averaged(method, state, 'decoder', z)
   return to_images(method.likelihood.mean(outputs))
 
 
 def export_functions(method, state: TrainState):
-  """Latents [B, Z] to mean images; see `jaxgan.steps`."""
+  """Returns the decoder for export; see `jaxgan.steps`."""
   run = state_lib.inference(method.decoder)
 
   def function(weights, z):
@@ -169,20 +164,16 @@ def export_functions(method, state: TrainState):
 
 
 def evaluate(method, state: TrainState, batch):
-  """Bounds on images that were never trained on, averaged weights.
+  """Returns bounds on held-out images with averaged weights.
 
-  Args:
-    method: the parts that never change.
-    state: a state.
-    batch: 'image' [N, ...] in [-1, 1]. The noise is the same every time, and
-      so are binarised pixels.
+  The noise is the same every time, and so are binarised pixels.
 
   Returns:
-    Nats an image: 'held_out_loss' the negative ELBO (beta = 1), its parts
-    'held_out_reconstruction' and 'held_out_kl', and 'held_out_bound_kK', the
-    negative importance-weighted bound of K = `held_out_samples`. And
-    'active_latents', those whose posterior mean has a variance over the images
-    above 0.01 (Burda et al. 2015, section 5.2).
+    Nats per image: 'held_out_loss', the negative ELBO with beta = 1, and its
+    parts 'held_out_reconstruction' and 'held_out_kl'; 'held_out_bound_kK', the
+    negative bound of K = `held_out_samples`. 'active_latents' counts latents
+    whose posterior mean has a variance over the images above 0.01 (Burda et
+    al. 2015, section 5.2).
   """
   pixels = observe(method, batch['image'], jax.random.key(1))
   code = averaged(method, state, 'encoder', pixels)
@@ -194,7 +185,7 @@ def evaluate(method, state: TrainState, batch):
     run = lambda z: averaged(method, state, 'decoder', z)
     return terms(method, code, run, pixels, draw)
 
-  # One by one: all at once would hold K times the images.
+  # One draw at a time: all at once would hold K times the images.
   mean, kl, likelihood, log_weights = jax.lax.map(one, jnp.moveaxis(draw, 1, 0))
   reconstruction, kl = -jnp.mean(likelihood), jnp.mean(kl[0])
   active = jnp.var(mean[0], axis=0) > ACTIVE_VARIANCE
@@ -211,7 +202,7 @@ def evaluate(method, state: TrainState, batch):
 
 
 def manifold(method, state: TrainState) -> jax.Array:
-  """Images [20, 20, ...] in [-1, 1] at the quantiles of both latents.
+  """Returns images [20, 20, ...] in [-1, 1] at quantiles of two latents.
 
   Kingma and Welling 2013, figure 4: the first latent grows to the right, the
   second upwards.
@@ -224,59 +215,29 @@ def manifold(method, state: TrainState) -> jax.Array:
 
 
 def preview(method, state: TrainState, batch, key):
-  """Samples, reconstructions, and the manifold of two latents.
-
-  Args:
-    method: the parts that never change.
-    state: a state.
-    batch: 'image' [N, ...] in [-1, 1], the same ones every time.
-    key: the same key gives the same samples.
+  """Returns samples, reconstructions, and the manifold of two latents.
 
   Returns:
     'samples' [100, ...] from the prior; 'reconstructions' [3, N, ...], rows of
-    images, posterior means and decoded means; with two latents 'manifold', see
-    there. All in [-1, 1].
+    images, posterior means and decoded means; with two latents 'manifold'.
   """
   pixels = observe(method, batch['image'], jax.random.key(1))
   code = averaged(method, state, 'encoder', pixels)
   mean, _ = jnp.split(code, 2, axis=-1)
-  rows = [
-    to_images(pixels),
-    _encoder_decoder.code_pictures(mean, method.shape),
-    decode(method, state, mean),
-  ]
-  found = collections.OrderedDict(
+  codes = _encoder_decoder.code_pictures(mean, method.shape)
+  rows = [to_images(pixels), codes, decode(method, state, mean)]
+  pictures = collections.OrderedDict(
     samples=decode(method, state, method.latents.sample(key, PREVIEW_SIZE)),
     reconstructions=jnp.stack(rows),
   )
   if method.latent_size == 2:
-    found['manifold'] = manifold(method, state)
-  return found
+    pictures['manifold'] = manifold(method, state)
+  return pictures
 
 
 def from_config(config, spec: Spec) -> VAE:
   """Builds the method; the only reader of the config for this algorithm."""
-  if config.likelihood not in LIKELIHOODS:
-    raise errors.unknown('likelihood', config.likelihood, LIKELIHOODS)
-  if config.decoder_deviation <= 0:
-    raise errors.UserError(
-      f'decoder_deviation={config.decoder_deviation} must be positive'
-    )
-  for name in ('beta', 'importance_samples', 'held_out_samples'):
-    if switches.is_known(config[name]) and config[name] < 0:
-      raise errors.UserError(f'{name}={config[name]} must not be negative')
-  is_weighed = not switches.is_known(config.beta) or config.beta != 1.0
-  if config.importance_samples and is_weighed:
-    raise errors.UserError(
-      f'beta={config.beta} weighs a divergence that the importance-weighted '
-      'bound does not have; set beta=1.0 or importance_samples=0'
-    )
-  if config.binarised and config.likelihood != 'bernoulli':
-    raise errors.UserError(
-      f'binarised=True makes pixels of 0 and 1, of which likelihood='
-      f"{config.likelihood!r} has no density; set likelihood='bernoulli' or "
-      'binarised=False'
-    )
+  refuse(config)
   size = config.latent_size
   return VAE(
     **networks_lib.encoder_and_decoder(config, spec, code_size=2 * size),

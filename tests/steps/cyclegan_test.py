@@ -138,7 +138,7 @@ def test_pictures_go_there_and_back(key):
       np.abs(rows[2] - rows[0]).mean(),
       rtol=1e-4,
     )
-  with pytest.raises(errors.UserError, match='draws none'):
+  with pytest.raises(errors.UserError, match='makes no images from latents'):
     cyclegan.sample(method, state, key, 4)
 
 
@@ -219,7 +219,7 @@ def test_a_pool_is_the_same_on_every_device(key):
   pool = {'images': -jnp.ones((6, 1)), 'count': jnp.int32(4)}
   one = image_pool.swap(pool, fake, key, 0.5)
   call = jax.pmap(
-    lambda pool, x: image_pool.swap(pool, x, key, 0.5, 'data'),
+    lambda pool, x: image_pool.swap(pool, x, key, 0.5),
     axis_name='data',
     in_axes=(None, 0),
     out_axes=(0, None),

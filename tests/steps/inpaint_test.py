@@ -65,8 +65,8 @@ def make(output='image', shape=SHAPE, **fields):
   fields = games.fields(**fields)
   fields['discriminator_terms'] = (
     *terms.of_weights(
-      ('class_loss', inpaint.real_class, weight, ('real',)),
-      ('class_loss', inpaint.fake_class, weight, ('fake',)),
+      ('class_loss', terms.real_classes, weight, ('real',)),
+      ('class_loss', terms.fake_as_class, weight, ('fake',)),
     ),
     *fields['discriminator_terms'],
   )
@@ -117,7 +117,13 @@ def test_what_the_discriminator_sees(output, compositing, key):
   method = make(output, compositing=compositing)
   where = masks.holes(key, 8, SHAPE, 5)
   made = jnp.zeros((8, *inpaint._output_shape(method)))
-  shown = inpaint._shown(method, IMAGES, made, where)
+  shown = dict(
+    zip(
+      ('real', 'fake'),
+      completion.shown(method, IMAGES, made, where),
+      strict=True,
+    )
+  )
   hole = ~where.known
   if compositing:
     np.testing.assert_array_equal(shown['real'], IMAGES)
@@ -204,14 +210,14 @@ def test_weights_add_up_the_generators_losses(output, key):
   assert state_lib.global_norm(change(0.0, 0.0)) == 0.0
 
 
-@pytest.mark.parametrize('distance', inpaint.DISTANCES)
+@pytest.mark.parametrize('distance', completion.DISTANCES)
 @pytest.mark.parametrize('region', ['hole', 'all'])
 def test_reconstruction_counts_its_region(distance, region, key):
   """An output that is wrong by 0.5 in the hole and by 0.1 outside of it."""
   method = make(distance=distance, region=region)
   where = masks.holes(key, 8, SHAPE, 5)
   output = IMAGES + jnp.where(where.known, 0.1, 0.5)
-  found = inpaint._reconstruction(method, output, IMAGES, where)
+  found = method.reconstruction(IMAGES, output, where, method.mask.size)
   power = 1 if distance == 'l1' else 2
   share = 25 / (16 * 13) if region == 'all' else 1.0
   wanted = share * 0.5**power + (1.0 - share) * 0.1**power

@@ -218,7 +218,7 @@ def test_only_a_conditional_discriminator_sees_the_source(conditional, key):
   method = make(conditional=conditional)
   state = init(method, key)
   player = state.networks['discriminator']
-  inputs = pix2pix._inputs(method, BATCH['image'], BATCH['source'])
+  inputs = (BATCH['image'], BATCH['source'])[: 1 + method.conditional]
   assert len(inputs) == 1 + conditional
   kernel = player.params['Conv_0']['kernel']
   assert kernel.shape[2] == SHAPE[2] + conditional * SOURCE[2]
@@ -299,7 +299,7 @@ def test_scores_are_means_over_held_out_pairs(key):
     (10.0 * np.log10(4.0 / square)).mean(),
     rtol=1e-4,
   )
-  with pytest.raises(errors.UserError, match='draws none'):
+  with pytest.raises(errors.UserError, match='makes no images from latents'):
     pix2pix.sample(method, state, key, 4)
 
 
@@ -371,7 +371,7 @@ def load():
 @pytest.mark.parametrize(
   ('field', 'value', 'message'),
   [
-    ('data.pair', '', 'data.pair what the source'),
+    ('data.pair', '', 'Set data.pair to the source'),
     ('loss', 'lsq', 'least_squares'),
     ('fakes', 'frozen', 'running'),
     ('generator.name', 'translate.Unet', r'translate\.UNet'),

@@ -14,6 +14,7 @@ from runs import ROOT, module
 
 from jaxgan import data, errors, vae
 from jaxgan.core import latents as latents_lib
+from jaxgan.metrics.likelihood import Bernoulli, Gaussian
 from jaxgan.models import autoencoder as networks
 from jaxgan.training import summary
 from jaxgan.visual import grid
@@ -70,7 +71,7 @@ def run(method, rounds, key):
   [
     {},
     {'parts': convolutional, 'importance_samples': 2},
-    {'likelihood': vae.gaussian(0.3), 'beta': 4.0},
+    {'likelihood': Gaussian(0.3), 'beta': 4.0},
     {'binarised': True},
   ],
 )
@@ -126,11 +127,11 @@ def test_divergence_is_that_of_many_draws(key):
 def test_densities_are_those_of_the_library(key):
   pixels = jax.random.uniform(key, (4, *SHAPE))
   outputs = jax.random.normal(key, (4, *SHAPE))
-  found = vae.gaussian(0.3).log_density(outputs, pixels)
+  found = Gaussian(0.3).log_density(outputs, pixels)
   want = jax.scipy.stats.norm.logpdf(pixels, outputs, 0.3).sum((1, 2, 3))
   np.testing.assert_allclose(found, want, rtol=1e-5)
   black_or_white = jnp.round(pixels)
-  found = vae.bernoulli().log_density(outputs, black_or_white)
+  found = Bernoulli().log_density(outputs, black_or_white)
   want = jax.scipy.stats.bernoulli.logpmf(
     black_or_white, jax.nn.sigmoid(outputs)
   ).sum((1, 2, 3))
@@ -166,7 +167,7 @@ def linear(key, exact: bool):
     networks.DenseDecoder(shape),
     shape=shape,
     latent_size=size,
-    likelihood=vae.gaussian(DEVIATION),
+    likelihood=Gaussian(DEVIATION),
   )
   code = method.encoder.apply(
     {'params': {'Dense_0': encoder}}, pixels, train=False
@@ -303,9 +304,8 @@ def test_held_out_bounds_are_in_order(key):
 def test_samples_are_decoded_latents_of_averaged_weights(key):
   method = make(ema_halflife=100.0)
   state, _ = run(method, 5, key)
-  kind, size = vae.latent_space(method)
-  assert (kind, size) == ('normal', 3)
-  z = vae.latents(method, key, 6)
+  assert str(method.latents) == 'normal 3'
+  z = method.latents.sample(key, 6)
   np.testing.assert_allclose(
     vae.decode(method, state, z), vae.sample(method, state, key, 6), atol=1e-6
   )

@@ -155,7 +155,7 @@ def test_state_is_donated_and_never_stacked(name, dataset):
   engine = devices_lib.make(name, BATCH)
   method = make(dataset)
   init = jax.jit(
-    functools.partial(gan.init, make(None, dataset)),
+    functools.partial(gan.init, make(dataset)),
     out_shardings=engine.replicated,
   )
   state = init(jax.random.key(0))
@@ -177,7 +177,7 @@ def test_state_is_donated_and_never_stacked(name, dataset):
 def test_a_call_is_compiled_once(dataset):
   """Neither the first state nor what a call returns compiles it again."""
   engine = one_device()
-  method = make(None, dataset)
+  method = make(dataset)
   compiled = []
 
   def step(state, batch, key):
@@ -198,7 +198,7 @@ def test_a_call_is_compiled_once(dataset):
 
 def test_calls_move_nothing_between_host_and_device(dataset):
   engine = one_device()
-  method = make(None, dataset)
+  method = make(dataset)
   state = engine.replicate(gan.init(method, jax.random.key(0)))
   call = compile_lib.compile_rounds(
     engine,
