@@ -1,6 +1,6 @@
 """--mode=export: a trained network as files that need no code of this package.
 
-For each function of `export_functions` (see `jaxgan.steps`) there are two files:
+Each function of `export_functions` (see `jaxgan.steps`) has two files:
 
   NAME.safetensors  weights and statistics, by the names of their leaves
   NAME.stablehlo    the function with its weights, for a batch of any size, on

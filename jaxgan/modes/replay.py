@@ -66,7 +66,7 @@ def _show(run, arrays, rounds: int, metrics, finite, last: int) -> None:
     arrays: the states before the call.
     rounds: rounds of the call.
     metrics: metrics of the call, [rounds] each.
-    finite: which rounds are finite, [rounds].
+    finite: True for rounds that are finite, [rounds].
     last: the round to print if all are finite.
   """
   first = run.step - rounds

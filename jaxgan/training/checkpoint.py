@@ -48,8 +48,7 @@ class Checkpoints:
   Args:
     workdir: the folder of the run.
     keep: number of newest checkpoints to keep.
-    keep_period: checkpoints at multiples of this step are kept as well; 0 for
-      none.
+    keep_period: checkpoints at its multiples are kept as well; 0 for none.
     read_only: True to rename and remove nothing.
   """
 
@@ -150,8 +149,8 @@ class Checkpoints:
     reason = str(error).strip().splitlines() or [repr(error)]
     full = 'No space left on device'
     reason = full if full in str(error) else reason[0][:200]
-    kept = [s for s in self.steps() if s != step]
-    intact = f'step {kept[0]} is intact' if kept else 'no step is before it'
+    kept = [f'step {k} is intact' for k in self.steps() if k != step]
+    intact = kept[0] if kept else 'no step is before it'
     return errors.StorageError(
       f'the checkpoint of step {step} could not be written to {self.folder} '
       f'({reason}); {intact}. Make room, then rerun the command to resume.'
@@ -166,7 +165,7 @@ class Checkpoints:
 
     Raises:
       UserError: if shapes or types differ from `like`.
-      Exception: of any type, if the checkpoint is damaged.
+      Exception: any type of error, if the checkpoint is damaged.
     """
     folder = self.folder / str(step)
     if folder.is_symlink():

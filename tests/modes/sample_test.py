@@ -291,8 +291,11 @@ BAD = {
   'walk of images': (dict(walk=1, format='images'), '--walk=1 makes a grid'),
   'walk of a film': (dict(walk=1, format='gif'), '--walk=1 makes a grid'),
   'too many rows': (dict(walk=1, num=800), '--num=800 must be in 1..769'),
-  'dimension': (dict(walk=8), '--walk=8 is out of range; the latents have '),
-  'below zero': (dict(walk=-1), 'dimensions 0..7'),
+  'dimension': (
+    dict(walk=8),
+    '--walk=8 is out of range. Choose a dimension in 0..7',
+  ),
+  'below zero': (dict(walk=-1), 'a dimension in 0..7'),
   'idle paths': (dict(paths=9), '--paths=9 belongs to an animation'),
   'idle seconds': (dict(seconds=1.0), '--seconds=1 belongs to an animation'),
   'no paths': (dict(format='gif', paths=0), '--paths=0 must be in 1..64'),
@@ -307,7 +310,10 @@ BAD = {
 }
 
 BAD_LABELS = {
-  'range': (dict(labels='0,4'), "no class '4'; known are 0..3, by name nw, ne"),
+  'range': (
+    dict(labels='0,4'),
+    "no class '4'. Choose from 0..3, by name nw, ne",
+  ),
   'below': (dict(labels='-1'), "no class '-1'"),
   'name': (dict(labels='north'), "--labels=north: there is no class 'north'"),
   'empty': (dict(labels=''), "no class ''"),
@@ -339,7 +345,7 @@ def test_bad_labels_are_one_line(case, classy):
   'fields', [dict(format='images'), dict(format='gif'), dict(walk=1)]
 )
 def test_points_have_no_pictures_of_their_own(fields, points):
-  refused(points, fields, 'this run makes points; leave it out')
+  refused(points, fields, 'this run makes points. Remove the flag')
 
 
 def test_without_latents_there_are_samples_and_no_paths(plain, monkeypatch):
@@ -373,9 +379,9 @@ def test_a_run_of_older_code_is_named(plain, monkeypatch):
 
   fake = types.SimpleNamespace(from_config=newer, __name__='fake')
   monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
-  refused(plain, {}, "no field 'colour_of_tomorrow'; sample it with that")
+  refused(plain, {}, "no field 'colour_of_tomorrow'. Use that code")
   fake.from_config = lambda config, spec: config['sizes_of_tomorrow']
-  refused(plain, {}, "no field 'sizes_of_tomorrow'; sample it with that")
+  refused(plain, {}, "no field 'sizes_of_tomorrow'. Use that code")
 
 
 def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):

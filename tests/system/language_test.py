@@ -25,11 +25,8 @@ NOT_YET = (
   'jaxgan/adversarial',
   'jaxgan/config',
   'jaxgan/core',
-  'jaxgan/main.py',
   'jaxgan/models',
-  'jaxgan/modes',
   'jaxgan/steps',
-  'jaxgan/training',
   'launch',
 )
 
