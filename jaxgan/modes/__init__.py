@@ -13,8 +13,8 @@ class Flag(NamedTuple):
   """A flag of the command line.
 
   Attributes:
-    name: name of the flag and of the keyword argument. Flags of several modes may
-      share a name; then they have the same kind.
+    name: name of the flag and of the keyword argument. Flags of several modes
+      may share a name if they have the same kind.
     kind: 'string', 'integer', 'float', 'boolean' or 'list'.
     help: one sentence, with the default in parentheses.
     values: accepted values; () for all.

@@ -42,6 +42,10 @@ def _alone() -> ocp.options.MultiprocessingOptions:
   return ocp.options.MultiprocessingOptions(own, {own}, f'process_{own}')
 
 
+def _first_line(error: Exception) -> str:
+  return (str(error).strip().splitlines() or [repr(error)])[0][:200]
+
+
 class Checkpoints:
   """The checkpoints of one workdir.
 
@@ -146,11 +150,10 @@ class Checkpoints:
       raise self._failed(self._writing, error) from error
 
   def _failed(self, step, error) -> errors.StorageError:
-    reason = str(error).strip().splitlines() or [repr(error)]
-    full = 'No space left on device'
-    reason = full if full in str(error) else reason[0][:200]
+    reason, full = _first_line(error), 'No space left on device'
+    reason = full if full in str(error) else reason
     kept = [f'step {k} is intact' for k in self.steps() if k != step]
-    intact = kept[0] if kept else 'no step is before it'
+    intact, *_ = [*kept, 'no step is before it']
     return errors.StorageError(
       f'the checkpoint of step {step} could not be written to {self.folder} '
       f'({reason}); {intact}. Make room, then rerun the command to resume.'
@@ -197,18 +200,6 @@ class Checkpoints:
       raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
     return state, meta
 
-  def read_valid(self, step: int, like):
-    """Reads like `read`; raises StorageError for a damaged checkpoint."""
-    try:
-      return self.read(step, like)
-    except errors.UserError:
-      raise
-    except Exception as error:
-      raise errors.StorageError(
-        f'checkpoint {step} in {self.folder} is not valid ({error}). '
-        'Choose another step.'
-      ) from error
-
   def restore(self, like, before: int | None = None):
     """Returns the newest valid checkpoint, or None if there is none.
 
@@ -227,8 +218,7 @@ class Checkpoints:
       except errors.UserError:
         raise
       except Exception as error:  # Damaged files raise errors of many types.
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
-        self._set_aside(step, reason[:200])
+        self._set_aside(step, _first_line(error))
     if self.folder.is_dir() and any(self.folder.glob('corrupt-*')):
       raise errors.StorageError(
         f'no checkpoint in {self.folder} is valid. Restore one from a backup, '
@@ -293,7 +283,15 @@ def load(workdir, like, step: int | None = None):
         f'{str(workdir)!r} has no checkpoint {step}. Choose one of {steps}.'
       )
     else:
-      restored = checkpoints.read_valid(step, like)
+      try:
+        restored = checkpoints.read(step, like)
+      except errors.UserError:
+        raise
+      except Exception as error:
+        message = (
+          f'checkpoint {step} of {str(workdir)!r} is not valid ({error}).'
+        )
+        raise errors.StorageError(f'{message} Choose another step.') from error
   if restored is None:
     raise errors.UserError(
       f'{str(workdir)!r} holds no valid checkpoint. Train there first.'
