@@ -56,7 +56,7 @@ class Interrupts:
     self.number = number
     if not self.polled:
       raise errors.Stopped(
-        number, 'stopped before the first step, without a state to save.'
+        number, 'stopped before the first step: nothing to save'
       )
 
 

@@ -46,7 +46,7 @@ def originals(workdir, num, seed=0):
   return held_out.arrays()['image'][rows]
 
 
-def test_known_pixels_are_kept_and_files_repeat(workdir):
+def test_complete_keeps_known_pixels_and_repeats_its_files(workdir):
   said, files = completed(workdir, mask='half', blend=True)
   assert completed(workdir, mask='half', blend=True)[1] == files
   folder = workdir / said['path']
@@ -63,7 +63,7 @@ def test_known_pixels_are_kept_and_files_repeat(workdir):
   assert np.abs(latents).max() <= 1.0
 
 
-def test_inversion_writes_what_its_latents_make(workdir):
+def test_invert_writes_the_images_of_its_latents(workdir):
   said, files = completed(workdir, labels='se')
   assert {'grid.png', '0002.png', 'latents.npy', 'errors.jsonl'} <= set(files)
   assert said['psnr'] > 0.0
@@ -75,13 +75,13 @@ def test_inversion_writes_what_its_latents_make(workdir):
   assert np.abs(apart).max() <= 1
 
 
-def test_low_resolution(workdir):
+def test_complete_low_resolution(workdir):
   said, _ = completed(workdir, mask='low_resolution')
   hole = np.abs(results(said) / 255.0 - originals(workdir, 3) / 255.0)
   assert said['l1_hole'] == pytest.approx(hole.mean(), abs=2e-3)
 
 
-def test_a_mask_and_images_of_ones_own(workdir, tmp_path):
+def test_complete_with_mask_and_images_of_files(workdir, tmp_path):
   alpha = np.full((SIDE, SIDE, 4), 255, np.uint8)
   alpha[2, 3, 3] = 0
   Image.fromarray(alpha).save(tmp_path / 'mask.png')
@@ -98,7 +98,7 @@ def test_a_mask_and_images_of_ones_own(workdir, tmp_path):
 
 
 @pytest.mark.slow
-def test_batches_make_up_the_whole(workdir, monkeypatch):
+def test_complete_in_batches_gives_the_same_result(workdir, monkeypatch):
   fields = dict(mask='random', labels='0,1,2')
   whole, _ = completed(workdir, **fields)
   monkeypatch.setattr(complete, 'BATCH', 2)

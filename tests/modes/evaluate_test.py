@@ -61,7 +61,7 @@ def lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
-def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
+def test_evaluate_writes_a_line_for_each_checkpoint(workdir, cache, capsys):
   evaluate.evaluate(workdir, num=300, steps='all', scores=NAMES)
   found = lines(workdir)
   assert [line['step'] for line in found] == [2, 4]
@@ -84,13 +84,13 @@ def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
 
 
 @pytest.mark.slow
-def test_following_ends_with_the_run(workdir, cache):
+def test_evaluate_follows_until_the_run_ends(workdir, cache):
   found = evaluate.evaluate(workdir, num=100, scores=('kernel',), follow=True)
   assert found['step'] == 4
 
 
 @pytest.mark.slow
-def test_every_member_of_a_population_is_a_line(cache, tmp_path):
+def test_evaluate_writes_a_line_for_each_member(cache, tmp_path):
   loop.train(config(seeds=2, seed=3), tmp_path)
   request = dict(num=30, scores=('classes',))
   evaluate.evaluate(tmp_path, **request)
@@ -100,7 +100,7 @@ def test_every_member_of_a_population_is_a_line(cache, tmp_path):
   assert {**alone, 'seconds': 0.0} == {**rows[1], 'seconds': 0.0}
 
 
-def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
+def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
   loop.train(config(**fields), tmp_path)
   text = (tmp_path / 'metrics.jsonl').read_text()
@@ -123,12 +123,12 @@ def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
     (dict(num=1), 'in 2..'),
   ],
 )
-def test_what_can_not_be_scored(fields, said, workdir, cache):
+def test_evaluate_refuses_bad_requests(fields, said, workdir, cache):
   with pytest.raises(errors.UserError, match=said):
     evaluate.evaluate(workdir, **{'num': 100} | fields)
 
 
-def test_data_without_labels_have_no_classifier():
+def test_classifier_needs_labels():
   settings = config_lib.defaults().data
   settings.update(source='toy', name='ring')
   with pytest.raises(errors.UserError, match='needs images with labels'):
@@ -136,7 +136,7 @@ def test_data_without_labels_have_no_classifier():
 
 
 @pytest.mark.slow
-def test_real_images_are_near_what_is_ideal():
+def test_scores_of_real_images_are_near_ideal():
   rng = np.random.default_rng(0)
 
   def draw():
@@ -158,7 +158,7 @@ def test_real_images_are_near_what_is_ideal():
   ] == pytest.approx(4.0, abs=0.5)
 
 
-def test_a_copy_is_its_own_nearest_neighbour():
+def test_nearest_neighbour_of_a_copy_is_the_original():
   rng = np.random.default_rng(0)
   rows = rng.normal(size=(20, 4))
   pixels = np.arange(20, dtype=np.uint8)[:, None, None, None]
@@ -169,7 +169,7 @@ def test_a_copy_is_its_own_nearest_neighbour():
   np.testing.assert_array_equal(found[1, :, 0, 0, 0], [5, 6, 7])
 
 
-def test_any_checkpoint_can_be_restored(workdir):
+def test_restore_takes_any_checkpoint(workdir):
   assert restore_lib.steps_of(workdir) == [4, 2]
   assert int(restore_lib.restore(workdir, 2).state.step) == 2
   with pytest.raises(errors.UserError, match='no checkpoint 3'):

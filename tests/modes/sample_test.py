@@ -118,7 +118,7 @@ def content(workdir, seed, **fields):
 
 
 @pytest.mark.slow
-def test_the_same_flags_give_the_same_files(classy, monkeypatch):
+def test_sample_gives_the_same_files_for_the_same_flags(classy, monkeypatch):
   """And no request writes over the files of another."""
 
   def nothing(*args):
@@ -134,7 +134,7 @@ def test_the_same_flags_give_the_same_files(classy, monkeypatch):
   assert other != first['grid'][1]
 
 
-def test_a_grid_shows_samples(plain):
+def test_grid_shows_samples(plain):
   path = sample.sample(plain, 9, 1)
   run = restore_lib.restore(plain)
   images = gan.sample(run.method, run.state, jax.random.key(1), 9)
@@ -143,7 +143,7 @@ def test_a_grid_shows_samples(plain):
   assert path.parent == plain
 
 
-def test_single_images_are_those_of_the_grid(plain):
+def test_single_images_equal_the_grid(plain):
   path = sample.sample(plain, 4, 1, format='images')
   names = [p.name for p in sorted(path.iterdir())]
   assert names == ['0000.png', '0001.png', '0002.png', '0003.png']
@@ -152,7 +152,7 @@ def test_single_images_are_those_of_the_grid(plain):
   np.testing.assert_array_equal(images, found)
 
 
-def test_batches_make_up_the_whole(classy, monkeypatch):
+def test_sample_in_batches_gives_the_same_images(classy, monkeypatch):
   whole = sample.sample(classy, 10, 5, format='images')
   expected = [read(p) for p in sorted(whole.iterdir())]
   monkeypatch.setattr(sample, 'BATCH', 4)
@@ -161,7 +161,7 @@ def test_batches_make_up_the_whole(classy, monkeypatch):
   close(np.stack(found), np.stack(expected))
 
 
-def test_one_image_for_each_class_asked_for(classy):
+def test_labels_give_one_image_each(classy):
   z = latents(classy, 3)
   for labels in ('se,1, se', '3,ne,3'):
     path = sample.sample(classy, labels=labels, format='images')
@@ -171,18 +171,18 @@ def test_one_image_for_each_class_asked_for(classy):
   assert np.abs(found.astype(int) - other).max() > 1
 
 
-def test_all_classes_are_in_columns(classy):
+def test_labels_all_fills_columns(classy):
   path = sample.sample(classy, 12, labels='all')
   found = cells(path, 3, 4, 7).reshape(12, 7, 7, 3)
   close(found, decoded(classy, latents(classy, 12), np.arange(12) % 4))
 
 
-def test_names_go_before_numbers():
+def test_class_names_take_precedence_over_numbers():
   assert requests._class('3', '3', ('7', '3', '1')) == 1
   assert requests._class('0', '0', ('7', '3', '1')) == 0
 
 
-def test_a_walk_goes_along_one_dimension(plain):
+def test_walk_changes_one_dimension(plain):
   path = sample.sample(plain, 2, walk=3)
   values = np.linspace(-3.0, 3.0, requests.WALK_COLUMNS)
   z = np.repeat(np.asarray(latents(plain, 2))[:, None], len(values), axis=1)
@@ -191,7 +191,7 @@ def test_a_walk_goes_along_one_dimension(plain):
   close(found, decoded(plain, z.reshape(-1, 8)))
 
 
-def test_a_path_starts_at_its_latent_and_has_no_seam(plain):
+def test_animation_starts_at_its_latent_and_has_no_seam(plain):
   path = sample.sample(plain, 3, 2, format='gif', seconds=2, paths=1)
   found, lasting = frames(path)
   assert sum(lasting) == 2000
@@ -203,7 +203,7 @@ def test_a_path_starts_at_its_latent_and_has_no_seam(plain):
   assert steps[-1] < 2 * np.median(steps)
 
 
-def test_paths_side_by_side_are_of_the_classes_asked_for(classy):
+def test_animation_shows_paths_of_the_given_classes(classy):
   flags = dict(format='gif', seconds=0.2, num=2)
   found, _ = frames(sample.sample(classy, **flags, labels='se,se,0'))
   z = latents(classy, 6).reshape(3, 2, 8)[:, 0]
@@ -247,9 +247,7 @@ def test_mp4_of_a_run(classy):
   assert path.suffix == '.mp4'
 
 
-def test_ffmpeg_that_fails_is_one_line_and_leaves_nothing(
-  tmp_path, monkeypatch
-):
+def test_mp4_error_of_ffmpeg_is_one_line(tmp_path, monkeypatch):
   program = tmp_path / 'ffmpeg'
   program.write_text('#!/bin/sh\necho no codec >&2\necho more >&2\nexit 1\n')
   program.chmod(0o700)
@@ -260,7 +258,7 @@ def test_ffmpeg_that_fails_is_one_line_and_leaves_nothing(
   assert [p.name for p in tmp_path.iterdir()] == ['ffmpeg']
 
 
-def test_without_ffmpeg_gif_is_offered(plain, monkeypatch):
+def test_mp4_without_ffmpeg_suggests_gif(plain, monkeypatch):
   monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
   with pytest.raises(errors.UserError) as error:
     sample.sample(plain, format='mp4')
@@ -269,7 +267,7 @@ def test_without_ffmpeg_gif_is_offered(plain, monkeypatch):
 
 
 @pytest.mark.parametrize('rate', [7, 20, 30, 50])
-def test_a_gif_keeps_its_rate(rate, tmp_path):
+def test_gif_keeps_its_rate(rate, tmp_path):
   pictures = [np.full((4, 4, 1), k, np.uint8) for k in range(70)]
   animation.write(iter(pictures), 70, rate, tmp_path / 'a.gif')
   found, lasting = frames(tmp_path / 'a.gif')
@@ -278,7 +276,7 @@ def test_a_gif_keeps_its_rate(rate, tmp_path):
   np.testing.assert_array_equal(found[:, 0, 0, 0], np.arange(70))
 
 
-def test_points_are_a_cloud(points):
+def test_sample_draws_points_as_a_cloud(points):
   assert sample.sample(points, 50).suffix == '.png'
 
 
@@ -332,23 +330,23 @@ def refused(workdir, fields, message):
 
 
 @pytest.mark.parametrize('case', BAD)
-def test_bad_requests_are_one_line(case, plain):
+def test_sample_refuses_bad_requests_in_one_line(case, plain):
   refused(plain, *BAD[case])
 
 
 @pytest.mark.parametrize('case', BAD_LABELS)
-def test_bad_labels_are_one_line(case, classy):
+def test_sample_refuses_bad_labels_in_one_line(case, classy):
   refused(classy, *BAD_LABELS[case])
 
 
 @pytest.mark.parametrize(
   'fields', [dict(format='images'), dict(format='gif'), dict(walk=1)]
 )
-def test_points_have_no_pictures_of_their_own(fields, points):
+def test_sample_refuses_single_pictures_of_points(fields, points):
   refused(points, fields, 'this run makes points. Remove the flag')
 
 
-def test_without_latents_there_are_samples_and_no_paths(plain, monkeypatch):
+def test_sample_without_latents_refuses_paths(plain, monkeypatch):
   names = ('from_config', 'init', 'sample')
   fake = types.SimpleNamespace(**{name: getattr(gan, name) for name in names})
   fake.__name__ = 'jaxgan.steps.fake'
@@ -362,7 +360,7 @@ def test_without_latents_there_are_samples_and_no_paths(plain, monkeypatch):
   refused(plain, dict(labels='1'), "method='fake'")
 
 
-def test_what_a_method_refuses_leaves_nothing(plain, monkeypatch):
+def test_sample_error_of_the_method_leaves_no_files(plain, monkeypatch):
   def refuse(*args):
     raise errors.UserError('nothing to draw from')
 
@@ -373,7 +371,7 @@ def test_what_a_method_refuses_leaves_nothing(plain, monkeypatch):
   refused(plain, dict(format='images', num=77), 'nothing to draw from')
 
 
-def test_a_run_of_older_code_is_named(plain, monkeypatch):
+def test_restore_names_a_field_of_other_code(plain, monkeypatch):
   def newer(config, spec):
     return config.colour_of_tomorrow
 
@@ -384,7 +382,7 @@ def test_a_run_of_older_code_is_named(plain, monkeypatch):
   refused(plain, {}, "no field 'sizes_of_tomorrow'. Use that code")
 
 
-def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
+def test_restore_raises_other_errors_unchanged(plain, monkeypatch):
   fake = types.SimpleNamespace(__name__='fake')
   monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   for error in (AttributeError("'int' object has no attribute 'x'"),):
@@ -397,7 +395,7 @@ def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
       sample.sample(plain)
 
 
-def test_every_field_of_a_request_is_a_flag():
+def test_flags_are_fields_of_a_request():
   flags = {flag.name: flag for flag in modes.MODES['sample'].flags}
   assert flags.keys() == {*requests.Request.__dataclass_fields__, 'member'}
   assert flags['format'].values == requests.FORMATS

@@ -54,7 +54,7 @@ BAD = {
   ),
   'workdir below a file': (
     [CONFIG, f'--workdir={__file__}/run'],
-    'can not be written to',
+    'cannot be written to',
     2,
   ),
   'sample of nothing': (['--mode=sample', '--workdir=none'], 'holds no run', 2),
@@ -135,7 +135,7 @@ def test_bad_input(case, tmp_path):
   assert set(written) <= {'.lock'}
 
 
-def test_a_broken_config_file_is_named(tmp_path):
+def test_broken_config_file_is_named(tmp_path):
   file = tmp_path / 'broken.py'
   file.write_text('raise RuntimeError("out of paper")')
   found = run(f'--config={file}')
@@ -177,13 +177,13 @@ def test_train_and_sample_from_the_command_line(tmp_path):
     ('gan_mnist.py', {'seed': 1, 'num_steps': 5}, 'gan_mnist-seed=1'),
   ],
 )
-def test_derived_workdirs(path, overrides, expected):
+def test_derived_workdir_names_config_and_fields(path, overrides, expected):
   assert workdir_lib.derived_workdir(path, overrides) == pathlib.Path(
     'runs', expected
   )
 
 
-def test_derived_workdirs_stay_in_runs():
+def test_derived_workdir_stays_in_runs():
   found = workdir_lib.derived_workdir(
     'a.py', {'x': '../../etc', 'y': 'b' * 300}
   )
@@ -202,7 +202,7 @@ class Terminal(io.StringIO):
     return True
 
 
-def test_a_terminal_gets_a_progress_bar(monkeypatch):
+def test_console_shows_a_progress_bar_on_a_terminal(monkeypatch):
   screen = Terminal()
   monkeypatch.setattr(sys, 'stdout', screen)
   console = writers.Console(100, 0)
@@ -212,7 +212,7 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch):
   assert 'G/loss=0.500' in screen.getvalue()
 
 
-def test_a_pipe_gets_few_lines(monkeypatch):
+def test_console_prints_few_lines_to_a_pipe(monkeypatch):
   screen = io.StringIO()
   monkeypatch.setattr(sys, 'stdout', screen)
   console = writers.Console(100, 0)
