@@ -17,12 +17,14 @@ from jaxgan import presets
 
 def _28(config):
   config.data.image_size = 28
+  config.penalties.r1 = presets.r1_weight(28)
   config.generator.strides = (2, 2)
   presets.quick(config)
 
 
 def _64(config):
   config.data.image_size = 64
+  config.penalties.r1 = presets.r1_weight(64)
   config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
   config.discriminator.widths = (32, 64, 128, 256)
   presets.quick(config)
@@ -30,6 +32,7 @@ def _64(config):
 
 def _128(config):
   config.data.image_size = 128
+  config.penalties.r1 = presets.r1_weight(128)
   config.generator.update(
     widths=(256, 256, 128, 64, 32), strides=(2, 2, 2, 2, 2)
   )
@@ -42,7 +45,7 @@ def _paper(config):
   config.data.image_size = 64
   config.batch_size = 128
   config.latent = 'uniform'
-  config.penalties.r1 = config.ema_halflife = 0.0
+  config.ema_halflife = 0.0
   config.generator.update(
     widths=(1024, 512, 256, 128), strides=(2, 2, 2, 2), slope=0.0
   )
@@ -63,7 +66,6 @@ def get_config(variant: str = ''):
   config.data.source = 'folder'
   config.data.name = 'celeb_a'
   config.data.channels = 3
-  config.penalties.r1 = 1.0
   config.ema_halflife = 10_000.0
   config.update(presets.dcgan())
   config.discriminator.minibatch_stddev = True

@@ -15,12 +15,14 @@ from jaxgan import presets
 
 def _16(config):
   config.data.image_size = 16
+  config.penalties.r1 = presets.r1_weight(16)
   config.generator.update(widths=(256, 128), strides=(2, 2))
   config.discriminator.widths = (128, 256)
 
 
 def _32(config):
   config.data.image_size = 32
+  config.penalties.r1 = presets.r1_weight(32)
   config.generator.update(widths=(256, 128, 64), strides=(2, 2, 2))
   config.discriminator.widths = (64, 128, 256)
 
@@ -36,7 +38,6 @@ def get_config(variant: str = ''):
   config.data.channels = 3
   config.palette = 16  # colours of what --mode=sample draws; 0 is all
   config.augment = ('color', 'translation', 'cutout')
-  config.penalties.r1 = 1.0
   config.ema_halflife = 5_000.0
   config.update(presets.dcgan())
   config.sample_every = config.checkpoint_every = 500

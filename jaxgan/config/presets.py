@@ -84,6 +84,23 @@ def inpainting() -> ml_collections.ConfigDict:
   return config
 
 
+# Weight of R1 for each pixel of a photograph, see `r1_weight`.
+R1_PER_PIXEL = 1e-5
+
+
+def r1_weight(side: int) -> float:
+  """Returns the weight of R1 for square photographs of a side in pixels.
+
+  Two images of n pixels lie about sqrt(n) apart, so a discriminator that tells
+  them apart by a given difference of logits has a squared slope of order 1 / n.
+  A weight in proportion to n leaves the same freedom at every size. Karras et
+  al. 2020 (https://arxiv.org/abs/2006.06676, appendix C) choose 1e-4 n / batch
+  in the units of this weight, 3e-6 n for batches of 32. Much larger weights end
+  in a discriminator that gives all images the same logit (docs/results.md).
+  """
+  return R1_PER_PIXEL * side**2
+
+
 def optimizer(**changed) -> ml_collections.ConfigDict:
   """The fields of an optimizer; Adam as GANs are trained since DCGAN."""
   fields = dict(
