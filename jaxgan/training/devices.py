@@ -109,7 +109,7 @@ class Engine:
     """Copies arrays to every device."""
     return jax.device_put(tree, self.replicated)
 
-  def places(self, batch_size: int) -> np.ndarray:
+  def local_examples(self, batch_size: int) -> np.ndarray:
     """Returns the examples of a batch that this process' devices need."""
     return np.arange(batch_size).reshape(self.num_devices, -1)[self.own].ravel()
 
@@ -121,7 +121,7 @@ class Engine:
   def split(self, batches):
     """Puts batches [rounds, draws, B, ...] on the devices and splits B.
 
-    Every process passes the examples of its `places`.
+    Every process passes the `local_examples` of a batch.
     """
     if self.name == 'jit':
       split = NamedSharding(self.mesh, PartitionSpec(None, None, AXIS))

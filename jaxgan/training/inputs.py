@@ -101,7 +101,7 @@ class Inputs:
         step,
         config.num_steps,
         config.data.shuffle,
-        engine.places(config.batch_size),
+        engine.local_examples(config.batch_size),
       )
 
   def _on_devices(self, batch) -> dict[str, jax.Array] | None:
@@ -117,7 +117,7 @@ class Inputs:
     if self.resident:
       return self.arrays
     batches = [next(self._stream) for _ in range(rounds)]
-    size = len(self._engine.places(self._config.batch_size))
+    size = len(self._engine.local_examples(self._config.batch_size))
     stacked = {
       name: np.stack([batch[name] for batch in batches]) for name in batches[0]
     }

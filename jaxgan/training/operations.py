@@ -102,7 +102,7 @@ def _shapes(run) -> dict[str, Any]:
   }
   if run.inputs.resident:
     return arguments | {'data': jax.tree.map(like, run.dataset.arrays())}
-  size = len(engine.places(run.config.batch_size))
+  size = len(engine.local_examples(run.config.batch_size))
   lead = (1, algorithm.batches_per_round(run.method), size)
   rows = {k: np.asarray(v) for k, v in run.dataset.read(0).items()}
   zeros = {k: np.zeros((*lead, *v.shape), v.dtype) for k, v in rows.items()}
