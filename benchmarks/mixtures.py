@@ -42,7 +42,7 @@ from benchmarks import experiment
 from jaxgan import gan
 from jaxgan.adversarial import losses, penalties
 from jaxgan.core import noise
-from jaxgan.data import toy
+from jaxgan.data.sources import toy
 from jaxgan.metrics import modes
 from jaxgan.models import mlp
 from jaxgan.visual import grid

@@ -23,6 +23,7 @@ def get_config(variant: str = ''):
   config.codes = 'categorical 10 + uniform 2'
   config.latent_size = 62
   config.information = 1.0  # weight of the codes' log-likelihood
+  config.information_images = 0  # until it is reached; 0 is from the start
   config.penalties.r1 = 0.05
   config.ema_halflife = 10_000.0
   config.discriminator.update(conditioning='auxiliary', hidden=0)

@@ -7,27 +7,13 @@ a batch. `pairs` adds a second image to every example.
 import logging
 
 from jaxgan import errors
-from jaxgan.data import dataset, embedded, folder, pairs, tfds_prepare, toy
+from jaxgan.data import dataset, pairs
+from jaxgan.data.sources import SOURCES
 
 _logger = logging.getLogger(__name__)
 
 Dataset = dataset.Dataset
 Spec = dataset.Spec
-
-
-def _tfds(settings, split):
-  from jaxgan.data import tfds  # Importing TFDS takes a second.
-
-  return tfds.load(settings, split)
-
-
-# name -> (config.data, split) -> Dataset.
-SOURCES = {
-  'embedded': embedded.load,
-  'folder': folder.load,
-  'tfds': _tfds,
-  'toy': toy.load,
-}
 
 
 def resolve(settings) -> str:
@@ -49,7 +35,7 @@ def resolve(settings) -> str:
       "data.source='auto' reads no folder. Set data.source=folder or remove "
       'data.path.'
     )
-  from jaxgan.data import tfds
+  from jaxgan.data.sources import tfds
 
   prepared = tfds.find(settings)
   if prepared is not None:
@@ -58,13 +44,13 @@ def resolve(settings) -> str:
   if settings.name != 'mnist':
     raise errors.DataError(
       f'data.name={settings.name!r} is not prepared in '
-      f'{tfds_prepare.data_dir(settings)} and only mnist is embedded. Set '
+      f'{tfds.data_dir(settings)} and only mnist is embedded. Set '
       'data.source=tfds with data.manual_dir or data.download=True.'
     )
   _logger.info(
     'data.source=auto: the 5,000 embedded digits, because mnist is not '
     'prepared in %s',
-    tfds_prepare.data_dir(settings),
+    tfds.data_dir(settings),
   )
   return 'embedded'
 

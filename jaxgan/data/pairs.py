@@ -13,8 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.data import dataset, derived, folder
+from jaxgan.data import dataset, derived
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.sources import folder
 
 SIDES = ('left', 'right')
 

@@ -11,8 +11,8 @@ import numpy as np
 from jaxgan import data, errors
 from jaxgan.core import masks
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.data import folder
 from jaxgan.data import images as images_lib
+from jaxgan.data.sources import folder
 from jaxgan.modes import latent_search
 from jaxgan.modes import requests as request_lib
 from jaxgan.training.run import Run

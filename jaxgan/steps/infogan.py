@@ -26,15 +26,8 @@ from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents
 from jaxgan.data.dataset import Spec
 from jaxgan.steps import gan
-from jaxgan.steps.gan import (  # noqa: F401
+from jaxgan.steps.gan import (
   GAN,
-  batches_per_round,
-  decode,
-  export_functions,
-  init,
-  modules,
-  train_step,
-  use_ema_weights,
 )
 
 HEAD = 'classes'  # name of the output of Q
@@ -62,6 +55,17 @@ class CodeLoss:
     return jnp.mean(0.5 * jnp.sum((code - predicted) ** 2, axis=-1))
 
 
+@dataclasses.dataclass(frozen=True)
+class Ramp:
+  """A weight that grows from 0 to `end` over the first images."""
+
+  end: float
+  images: float
+
+  def __call__(self, seen):
+    return self.end * jnp.minimum(seen / self.images, 1.0)
+
+
 def predict_codes(method, state, images):
   """Returns Q's parts for images [N, H, W, C]: logits, or means, by name."""
   D = state_lib.bind(method, state)['discriminator']
@@ -84,6 +88,12 @@ def evaluate(method, state, batch):
     counts = counts.at[jnp.argmax(code, axis=-1), batch['label']].add(1)
     scores['discriminator/code_error'] = 1.0 - counts.max(axis=1).sum() / size
   return scores
+
+
+def _weight(config, share: float):
+  end = config.information * share
+  images = config.information_images
+  return Ramp(end, images) if images else end
 
 
 def from_config(config, spec: Spec) -> GAN:
@@ -115,7 +125,7 @@ def from_config(config, spec: Spec) -> GAN:
     Term(
       f'{part.name}_loss',
       CodeLoss(codes, part.name),
-      config.information * weights.get(part.distribution, UNIFORM_WEIGHT),
+      _weight(config, weights.get(part.distribution, UNIFORM_WEIGHT)),
       kinds=('fake',),
     )
     for part in codes.parts

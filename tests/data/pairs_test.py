@@ -319,7 +319,7 @@ def test_tfds_features_and_splits_are_joined(monkeypatch):
 
 
 def test_feature_selects_the_image_of_a_tfds_example(monkeypatch):
-  from jaxgan.data import tfds
+  from jaxgan.data.sources import tfds
 
   example = {'photo': np.ones((4, 4, 3)), 'sketch': np.zeros((4, 4, 3))}
   picture = type('Image', (), {'shape': (4, 4, 3)})

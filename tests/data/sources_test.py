@@ -12,7 +12,8 @@ from PIL import Image
 from jaxgan import config as config_lib
 from jaxgan import data, errors
 from jaxgan.data import batches as batches_lib
-from jaxgan.data import images, stream, toy
+from jaxgan.data import images, stream
+from jaxgan.data.sources import toy
 
 SHARED = pathlib.Path(
   os.environ.get('JAXGAN_TEST_DATA')

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.data import toy
+from jaxgan.data.sources import toy
 from jaxgan.metrics import classes as classes_lib
 from jaxgan.metrics import modes
 

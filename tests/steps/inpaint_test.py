@@ -17,7 +17,7 @@ from jaxgan import data, errors, inpaint, steps
 from jaxgan.adversarial import augment, completion, losses, penalties, terms
 from jaxgan.core import masks
 from jaxgan.core import state as state_lib
-from jaxgan.data import toy
+from jaxgan.data.sources import toy
 from jaxgan.models import inpaint as networks
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib

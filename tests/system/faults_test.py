@@ -25,7 +25,8 @@ from jaxgan import data, errors
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.data import batches as batches_lib
-from jaxgan.data import dataset, toy
+from jaxgan.data import dataset
+from jaxgan.data.sources import toy
 from jaxgan.modes import replay
 from jaxgan.steps import gan
 from jaxgan.training import checkpoint, loop, watchdog, writers

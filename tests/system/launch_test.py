@@ -17,7 +17,8 @@ import yaml
 
 from jaxgan import config as config_lib
 from jaxgan import errors
-from jaxgan.data import stream, toy
+from jaxgan.data import stream
+from jaxgan.data.sources import toy
 from jaxgan.training import processes
 
 ROOT = pathlib.Path(__file__).parents[2]

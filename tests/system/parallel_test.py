@@ -12,7 +12,8 @@ import pytest
 from jaxgan import config as config_lib
 from jaxgan import errors, gan
 from jaxgan.adversarial import losses, penalties
-from jaxgan.data import stream, toy
+from jaxgan.data import stream
+from jaxgan.data.sources import toy
 from jaxgan.models import mlp
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib

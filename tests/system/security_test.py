@@ -25,7 +25,8 @@ from runs import ROOT, small
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors, main, models, steps
-from jaxgan.data import dataset, folder, images
+from jaxgan.data import dataset, images
+from jaxgan.data.sources import folder
 from jaxgan.training import checkpoint, writers
 from jaxgan.training import loop as train_lib
 

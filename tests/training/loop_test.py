@@ -169,7 +169,7 @@ def test_resume_keeps_the_source_of_auto(tmp_path, monkeypatch):
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'none'))
   fields = {'data.source': 'auto', 'data.name': 'mnist', 'num_steps': 2}
   loop.train(small(**fields), workdir)
-  from jaxgan.data import tfds
+  from jaxgan.data.sources import tfds
 
   monkeypatch.setattr(tfds, 'find', lambda settings: tmp_path)
   loop.train(small(**fields | {'num_steps': 4}), workdir)
@@ -180,7 +180,7 @@ def test_resume_keeps_the_source_of_auto(tmp_path, monkeypatch):
 def test_resume_refuses_other_data(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   loop.train(small(num_steps=2), workdir)
-  from jaxgan.data import toy
+  from jaxgan.data.sources import toy
 
   monkeypatch.setattr(toy, 'NUM_IMAGES', 255)
   with pytest.raises(errors.UserError, match=r'data\.size: 256 -> 255'):

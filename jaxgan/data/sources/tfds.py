@@ -13,8 +13,9 @@ import re
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.data import dataset, images, tfds_prepare
-from jaxgan.data.tfds_prepare import data_dir
+from jaxgan.data import dataset, images
+from jaxgan.data.sources import _tfds_prepare
+from jaxgan.data.sources._tfds_prepare import data_dir
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def load(settings, split: str) -> dataset.Dataset:
         ' Set data.manual_dir to a folder with its original files, or '
         'data.download=True, or data.data_dir to the folder of prepared data.'
       )
-    tfds_prepare.prepare(settings)
+    _tfds_prepare.prepare(settings)
     folder = find(settings)
   return _read(settings, folder, split)
 
