@@ -94,8 +94,8 @@ def train(config, workdir, make_scorer=None) -> None:
   devices_lib.use_float32()
   if config.eval_every and config.eval_images and make_scorer is None:
     raise errors.UserError(
-      f'eval_images={config.eval_images} needs a scorer. Call jaxgan.train, or '
-      'set eval_images=0.'
+      f'eval_images={config.eval_images} needs a scorer. Call '
+      'jaxgan.train.train, or set eval_images=0.'
     )
   if config.dry_run:
     _dry_run(config, workdir)

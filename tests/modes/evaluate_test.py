@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxgan
 from jaxgan import config as config_lib
 from jaxgan import errors
 from jaxgan.config import presets
@@ -102,7 +103,9 @@ def test_evaluate_writes_a_line_for_each_member(cache, tmp_path):
 
 def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
-  loop.train(config(**fields), tmp_path)
+  with pytest.raises(errors.UserError, match='eval_images=100 needs a scorer'):
+    loop.train(config(**fields), tmp_path)
+  jaxgan.train.train(config(**fields), tmp_path)
   text = (tmp_path / 'metrics.jsonl').read_text()
   logged = json.loads(text.splitlines()[-1])
   found = evaluate.evaluate(workdir, num=100, scores=('kernel',))
