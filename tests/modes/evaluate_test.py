@@ -37,10 +37,10 @@ def cache(tmp_path_factory):
   home = tmp_path_factory.mktemp('cache')
   patch = pytest.MonkeyPatch()
   patch.setenv('XDG_CACHE_HOME', str(home))
-  whole = presets.classifier
+  preset = presets.classifier
 
   def small():
-    found = whole()
+    found = preset()
     found.num_steps = 30
     found.network.widths, found.network.features = (8,), 16
     return found
@@ -116,7 +116,7 @@ def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('fields', 'said'),
+  ('fields', 'message'),
   [
     (dict(steps='3'), 'there is no checkpoint'),
     (dict(steps='new'), 'there is no checkpoint'),
@@ -126,8 +126,8 @@ def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
     (dict(num=1), 'in 2..'),
   ],
 )
-def test_evaluate_refuses_bad_requests(fields, said, workdir, cache):
-  with pytest.raises(errors.UserError, match=said):
+def test_evaluate_refuses_bad_requests(fields, message, workdir, cache):
+  with pytest.raises(errors.UserError, match=message):
     evaluate.evaluate(workdir, **{'num': 100} | fields)
 
 

@@ -51,12 +51,12 @@ def test_search_completes_missing_pixels(key):
 def test_search_keeps_the_best_start(key):
   images, first = targets(key), starts()
   found = search(images, first=first, iterations=20)
-  each = [
+  losses = [
     search(images, first=first[:, k : k + 1], iterations=20).loss
     for k in range(3)
   ]
-  np.testing.assert_allclose(found.loss, np.min(each, axis=0), rtol=1e-4)
-  np.testing.assert_array_equal(found.start, np.argmin(each, axis=0))
+  np.testing.assert_allclose(found.loss, np.min(losses, axis=0), rtol=1e-4)
+  np.testing.assert_array_equal(found.start, np.argmin(losses, axis=0))
 
 
 def test_search_chooses_the_class_with_the_lowest_loss(key):
@@ -103,8 +103,8 @@ def test_weights_are_larger_near_the_hole():
       expected[0, i, j] = known[0, i, j] * (~around).mean()
   found = latent_search.weights(KNOWN[:1], window=3)[..., 0]
   np.testing.assert_allclose(found, expected, atol=1e-6)
-  whole = jnp.ones((1, 6, 5, 1), bool)
-  np.testing.assert_array_equal(latent_search.weights(whole), 1.0)
+  known = jnp.ones((1, 6, 5, 1), bool)
+  np.testing.assert_array_equal(latent_search.weights(known), 1.0)
 
 
 def test_reduced_averages_over_partial_blocks(key):

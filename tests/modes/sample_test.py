@@ -65,15 +65,15 @@ def read(path):
 
 def cells(path, rows, columns, side):
   """The images in a saved grid, one pixel for one: [rows, columns, ...]."""
-  whole = read(path)[grid.CAPTION :]
-  scale = (whole.shape[0] + grid.GAP) // (rows * (side + grid.GAP))
-  scale = max(scale, whole.shape[0] // (rows * (side + grid.GAP) - grid.GAP))
-  whole = whole[::scale, ::scale]
+  picture = read(path)[grid.CAPTION :]
+  scale = (picture.shape[0] + grid.GAP) // (rows * (side + grid.GAP))
+  scale = max(scale, picture.shape[0] // (rows * (side + grid.GAP) - grid.GAP))
+  picture = picture[::scale, ::scale]
   pitch = side + grid.GAP
   return np.array(
     [
       [
-        whole[r * pitch : r * pitch + side, c * pitch : c * pitch + side]
+        picture[r * pitch : r * pitch + side, c * pitch : c * pitch + side]
         for c in range(columns)
       ]
       for r in range(rows)
@@ -153,11 +153,11 @@ def test_single_images_equal_the_grid(plain):
 
 
 def test_sample_in_batches_gives_the_same_images(classy, monkeypatch):
-  whole = sample.sample(classy, 10, 5, format='images')
-  expected = [read(p) for p in sorted(whole.iterdir())]
+  folder = sample.sample(classy, 10, 5, format='images')
+  expected = [read(p) for p in sorted(folder.iterdir())]
   monkeypatch.setattr(sample, 'BATCH', 4)
   sample.sample(classy, 10, 5, format='images')
-  found = [read(p) for p in sorted(whole.iterdir())]
+  found = [read(p) for p in sorted(folder.iterdir())]
   close(np.stack(found), np.stack(expected))
 
 

@@ -182,7 +182,7 @@ def test_sweep_has_all_combinations_last_field_fastest():
 
 
 @pytest.mark.parametrize(
-  ('sweep', 'said'),
+  ('sweep', 'message'),
   [
     ('loss=hinge', 'loss is no number'),
     ('batch_size=16,32', 'batch_size is of the loop'),
@@ -197,8 +197,8 @@ def test_sweep_has_all_combinations_last_field_fastest():
     ('penalties.r1=0,1;seed=0,1,2', 'as many values'),
   ],
 )
-def test_sweep_that_cannot_be_read_is_refused(sweep, said):
-  with pytest.raises(errors.UserError, match=said):
+def test_sweep_that_cannot_be_read_is_refused(sweep, message):
+  with pytest.raises(errors.UserError, match=message):
     sweeps.of(small(sweep=sweep, sweep_as='pairs'))
 
 
