@@ -31,8 +31,7 @@ from absl import app, flags
 from benchmarks import experiment, timing, variations
 from jaxgan import config as config_lib
 from jaxgan import errors
-from jaxgan.training import dry_run
-from jaxgan.training.population import Members
+from jaxgan.training import dry_run, sweeps
 
 _CONFIG = flags.DEFINE_string(
   'config', 'gan_mnist', 'NAME or NAME:VARIANT of configs/.'
@@ -76,7 +75,7 @@ def share(built, seconds: float, best: float) -> str:
     seconds: seconds of a round.
     best: operations per second of a large product.
   """
-  if isinstance(built, Members):
+  if sweeps.is_population(built.config):
     return ''  # A round of a population is a round of every member.
   return f'{dry_run.costs(built).flops / seconds / best:.0%}'
 

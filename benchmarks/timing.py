@@ -15,7 +15,7 @@ import jax
 
 from benchmarks import experiment
 from jaxgan import config as config_lib
-from jaxgan.training import loop
+from jaxgan.training import run as run_lib
 
 
 class Side(Protocol):
@@ -44,20 +44,19 @@ class Trainer:
     config = experiment.changed(config, never)
     config_lib.validate(config)
     with tempfile.TemporaryDirectory() as folder:
-      self.built = loop.begin(config, pathlib.Path(folder))
+      self.built = run_lib.Training(config, pathlib.Path(folder))
       self.built.build()
-    self.built.state, self.built.step = self.built.first(), 0
+    self.built.initialize()
     self.built.compile()
     self.granularity = config.steps_per_call
 
   def run(self, rounds: int) -> float:
     """Trains, and returns the seconds; the first call compiles as well."""
     built, size = self.built, self.granularity
-    call = built.call(size)
     start = time.perf_counter()
     for _ in range(-(-rounds // size)):
-      built.state, _ = call(built.state, built.feed(size), built.seed)
-    jax.block_until_ready(built.state)
+      built.advance(size)
+    jax.block_until_ready(built.states.arrays)
     return time.perf_counter() - start
 
 

@@ -1,0 +1,176 @@
+"""The table of modes: for each value of --mode, a function and its flags.
+
+A mode is a file in this package and a row of `MODES`. Nothing is imported here:
+`jaxgan.main` defines the flags and calls the function of the chosen mode with
+the workdir and the given flags as keyword arguments. A flag that is not given
+is not passed, so the function holds all defaults.
+"""
+
+from typing import NamedTuple
+
+
+class Flag(NamedTuple):
+  """A flag of the command line.
+
+  Attributes:
+    name: name of the flag and of the keyword argument. Flags of several modes
+      may share a name if they have the same kind.
+    kind: 'string', 'integer', 'float', 'boolean' or 'list'.
+    help: one sentence, with the default in parentheses.
+    values: accepted values; () for all.
+  """
+
+  name: str
+  kind: str
+  help: str
+  values: tuple[str, ...] = ()
+
+
+class Mode(NamedTuple):
+  """One value of --mode.
+
+  Attributes:
+    function: 'module:function', called with the workdir and the flags. The
+      returned path or dictionary is printed.
+    flags: the flags that the mode reads.
+    trains: True if the mode reads --config, and False if it reads the config
+      of a workdir.
+    prints: False if the function prints its results.
+  """
+
+  function: str
+  flags: tuple[Flag, ...] = ()
+  trains: bool = False
+  prints: bool = True
+
+
+_SEED = Flag('seed', 'integer', 'Seed of all random draws (0).')
+_MEMBER = Flag(
+  'member',
+  'integer',
+  'Member of a population. Required for a population, except by evaluate, '
+  'which scores all members.',
+)
+_SEARCH = (
+  Flag('num', 'integer', 'Number of images (64).'),
+  _SEED,
+  Flag(
+    'labels',
+    'string',
+    'Class of all images, or one for each image, by name or number, as 3,3,7 '
+    '(chosen by the loss).',
+  ),
+  Flag('images', 'string', 'Folder of images (held-out images of the run).'),
+  Flag('restarts', 'integer', 'First latents tried for every image (4).'),
+  Flag('iterations', 'integer', 'Updates of the latents (300).'),
+  _MEMBER,
+)
+
+MODES = {
+  'train': Mode('jaxgan.modes.train:start', trains=True, prints=False),
+  'sample': Mode(
+    'jaxgan.modes.sample:sample',
+    (
+      Flag(
+        'num',
+        'integer',
+        'Number of images (100), rows of --walk (10), or latents on a path of '
+        'an animation (8).',
+      ),
+      _SEED,
+      Flag(
+        'format',
+        'string',
+        'One PNG (the default), a PNG for each image, or an animation through '
+        'latents.',
+        ('grid', 'images', 'gif', 'mp4'),
+      ),
+      Flag(
+        'labels',
+        'string',
+        'Classes of a conditional run by name or number, as 3,3,7: one image, '
+        'row or path for each. With all: every class, in columns.',
+      ),
+      Flag(
+        'walk',
+        'integer',
+        'Latent dimension that changes along the rows of a grid.',
+      ),
+      Flag('paths', 'integer', 'Paths that an animation shows (1).'),
+      Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),
+      Flag('seconds', 'float', 'Length of an animation (one second a latent).'),
+      Flag(
+        'palette',
+        'integer',
+        'Number of colours, taken from training images; 0 for all '
+        '(config.palette).',
+      ),
+      _MEMBER,
+    ),
+  ),
+  'evaluate': Mode(
+    'jaxgan.modes.evaluate:evaluate',
+    (
+      Flag('num', 'integer', 'Number of fakes and of real images (10000).'),
+      _SEED,
+      Flag(
+        'steps',
+        'string',
+        'Checkpoints to score: newest, all, or steps as 1000,2000 (newest).',
+      ),
+      Flag(
+        'follow', 'boolean', 'Scores every new checkpoint until the run ends.'
+      ),
+      Flag('scores', 'list', 'Names of scores.SCORES (all).'),
+      Flag(
+        'features',
+        'string',
+        'Features of images: classifier, or inception:PATH (classifier).',
+      ),
+      _MEMBER,
+    ),
+    prints=False,
+  ),
+  'complete': Mode(
+    'jaxgan.modes.complete:complete',
+    (
+      *_SEARCH,
+      Flag(
+        'mask',
+        'string',
+        'Missing pixels: random, centre, half, grid, low_resolution, or the '
+        'path of a picture that is black there (centre).',
+      ),
+      Flag('blend', 'boolean', 'Blends the holes by the Poisson equation.'),
+    ),
+  ),
+  'invert': Mode('jaxgan.modes.complete:invert', _SEARCH),
+  'export': Mode('jaxgan.modes.export:export', (_MEMBER,)),
+  'replay': Mode(
+    'jaxgan.modes.replay:replay',
+    (
+      Flag(
+        'round',
+        'integer',
+        'Last round to replay, shown even if it is finite (the whole run).',
+      ),
+    ),
+    prints=False,
+  ),
+}
+
+
+def modes_of(name: str) -> dict[str, Flag]:
+  """Returns the flag `name` of each mode that has it, by mode."""
+  return {
+    mode: flag
+    for mode, row in MODES.items()
+    for flag in row.flags
+    if flag.name == name
+  }
+
+
+def flag_names() -> list[str]:
+  """Returns the names of all flags, without repetition."""
+  flags = (flag.name for row in MODES.values() for flag in row.flags)
+  return list(dict.fromkeys(flags))

@@ -1,13 +1,13 @@
-"""--mode=complete and --mode=invert: images that a trained generator looks for.
+"""--mode=complete and --mode=invert: images that a trained generator fits.
 
   python -m jaxgan.main --mode=complete --workdir=runs/gan_mnist --mask=half
   python -m jaxgan.main --mode=invert --workdir=runs/gan_mnist --images=FOLDER
 
-Held-out images, or a folder's, get a hole and are completed by the image of the
-generator that fits best around it (see `jaxgan.invert`). A folder in the
-workdir gets a grid of masked, completed, blended and original images, the
-completed ones, their latents, and a line of errors for each. Inversion is the
-same without a hole. The same request gives the same files.
+Held-out images, or images of a folder, get a hole, and the generator's image
+that fits best around the hole completes them; see `latent_search`. A folder in
+the workdir holds a grid of masked, completed, blended and original images, the
+completed images, their latents, and a line of errors for each. Inversion does
+the same without a hole. The same request gives the same files.
 """
 
 import functools
@@ -38,55 +38,76 @@ FACTOR = 4  # of low resolution
 RESTARTS = 4
 BATCH = 64  # images in one scan
 COLUMNS = 16  # of the grid
-HOLE = 0.0  # shown in the place of missing pixels
+HOLE = 0.0  # value of missing pixels in the grid
 
 
-def complete(workdir, request: Request) -> dict[str, float | str]:
-  """Completes or inverts images and writes what was found into the workdir.
+def complete(workdir, mask: str = 'centre', **fields) -> dict[str, float | str]:
+  """Completes images with holes and writes them into the workdir.
 
   Args:
-    workdir: of the run.
-    request: what to do.
+    workdir: the folder of the run.
+    mask: the missing pixels, see `Request`.
+    **fields: other fields of `Request`.
 
   Returns:
-    Mean errors in units of [0, 1]: 'l1_hole' and 'mse_hole' of completed images
-    where pixels were missing, also '..._blended'; 'l1_known' and 'mse_known' of
-    the generator's images where they were known (of low resolution, of what
-    was); 'psnr' of inverted ones. With them 'path', the folder.
+    Mean errors in units of [0, 1]. 'l1_hole' and 'mse_hole' compare completed
+    images where pixels were missing, '..._blended' blended images. 'l1_known'
+    and 'mse_known' compare the generator's images where pixels were known.
+    'path' is the folder.
 
   Raises:
-    UserError: for what can not be completed.
+    UserError: if the run or the request does not allow it.
   """
-  began = time.monotonic()
+  return _search_and_write(workdir, Request(mask=mask, **fields))
+
+
+def invert(workdir, **fields) -> dict[str, float | str]:
+  """Finds latents of whole images; see `complete`.
+
+  Args:
+    workdir: the folder of the run.
+    **fields: fields of `Request` except `mask` and `blend`.
+
+  Returns:
+    'psnr', 'l1_known' and 'mse_known', and the folder as 'path'.
+
+  Raises:
+    UserError: if the run or the request does not allow it.
+  """
+  return _search_and_write(workdir, Request(**fields))
+
+
+def _search_and_write(workdir, request: Request) -> dict[str, float | str]:
+  start = time.monotonic()
   held_out.check(request)
   workdir = pathlib.Path(workdir).absolute()
   run = restore_lib.restore(workdir, member=request.member)
   if not (run.has_latents and run.spec.is_image):
     raise errors.UserError(
       f'--mode={request.mode}: method={run.name!r} on data of shape '
-      f'{run.spec.shape} makes no images from latents; give the --workdir of '
-      'a run that does'
+      f'{run.spec.shape} makes no images from latents. Set --workdir to a run '
+      'that does.'
     )
   devices_lib.use_compilation_cache()
   key = jax.random.key(request.seed)
   images = held_out.images(run, request)
   known = held_out.known(request, key, images.shape)
-  found = _search(run, request, key, images, known)
-  shown = _shown(request, images, found.images, known)
-  scores = _errors(request, images, found.images, known, shown)
-  scores['loss'] = np.asarray(found.loss)
-  path = workdir / _name(run, request, images, known)
+  best = _search(run, request, key, images, known)
+  shown = _shown(request, images, best.images, known)
+  scores = _errors(request, images, best.images, known, shown)
+  scores['loss'] = np.asarray(best.loss)
+  path = workdir / _folder_name(run, request, images, known)
   path.mkdir(exist_ok=True)
-  _write(path, run, request, shown, found.latents, scores)
-  said = {'path': str(path), 'num': len(images)}
-  said |= {name: float(values.mean()) for name, values in scores.items()}
-  return said | {'seconds': round(time.monotonic() - began, 1)}
+  _write(path, run, request, shown, best.latents, scores)
+  summary = {'path': str(path), 'num': len(images)}
+  summary |= {name: float(values.mean()) for name, values in scores.items()}
+  return summary | {'seconds': round(time.monotonic() - start, 1)}
 
 
 def _search(
   run: Run, request: Request, key, images, known
-) -> latent_search.Found:
-  """The best latents of all images, a batch at a time."""
+) -> latent_search.Result:
+  """Returns the best latents of all images, searched in batches."""
   count = len(images)
   labels = held_out.labels(run, request, count)  # [N, K], or None
   choices = 1 if labels is None else labels.shape[1]
@@ -99,12 +120,12 @@ def _search(
   seen, weight = images, latent_search.weights(known, window(images.shape))
   if request.mask == LOW_RESOLUTION:
     seen = latent_search.reduced(images, FACTOR)
-    # A block stands for all of its pixels.
+    # A block counts as much as all of its pixels.
     weight = jnp.full((*seen.shape[:3], 1), float(FACTOR**2))
-  settle = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  state = settle(run.method, run.state)
-  run_batch = functools.partial(
-    _batch,
+  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
+  state = use_ema_weights(run.method, run.state)
+  search_batch = functools.partial(
+    _search_batch,
     run.algorithm,
     run.method,
     request.mask == LOW_RESOLUTION,
@@ -112,79 +133,74 @@ def _search(
     state,
   )
 
-  def at(start):
-    # The last batch repeats its last row: another size is another program.
+  def search_from(start):
+    # The last batch repeats its last row, because another size would compile
+    # again.
     rows = np.minimum(np.arange(start, start + size), count - 1)
     part = jax.tree.map(lambda x: x[rows], (seen, weight, starts, labels))
-    return jax.tree.map(lambda x: x[: count - start], run_batch(*part))
+    return jax.tree.map(lambda x: x[: count - start], search_batch(*part))
 
   size = min(BATCH, count)
-  parts = [at(start) for start in range(0, count, size)]
+  parts = [search_from(start) for start in range(0, count, size)]
   return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
 
 
 def window(shape: tuple[int, ...]) -> int:
-  """Side of the neighbourhood that weighs known pixels: half an image, odd.
+  """Returns the side of the neighbourhood that weighs known pixels.
 
-  Of 64 held-out digits and the default gan_mnist run, mean absolute errors in
-  the hole were, with 7 pixels as in the paper, 15, and all known pixels alike:
-  0.240, 0.229 and 0.242 of the centre; 0.106, 0.091 and 0.080 of a half.
+  The side is half an image and odd. For holes in the centre of digits, the
+  errors with 7 pixels, as in the paper, are larger.
   """
   return min(shape[1:3]) // 2 | 1
 
 
 @functools.partial(jax.jit, static_argnums=range(4))
-def _batch(
+def _search_batch(
   algorithm, method, is_reduced, iterations, state, seen, weight, starts, labels
-) -> latent_search.Found:
-  prior_fn, weight_of_prior = prior(method, state)
-  found = latent_search.search(
+) -> latent_search.Result:
+  prior_loss, prior_weight = prior(method, state)
+  best = latent_search.search(
     functools.partial(algorithm.decode, method, state),
     seen,
     weight,
     starts,
     labels,
     project=method.latents.project,
-    prior=prior_fn,
-    prior_weight=weight_of_prior,
+    prior=prior_loss,
+    prior_weight=prior_weight,
     observe=(lambda x: latent_search.reduced(x, FACTOR))
     if is_reduced
     else None,
     iterations=iterations,
   )
-  return found._replace(images=jnp.clip(found.images, -1.0, 1.0))
+  return best._replace(images=jnp.clip(best.images, -1.0, 1.0))
 
 
 def prior(method, state):
-  """The prior loss of `invert.search` for a method and a state, its weight.
+  """Returns the prior loss of `latent_search.search` and its weight.
 
-  The discriminator's where there is one, with running statistics; several
-  copies of the image where it sees several as one. Otherwise -log p(z).
+  With a discriminator the loss is its log(1 - D(x)); a discriminator of packed
+  images sees copies of the image. Otherwise the loss is -log p(z).
   """
   if not hasattr(method, 'discriminator'):
-    return lambda z, image: latent_search.gaussian_prior(
-      z
-    ), latent_search.GAUSSIAN_WEIGHT
-  network = state.networks['discriminator']
-
-  def of_discriminator(z, image, *label):
-    del z
-    copies = augment.pack(image.repeat(method.pack, axis=0), method.pack)
-    logits, _ = state_lib.apply(
-      method.discriminator,
-      network.params,
-      network.stats,
-      copies,
-      *label,
-      train=False,
+    return (
+      lambda z, image: latent_search.gaussian_prior(z),
+      latent_search.GAUSSIAN_WEIGHT,
     )
+  network = state_lib.bind(method, state)['discriminator']
+  pack = method.tricks.pack
+
+  def prior_loss(z, image, *label):
+    del z
+    copies = augment.pack(image.repeat(pack, axis=0), pack)
+    logits = network(copies, *label, train=False).logits
     return latent_search.discriminator_prior(terms.per_example(logits))
 
-  return of_discriminator, latent_search.PRIOR_WEIGHT
+  return prior_loss, latent_search.PRIOR_WEIGHT
 
 
 def _shown(request: Request, images, generated, known) -> dict:
-  """Rows of the grid, by name; the first but 'masked' are the results."""
+  """Returns the rows of the grid by name; all but 'masked' are results."""
   if request.mask is None:
     return {'inverted': generated, 'original': images}
   masked = jnp.where(known, images, HOLE)
@@ -193,34 +209,34 @@ def _shown(request: Request, images, generated, known) -> dict:
     masked = latent_search.reduced(images, FACTOR)
     masked = masked.repeat(FACTOR, axis=1).repeat(FACTOR, axis=2)
     masked = masked[:, :height, :width]
-  found = {'masked': masked, 'completed': jnp.where(known, images, generated)}
+  shown = {'masked': masked, 'completed': jnp.where(known, images, generated)}
   if request.blend:
-    found['blended'] = jax.jit(poisson.blend)(images, generated, known)
-  return found | {'original': images}
+    shown['blended'] = jax.jit(poisson.blend)(images, generated, known)
+  return shown | {'original': images}
 
 
 def _errors(request: Request, images, generated, known, shown) -> dict:
-  """Errors of each image by name, [N]."""
+  """Returns errors of each image by name, [N]."""
   if request.mask is None:
-    found = {'psnr': similarity.psnr(images, generated)}
+    values = {'psnr': similarity.psnr(images, generated)}
   else:
-    found = {}
+    values = {}
     for kind in ('completed', 'blended'):
       if kind in shown:
-        end = '_blended' * (kind == 'blended')
-        apart = similarity.completion_errors(images, shown[kind], known)
-        found |= {f'{k}{end}': v for k, v in apart.items() if 'hole' in k}
+        suffix = '_blended' * (kind == 'blended')
+        pairs = similarity.completion_errors(images, shown[kind], known)
+        values |= {f'{k}{suffix}': v for k, v in pairs.items() if 'hole' in k}
   pair = images, generated
   if request.mask == LOW_RESOLUTION:
     pair = tuple(latent_search.reduced(x, FACTOR) for x in pair)
     known = jnp.ones((*pair[0].shape[:3], 1), bool)
-  apart = similarity.completion_errors(*pair, known)
-  found |= {k: v for k, v in apart.items() if 'known' in k}
-  return {name: np.asarray(values) for name, values in found.items()}
+  pairs = similarity.completion_errors(*pair, known)
+  values |= {k: v for k, v in pairs.items() if 'known' in k}
+  return {name: np.asarray(x) for name, x in values.items()}
 
 
-def _name(run: Run, request: Request, images, known) -> str:
-  """Of the folder: another for every request."""
+def _folder_name(run: Run, request: Request, images, known) -> str:
+  """Returns a folder name unique to the request."""
 
   def digest(value):
     return hashlib.blake2b(value, digest_size=4).hexdigest()
@@ -245,23 +261,26 @@ def _name(run: Run, request: Request, images, known) -> str:
 
 
 def _write(path, run: Run, request: Request, shown, latents, scores) -> None:
-  """The grid, single images, latents, and a line of errors for each."""
+  """Writes the grid, single images, latents, and errors of each image."""
   result = next(k for k in ('blended', 'completed', 'inverted') if k in shown)
   caption = f'step {int(run.state.step):,}  {request.mode}: {", ".join(shown)}'
   grid.save(path / 'grid.png', grid.draw(_rows(shown), caption))
   np.save(path / 'latents.npy', np.asarray(latents))
   lines = []
-  for place, image in enumerate(np.asarray(shown[result])):
-    name = f'{place:04d}.png'
+  for index, image in enumerate(np.asarray(shown[result])):
+    name = f'{index:04d}.png'
     grid.save(path / name, pixels_lib.to_uint8(image))
-    values = {k: float(v[place]) for k, v in scores.items()}
+    values = {k: float(v[index]) for k, v in scores.items()}
     values = {k: v for k, v in values.items() if math.isfinite(v)}
     lines.append(json.dumps({'image': name} | values) + '\n')
   (path / 'errors.jsonl').write_text(''.join(lines))
 
 
 def _rows(shown) -> np.ndarray:
-  """[rows, columns, H, W, C]: the kinds below each other, again and again."""
+  """Stacks the kinds of images: [rows, columns, H, W, C].
+
+  Each block of rows has the same images, one kind a row.
+  """
   kinds = np.stack([np.asarray(x) for x in shown.values()])  # [K, N, H, W, C]
   count = kinds.shape[1]
   columns = min(COLUMNS, count)

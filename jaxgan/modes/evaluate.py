@@ -1,14 +1,13 @@
-"""Checkpoints to scores.
+"""--mode=evaluate: scores of checkpoints.
 
   python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist
   python -m jaxgan.main --mode=evaluate --workdir=runs/gan_mnist --follow
 
-Every checkpoint asked for is one line of `eval.jsonl` in the workdir, of a
-population one for each member. The name
-of a number carries its protocol, `frechet/classifier-1f2e/10000-test/10000`:
-the score, the features, the real images and the number of fakes, always of
-averaged weights. Real training images in the place of fakes, and what a perfect
-generator would get, are printed beside it.
+Every checkpoint is one line of `eval.jsonl` in the workdir; every member of a
+population has its own line. The name of a number carries its protocol, as in
+`frechet/classifier-1f2e/10000-test/10000`: score, features, number of real
+images and number of fakes. Fakes come from averaged weights. The table also
+has the scores of real training images and of a perfect generator.
 """
 
 import dataclasses
@@ -32,24 +31,24 @@ from jaxgan.training import writers
 from jaxgan.visual import grid
 
 POLL_SECONDS = 5.0
-MOST = 10**7  # fakes: what memory holds ends long before
-CHUNK = 1_000  # held-out images that an algorithm scores at a time
+MOST = 10**7  # fakes; memory is full long before
+CHUNK = 1_000  # held-out images that an algorithm scores together
 SHOWN, NEIGHBOURS = 10, 5  # of the picture of nearest training images
 FILE = 'eval.jsonl'
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """What to score: the flags of --mode=evaluate.
+  """The flags of --mode=evaluate.
 
   Attributes:
-    num: fakes, and at most so many real images.
-    seed: of the latents and of whatever a score draws.
-    steps: 'newest', 'all', or steps with commas between.
-    follow: goes on with every checkpoint that appears, until the run is done.
-    scores: names of rows of `scores.SCORES`; () is all.
-    features: 'classifier', or 'inception:PATH' of a file of weights.
-    member: of a population; all if not given.
+    num: number of fakes, and largest number of real images.
+    seed: seed of the latents and of all draws of scores.
+    steps: 'newest', 'all', or steps with commas between them.
+    follow: True to score every new checkpoint until the run ends.
+    scores: names of rows of `scores.SCORES`; () for all.
+    features: 'classifier', or 'inception:PATH' with a file of weights.
+    member: member of a population; None for all members.
   """
 
   num: int = 10_000
@@ -62,18 +61,22 @@ class Request:
 
 
 class Judge:
-  """Real images, and what they are compared by.
+  """Real images, and the features and scores that compare fakes with them.
 
   Args:
-    settings: `config.data` of the runs to judge.
-    request: what to score.
+    settings: `config.data` of the runs to score.
+    request: the scores and their protocol.
   """
 
   def __init__(self, settings, request: Request):
     if not 2 <= request.num <= MOST:
-      raise errors.UserError(f'--num={request.num} must be in 2..{MOST}')
+      raise errors.UserError(
+        f'--num={request.num} must be in 2..{MOST}. Choose another number.'
+      )
     if not 0 <= request.seed < 2**32:
-      raise errors.UserError(f'--seed={request.seed} must be in 0..2**32 - 1')
+      raise errors.UserError(
+        f'--seed={request.seed} must be in 0..2**32 - 1. Choose another seed.'
+      )
     scores.check(request.scores)
     self.request = request
     self.names = request.scores or tuple(scores.SCORES)
@@ -89,29 +92,30 @@ class Judge:
     )
 
   def scores_of(self, run: run_lib.Run) -> dict[str, float]:
-    """Numbers of a run's samples by name and protocol."""
+    """Scores the samples of a run, by name and protocol."""
     return self.named(self.score(self.see(fakes(run, self.request))))
 
-  def named(self, found: dict[str, float]) -> dict[str, float]:
-    return {f'{name}/{self.protocol}': value for name, value in found.items()}
+  def named(self, values: dict[str, float]) -> dict[str, float]:
+    return {f'{name}/{self.protocol}': x for name, x in values.items()}
 
   def see(self, pixels: np.ndarray) -> Images:
-    found = self.features.call(pixels)
-    return Images(pixels, found['features'], found['logits'])
+    """Computes the features of images."""
+    outputs = self.features.call(pixels)
+    return Images(pixels, outputs['features'], outputs['logits'])
 
   def score(self, fake: Images) -> dict[str, float]:
-    """Numbers by short name."""
+    """Returns scores by short name."""
     return scores.compute(self.real, fake, self.key, self.names)
 
   def beside(self) -> dict[str, dict[str, float]]:
-    """Scores of training images, and those of a perfect generator."""
+    """Returns scores of training images, and of a perfect generator."""
     return {
       'train': self.score(self.see(self._train)),
       'ideal': scores.ideal(self.real, self.request.num),
     }
 
   def neighbours(self, fake: Images) -> np.ndarray:
-    """Samples above their nearest training images, [rows, columns, ...]."""
+    """Returns samples above their nearest training images, [rows, columns]."""
     return scores.beside_nearest(fake, self.see(self._train), SHOWN, NEIGHBOURS)
 
 
@@ -120,7 +124,7 @@ def make_scorer(config, algorithm) -> Judge:
   if not algorithm.has_latents:
     raise errors.UserError(
       f'eval_images={config.eval_images}: method={config.method!r} makes no '
-      'images from latents; set eval_images=0'
+      'images from latents. Set eval_images=0.'
     )
   request = Request(
     config.eval_images,
@@ -130,56 +134,57 @@ def make_scorer(config, algorithm) -> Judge:
   return Judge(config.data, request)
 
 
-def evaluate(workdir, request: Request) -> dict[str, float]:
+def evaluate(workdir, **fields) -> dict[str, float]:
   """Scores checkpoints, writes `eval.jsonl` and prints a table for each.
 
   Args:
-    workdir: of the run.
-    request: what to score.
+    workdir: the folder of the run.
+    **fields: fields of `Request`.
 
   Returns:
     The line of the last checkpoint.
 
   Raises:
-    UserError: for what can not be scored.
+    UserError: if there is nothing to score, or a score does not fit the data.
   """
+  request = Request(**fields)
   workdir = pathlib.Path(workdir).absolute()
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
   members = [request.member]
   if request.member is None:
-    members = list(range(restore_lib.members_of(workdir))) or members
+    members = list(range(restore_lib.num_members(workdir))) or members
   run = restore_lib.restore(workdir, member=members[0])
   if not run.has_latents:
-    line = _held_out(workdir, run, request)
+    line = _score_held_out(workdir, run, request)
     for member in members[1:]:
       run = restore_lib.restore(workdir, member=member)
-      line = _held_out(workdir, run, request)
+      line = _score_held_out(workdir, run, request)
     return line
   judge = Judge(run.config.data, request)
   beside = judge.beside()
   line = {}
   for step in _steps(workdir, run.config, request):
     for member in members:
-      began = time.monotonic()
+      start = time.monotonic()
       try:
         run = restore_lib.restore(workdir, step, member)
       except errors.UserError:
         if step in restore_lib.steps_of(workdir):
           raise
-        break  # The run that is followed has removed it since.
-      line = _of_checkpoint(workdir, run, judge, beside, began)
+        break  # The training process has removed this checkpoint.
+      line = _score_run(workdir, run, judge, beside, start)
   return line
 
 
-def _of_checkpoint(workdir, run: run_lib.Run, judge: Judge, beside, began):
-  """The line of one checkpoint, or of a member's part of it; written."""
+def _score_run(workdir, run: run_lib.Run, judge: Judge, beside, start):
+  """Scores a checkpoint, or a member of it, and writes line and picture."""
   step = int(run.state.step)
   fake = judge.see(fakes(run, judge.request))
-  found = judge.score(fake)
-  line = _head(run) | judge.named(found)
+  values = judge.score(fake)
+  line = _head(run) | judge.named(values)
   line['features_error'] = judge.features.error
-  line['seconds'] = time.monotonic() - began
+  line['seconds'] = time.monotonic() - start
   writers.append_json_line(workdir / FILE, line)
   suffix = '' if run.member is None else f'_member_{run.member:02d}'
   picture = grid.draw(
@@ -187,12 +192,12 @@ def _of_checkpoint(workdir, run: run_lib.Run, judge: Judge, beside, began):
     f'{_title(run)}  samples and their {NEIGHBOURS} nearest training images',
   )
   grid.save(workdir / f'nearest_step_{step:08d}{suffix}.png', picture)
-  print(_table(_title(run), judge, found, beside), end='\n\n', flush=True)
+  print(_table(_title(run), judge, values, beside), end='\n\n', flush=True)
   return line
 
 
 def _head(run: run_lib.Run) -> dict[str, int]:
-  """What a line is of."""
+  """Returns the first fields of a line."""
   step = int(run.state.step)
   head = {'step': step, 'images': step * run.config.batch_size}
   return head if run.member is None else head | {'member': run.member}
@@ -204,7 +209,7 @@ def _title(run: run_lib.Run) -> str:
 
 
 def fakes(run: run_lib.Run, request: Request) -> np.ndarray:
-  """Samples uint8 [num, H, W, C], of all classes in turn if there are any."""
+  """Returns samples, uint8 [num, H, W, C]; classes, if any, take turns."""
   label = None
   if run.classes:
     label = np.arange(request.num) % len(run.classes)
@@ -213,7 +218,7 @@ def fakes(run: run_lib.Run, request: Request) -> np.ndarray:
 
 
 def _steps(workdir, config, request: Request) -> Iterator[int]:
-  """Steps to score, oldest first; with `follow`, also those yet to come."""
+  """Yields the steps to score, oldest first; with `follow`, also new steps."""
   known = restore_lib.steps_of(workdir)
   if request.steps == 'newest':
     chosen = known[:1]
@@ -224,8 +229,8 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
     for part in request.steps.split(','):
       if not part.strip().isdecimal() or int(part) not in known:
         raise errors.UserError(
-          f'--steps={request.steps}: there is no checkpoint {part!r}; known '
-          f'are {sorted(known)}, all and newest'
+          f'--steps={request.steps}: there is no checkpoint {part!r}. Choose '
+          f'from {sorted(known)}, all and newest.'
         )
       chosen.append(int(part))
   path = workdir / FILE
@@ -244,37 +249,39 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
       time.sleep(POLL_SECONDS)
 
 
-def _held_out(workdir, run: run_lib.Run, request: Request) -> dict[str, float]:
-  """Scores of what makes no images from latents: its own, on held-out ones."""
+def _score_held_out(
+  workdir, run: run_lib.Run, request: Request
+) -> dict[str, float]:
+  """Scores a model without latents on held-out images."""
   if request.steps != 'newest' or request.follow or request.scores:
     raise errors.UserError(
-      f'method={run.name!r} makes no images from latents: it has the scores of '
-      'its held-out images alone; leave --steps, --follow and --scores out'
+      f'method={run.name!r} makes no images from latents and is scored on '
+      'held-out images. Remove --steps, --follow and --scores.'
     )
   test = data.load(run.config.data, 'test').arrays()
   size = min(request.num, len(test['image']))
-  judge = jax.jit(run.algorithm.evaluate, static_argnums=0)
-  found = {}
+  score = jax.jit(run.algorithm.evaluate, static_argnums=0)
+  means = {}
   for start in range(0, size, CHUNK):
     rows = slice(start, min(start + CHUNK, size))
     batch = {k: pixels_lib.to_float(v[rows]) for k, v in test.items()}
     share = len(batch['image']) / size
-    for name, value in judge(run.method, run.state, batch).items():
-      found[name] = found.get(name, 0.0) + share * float(value)
+    for name, value in score(run.method, run.state, batch).items():
+      means[name] = means.get(name, 0.0) + share * float(value)
   line = _head(run)
-  line |= {f'{name}/{size}-test': value for name, value in found.items()}
+  line |= {f'{name}/{size}-test': value for name, value in means.items()}
   writers.append_json_line(workdir / FILE, line)
-  rows = [[name, f'{value:.4g}'] for name, value in found.items()]
+  rows = [[name, f'{value:.4g}'] for name, value in means.items()]
   print(_markdown([f'{_title(run)}, {size:,} test images', 'score'], rows))
   return line
 
 
-def _table(title: str, judge: Judge, found, beside) -> str:
-  """Scores with what training images and a perfect generator get."""
-  kinds = {'samples': found, **beside}
+def _table(title: str, judge: Judge, values, beside) -> str:
+  """Returns a table of scores, beside those of `Judge.beside`."""
+  columns = {'samples': values, **beside}
   rows = [
-    [name, *(f'{k[name]:.4g}' if name in k else '' for k in kinds.values())]
-    for name in found
+    [name, *(f'{c[name]:.4g}' if name in c else '' for c in columns.values())]
+    for name in values
   ]
   title = f'{title}, {judge.request.num:,} samples'
   error = judge.features.error
@@ -282,7 +289,7 @@ def _table(title: str, judge: Judge, found, beside) -> str:
   return (
     f'features: {judge.features.name}{wrong}; '
     f'{len(judge.real.pixels):,} real test images\n\n'
-    + _markdown([title, *kinds], rows)
+    + _markdown([title, *columns], rows)
   )
 
 

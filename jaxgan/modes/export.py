@@ -1,14 +1,14 @@
 """--mode=export: a trained network as files that need no code of this package.
 
-Of each function that an algorithm serves (`served` in `jaxgan.steps`):
+Each function of `export_functions` (see `jaxgan.steps`) has two files:
 
   NAME.safetensors  weights and statistics, by the names of their leaves
-  NAME.stablehlo    the function with its weights, of a batch of any size, for
+  NAME.stablehlo    the function with its weights, for a batch of any size, on
                     CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
 
-and `export.json`, which says what goes in and comes out, with a digest of each
-of the other files. It is written last. The same checkpoint gives the same bytes
-with the same versions. Images are float32 in [-1, 1].
+The file `export.json` describes inputs and outputs and has a digest of each
+other file. It is written last. The same checkpoint and the same versions give
+the same bytes. Images are float32 in [-1, 1].
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from jaxgan.training import writers
 SCHEMA = 1
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 BATCH = 'batch'  # in a shape
-# What can go in; latents and labels are described by the run.
+# Meaning of the inputs; the run describes latents.
 INPUTS = {
   'latent': '',
   'label': 'number of a class',
@@ -41,17 +41,17 @@ INPUTS = {
 
 
 def export(workdir, member: int | None = None) -> pathlib.Path:
-  """Writes what the newest valid checkpoint of a workdir serves.
+  """Writes the functions of the newest valid checkpoint of a workdir.
 
   Args:
-    workdir: of the run.
-    member: of a population.
+    workdir: the folder of the run.
+    member: member of a population.
 
   Returns:
-    The folder, named after the step, and the member if there is one.
+    The folder, named after the step and the member.
 
   Raises:
-    UserError: if there is no run or checkpoint, or it makes no images.
+    UserError: if there is no run or checkpoint, or the run makes no images.
   """
   workdir = pathlib.Path(workdir).absolute()
   run = restore_lib.restore(workdir, member=member)
@@ -60,10 +60,10 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
     name += f'_member_{member:02d}'
   folder = workdir / 'export' / name
   files, functions = {}, {}
-  for name, (function, weights, inputs) in _served(run).items():
+  for name, (function, weights, inputs) in _functions(run).items():
     flat = flax.traverse_util.flatten_dict(weights, sep='/')
     artifact = stablehlo(function, weights, inputs)
-    made = {
+    contents = {
       f'{name}.safetensors': safetensors.numpy.save(flat),
       f'{name}.stablehlo': bytes(artifact.serialize()),
     }
@@ -75,9 +75,9 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
       'output': _describe(
         artifact.out_avals[0], INPUTS['image'] if run.spec.is_image else ''
       ),
-      'sha256': {k: hashlib.sha256(v).hexdigest() for k, v in made.items()},
+      'sha256': {k: hashlib.sha256(v).hexdigest() for k, v in contents.items()},
     }
-    files |= made
+    files |= contents
   files['export.json'] = json.dumps(_about(run, functions), indent=2) + '\n'
   folder.mkdir(parents=True, exist_ok=True)
   for name, content in files.items():
@@ -86,12 +86,12 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
 
 
 def stablehlo(function, weights, inputs) -> jax.export.Exported:
-  """A function with its weights, of a batch of any size, on any platform.
+  """Exports a function with its weights, for any batch size and platform.
 
   Args:
     function: (weights, *inputs) -> images.
     weights: a tree of arrays.
-    inputs: examples [1, ...] by name, which become the names of arguments.
+    inputs: examples [1, ...] by name; the names become names of arguments.
   """
   (batch,) = jax.export.symbolic_shape(BATCH)
   arguments = [
@@ -102,14 +102,14 @@ def stablehlo(function, weights, inputs) -> jax.export.Exported:
   def call(*inputs):
     return function(weights, *inputs)
 
-  # By default GPUs and TPUs multiply in fewer bits: other images than here.
+  # By default GPUs and TPUs multiply with fewer bits and give other images.
   with _without_paths(), jax.default_matmul_precision('highest'):
     return jax.export.export(jax.jit(call), platforms=PLATFORMS)(*arguments)
 
 
 @contextlib.contextmanager
 def _without_paths():
-  """Leaves out where in which file an operation comes from."""
+  """Leaves out the source files of operations."""
   name = 'jax_traceback_in_locations_limit'
   before = getattr(jax.config, name)
   jax.config.update(name, 0)
@@ -119,11 +119,10 @@ def _without_paths():
     jax.config.update(name, before)
 
 
-def _served(run: run_lib.Run):
-  """What the algorithm serves, of a settled state, with weights in NumPy."""
-  state = run.state
+def _functions(run: run_lib.Run):
+  """Returns `export_functions` of the EMA weights, with weights in NumPy."""
   use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  state = use_ema_weights(run.method, state)
+  state = use_ema_weights(run.method, run.state)
   return {
     name: (function, jax.device_get(weights), inputs)
     for name, (function, weights, inputs) in run.algorithm.export_functions(

@@ -1,7 +1,8 @@
-"""Features of images that metrics are computed on: any function of images.
+"""Features of images, from which scores are computed.
 
-A classifier of the data set at hand, which is trained when it is first needed
-and kept, or InceptionV3 from a file (`jaxgan.metrics.inception`).
+The features are those of InceptionV3, from a file (`jaxgan.metrics.inception`),
+or of a classifier of the data set. The classifier is trained on first use, and
+kept.
 """
 
 import dataclasses
@@ -29,18 +30,18 @@ from jaxgan.training import workdir as workdir_lib
 
 _logger = logging.getLogger(__name__)
 
-BATCH = 500  # images at a time
+BATCH = 500  # images that are processed together
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-  """A function of images with a name that protocols carry.
+  """A function of images, with a name for protocols.
 
   Attributes:
-    name: of the network and what it was trained on.
-    call: images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D] and
-      'logits' [N, K].
-    error: share of held-out images that it classifies wrong; None if unknown.
+    name: name of the network and of its training data.
+    call: maps images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D]
+      and 'logits' [N, K].
+    error: share of held-out images that are classified wrong, or None.
   """
 
   name: str
@@ -49,11 +50,11 @@ class Features:
 
 
 def _folder(config, dataset) -> pathlib.Path:
-  """Where the classifier of these data is kept, by what it depends on."""
+  """Returns the folder of the classifier, named by config and data."""
   fields = {
     name: value
     for name, value in config_lib.flatten(config).items()
-    # A classifier keeps its name where configs have got more fields since.
+    # A classifier keeps its name when configs get more fields.
     if name
     not in (*config_lib.RESUMABLE_FIELDS, *config_lib.DEFAULTS_OF_OLD_RUNS)
   }
@@ -65,10 +66,13 @@ def _folder(config, dataset) -> pathlib.Path:
 
 
 def classifier(settings) -> Features:
-  """The classifier of the data that `settings` (a `config.data`) describes.
+  """Returns a classifier of the data, and trains it on first use.
 
-  It is trained on the whole training split, which takes about a minute for
-  MNIST on two CPU cores; another call, or another process, finds it.
+  Training uses the whole training split. Later calls and other processes read
+  the trained classifier.
+
+  Args:
+    settings: the `config.data` of a run.
 
   Raises:
     UserError: if the data have no labels, or no held-out images.
@@ -78,14 +82,14 @@ def classifier(settings) -> Features:
   config.sample_every = config.eval_every = 0
   config.checkpoint_every = config.num_steps
   config.data.update(settings)
-  # Scores of runs on parts of the data are comparable.
+  # The classifier is the same for runs on parts of the data.
   config.data.update(limit=0, shuffle=True)
   config.data.source = data.resolve(config.data)
   dataset = data.load(config.data)
   if not (dataset.spec.is_image and dataset.spec.num_classes):
     raise errors.UserError(
-      '--features=classifier needs images with labels, which the data are not; '
-      'give a folder of class folders, or --features=inception:PATH'
+      '--features=classifier needs images with labels, and the data have none. '
+      'Use a folder of class folders, or set --features=inception:PATH.'
     )
   folder = _folder(config, dataset)
   done = folder / 'error.json'
@@ -103,6 +107,7 @@ def classifier(settings) -> Features:
 
 
 def _caller(run: run_lib.Run):
+  """Returns the classifier as a function of any number of images."""
   predict = jax.jit(classifier_lib.predict, static_argnums=0)
   return batches.in_batches(
     lambda images: predict(
@@ -116,18 +121,22 @@ def _inception(path: str) -> Features:
   call = inception.features(path)
 
   def renamed(images):
-    found = call(images)
+    outputs = call(images)
     # Without the last bias, as in the code of Salimans et al.
-    return {'features': found['pool'], 'logits': found['logits_unbiased']}
+    return {'features': outputs['pool'], 'logits': outputs['logits_unbiased']}
 
   return Features('inception', renamed)
 
 
 def find(name: str, settings) -> Features:
-  """'classifier' of the data of `settings`, or 'inception:PATH'.
+  """Returns the features with a name.
+
+  Args:
+    name: 'classifier' or 'inception:PATH'.
+    settings: the `config.data` of a run, for the classifier.
 
   Raises:
-    UserError: for another name, and for a file that is not the network's.
+    UserError: for another name, or a file of another network.
   """
   kind, _, path = name.partition(':')
   if kind == 'inception':

@@ -1,18 +1,19 @@
-"""Which latents make an image, or what is known of one: inversion, completion.
+"""Searches latents whose images agree with known pixels.
 
-Yeh et al. 2017 (https://arxiv.org/abs/1607.07539), equations 2 to 5: the hole
-in an image y is filled with that of G(z), where z is the minimum of
+Yeh et al. 2017 (https://arxiv.org/abs/1607.07539), equations 2 to 5. The hole
+of an image y is filled with the pixels of G(z), where z minimises
 
-  |W * (G(z) - y)|_1 + weight log(1 - D(G(z))),
+  |W * (G(z) - y)|_1 + weight log(1 - D(G(z))).
 
-a contextual loss over what is known and a prior loss. Inversion is the same of
-an image without a hole. Every image has several starts, of which the best is
-kept; all of them go through one scan.
+The first term is the contextual loss over known pixels, the second the prior
+loss. Inversion does the same for an image without a hole. Every image has
+several starts, all in one scan, and the best result is kept.
 
-  decode = lambda z: gan.decode(method, settled, z)
+  decode = lambda z: gan.decode(method, state, z)
   starts = method.latents.sample(key, 64 * 4).reshape(64, 4, -1)
-  found = invert.search(decode, images, invert.weights(known), starts)
-  completed = jnp.where(known, images, found.images)
+  weight = latent_search.weights(known)
+  best = latent_search.search(decode, images, weight, starts)
+  completed = jnp.where(known, images, best.images)
 """
 
 from collections.abc import Callable
@@ -26,23 +27,22 @@ import optax
 from jaxgan.core import latents as latents_lib
 
 WINDOW = 7  # pixels, as in the paper, whose images are 64 x 64
-PRIOR_WEIGHT = 0.003  # of the discriminator's, as in the paper
-# Of 32 held-out digits and the default vae_mnist run, mean absolute errors in
-# the hole with 0.003, 0.1 and 1 were 0.210, 0.194 and 0.201 of the centre;
-# 0.074, 0.073 and 0.073 of a half.
+# Weight of the discriminator's prior loss, as in the paper.
+PRIOR_WEIGHT = 0.003
+# Weight of -log p(z). Errors of completed digits are lowest near this value.
 GAUSSIAN_WEIGHT = 0.1
 LEARNING_RATE = 0.03
 ITERATIONS = 300
 
 
-class Found(NamedTuple):
+class Result(NamedTuple):
   """The best start of every image.
 
   Attributes:
     latents: [N, Z].
-    images: [N, H, W, C] in [-1, 1], what the generator makes of them.
-    loss: [N], contextual and prior loss.
-    start: int [N], which start it was.
+    images: the generator's images of the latents, [N, H, W, C] in [-1, 1].
+    loss: sum of contextual and prior loss, [N].
+    start: index of the start, int [N].
   """
 
   latents: jax.Array
@@ -52,14 +52,14 @@ class Found(NamedTuple):
 
 
 def weights(known: jax.Array, window: int = WINDOW) -> jax.Array:
-  """How much each known pixel counts: the share of its neighbours missing.
+  """Returns the weights of known pixels: the missing share of neighbours.
 
-  Yeh et al. 2017, equation 3: pixels near a hole say more of it. Where nothing
-  is missing, as in inversion, all count 1.
+  Yeh et al. 2017, equation 3: pixels near a hole have more information on the
+  hole. In an image without a hole all pixels have weight 1.
 
   Args:
     known: bool [N, H, W, 1], true outside of the holes.
-    window: side of the square of neighbours, odd; 0 counts known pixels alike.
+    window: side of the square of neighbours, odd; 0 for equal weights.
 
   Returns:
     float32 [N, H, W, 1] in [0, 1], 0 in the holes.
@@ -78,7 +78,7 @@ def weights(known: jax.Array, window: int = WINDOW) -> jax.Array:
 
 
 def reduced(images: jax.Array, factor: int) -> jax.Array:
-  """Means over blocks: [N, H, W, C] to [N, ceil(H / factor), ..., C].
+  """Averages over blocks: [N, H, W, C] to [N, ceil(H / factor), ..., C].
 
   Blocks at the lower and right edge are smaller where `factor` does not divide
   the side.
@@ -94,12 +94,12 @@ def reduced(images: jax.Array, factor: int) -> jax.Array:
 
 
 def discriminator_prior(logits: jax.Array) -> jax.Array:
-  """log(1 - D(x)) of logits: Yeh et al. 2017, equation 4 without its weight."""
+  """Returns log(1 - D(x)): Yeh et al. 2017, equation 4 without its weight."""
   return -jax.nn.softplus(logits)
 
 
 def gaussian_prior(z: jax.Array) -> jax.Array:
-  """-log p(z) of standard normal latents [..., Z] up to a constant: [...]."""
+  """Returns -log p(z) up to a constant, [...], of normal latents [..., Z]."""
   return 0.5 * jnp.sum(z**2, axis=-1)
 
 
@@ -116,32 +116,33 @@ def search(
   observe: Callable | None = None,
   iterations: int = ITERATIONS,
   learning_rate: float = LEARNING_RATE,
-) -> Found:
-  """Latents whose images agree with what is seen, by Adam.
+) -> Result:
+  """Finds latents whose images agree with the observation, by Adam.
 
-  Rows do not know of each other: an image is completed in the same way alone
-  and beside others, up to rounding.
+  Images are independent: each result is the same alone and in a batch, up to
+  rounding.
 
   Args:
-    decode: latents [B, Z], and labels [B] if there are, to images [B, H, W, C].
-    seen: what is known of the images, [N, h, w, C]; images with anything in the
-      holes, or what `observe` makes of images.
-    weight: of every pixel of it, [N, h, w, 1]; see `weights`.
+    decode: maps latents [B, Z], and labels [B] if there are any, to images
+      [B, H, W, C].
+    seen: observed images [N, h, w, C], with any values in the holes.
+    weight: weight of every observed pixel, [N, h, w, 1]; see `weights`.
     starts: first latents [N, R, Z], R for every image.
-    labels: classes [N, R] of conditional generators.
+    labels: classes [N, R] for conditional generators.
     project: moves latents into the support of their distribution, see
       `Latents.project`.
-    prior: (latents [B, Z], images [B, H, W, C], and labels if there are) to
-      prior losses [B]; nothing is added without.
-    prior_weight: of it.
-    observe: images [B, H, W, C] to what is seen of them; by default all.
-    iterations: updates.
-    learning_rate: of Adam.
+    prior: maps latents [B, Z], images [B, H, W, C], and labels if there are
+      any, to prior losses [B]; None for no prior.
+    prior_weight: weight of the prior loss.
+    observe: maps images [B, H, W, C] to observed images; by default the
+      identity.
+    iterations: number of updates.
+    learning_rate: learning rate of Adam.
   """
   optimizer = optax.adam(learning_rate)
 
-  def one(seen, weight, start, label):
-    """A single start: [h, w, C], [h, w, 1], [Z] and a tuple of labels."""
+  def search_from(seen, weight, start, label):
+    """Searches from one start: [h, w, C], [h, w, 1], [Z], tuple of labels."""
     label = jax.tree.map(lambda x: x[None], label)
 
     def loss_fn(z):
@@ -164,9 +165,9 @@ def search(
     loss, image = loss_fn(z)
     return z, image, loss
 
-  over_starts = jax.vmap(one, in_axes=(None, None, 0, 0))
+  over_starts = jax.vmap(search_from, in_axes=(None, None, 0, 0))
   label = () if labels is None else (labels,)
   z, images, loss = jax.vmap(over_starts)(seen, weight, starts, label)
   best = jnp.argmin(loss, axis=1)  # [N]
   pick = jax.vmap(lambda x, k: x[k])
-  return Found(pick(z, best), pick(images, best), pick(loss, best), best)
+  return Result(pick(z, best), pick(images, best), pick(loss, best), best)

@@ -1,4 +1,4 @@
-"""Seamless cloning: the colours of one image, the gradients of another.
+"""Poisson blending: the colours of one image, the gradients of another.
 
 Perez et al. 2003, https://doi.org/10.1145/882262.882269.
 """
@@ -13,21 +13,21 @@ STEPS_PER_PIXEL = 4
 
 
 def _neighbours(x):
-  """Sum over the four neighbours, [H, W, C]; beyond the border is nothing."""
+  """Sums over the four neighbours, [H, W, C]; outside of the image is 0."""
   x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
   return x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
 
 
 def blend(image: jax.Array, patch: jax.Array, known: jax.Array) -> jax.Array:
-  """Fills holes with the gradients of a patch, so that no seam is seen.
+  """Fills holes with the gradients of a patch, without a visible seam.
 
-  Perez et al. 2003, equations 7 and 8 with equation 11: x is the image where it
-  is known and patch + u in the holes, where u is harmonic and makes both meet
-  at the border. At the border of the image u has no slope; a hole that touches
-  nothing known gets the patch as it is.
+  Perez et al. 2003, equations 7 and 8 with equation 11. The result is the image
+  where pixels are known, and patch + u in the holes. The function u is
+  harmonic, makes both meet at the edge of the hole, and has no slope at the
+  border of the image. A hole without known neighbours gets the patch unchanged.
 
   Args:
-    image: [N, H, W, C] in [-1, 1]; what it has in the holes does not matter.
+    image: [N, H, W, C] in [-1, 1], with any values in the holes.
     patch: [N, H, W, C] in [-1, 1].
     known: bool [N, H, W, 1], true outside of the holes.
 
@@ -35,20 +35,20 @@ def blend(image: jax.Array, patch: jax.Array, known: jax.Array) -> jax.Array:
     [N, H, W, C] in [-1, 1].
   """
 
-  def one(image, patch, known):
+  def blend_one(image, patch, known):
     hole = 1.0 - known
     degree = _neighbours(jnp.ones_like(hole))
 
     def laplacian(u):
       return hole * (degree * u - _neighbours(hole * u))
 
-    apart = jnp.where(known > 0, image - patch, 0.0)
+    difference = jnp.where(known > 0, image - patch, 0.0)
     u, _ = linalg.cg(
       laplacian,
-      hole * _neighbours(apart),
+      hole * _neighbours(difference),
       tol=TOLERANCE,
       maxiter=STEPS_PER_PIXEL * sum(image.shape[:2]),
     )
     return jnp.where(known > 0, image, jnp.clip(patch + u, -1.0, 1.0))
 
-  return jax.vmap(one)(image, patch, known.astype(image.dtype))
+  return jax.vmap(blend_one)(image, patch, known.astype(image.dtype))

@@ -1,4 +1,4 @@
-"""What --mode=sample is asked for: what is filled in, and what is refused."""
+"""Requests of --mode=sample: defaults, ranges and names of files."""
 
 import dataclasses
 import hashlib
@@ -14,8 +14,8 @@ FORMATS = ('grid', 'images', 'gif', 'mp4')
 ANIMATED = ('gif', 'mp4')
 ALL = 'all'  # the value of --labels
 
-# What a request gets that does not say: images, or with all classes, of each;
-# rows of a walk; latents on a path of an animation.
+# Defaults: images, or images of each class; rows of a walk; latents on a path
+# of an animation.
 NUM_IMAGES, NUM_OF_EACH, NUM_ROWS, NUM_LATENTS = 100, 10, 10, 8
 FRAMES_PER_SECOND = 20.0
 
@@ -29,20 +29,22 @@ LISTED_CLASSES = 20  # in an error
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """What to draw: the flags of --mode=sample. None leaves it open.
+  """The flags of --mode=sample; None stands for the default.
 
   Attributes:
-    num: images; with `walk`, rows; of an animation, latents on each path.
-    seed: of the latents.
-    format: 'grid', one PNG; 'images', a folder of them; 'gif' or 'mp4'.
-    labels: classes by name or number, with commas between: one image (row,
-      path) for each; 'all' for all in turn, in a grid one in each column.
+    num: number of images; with `walk`, of rows; in an animation, of latents on
+      each path.
+    seed: seed of the latents.
+    format: 'grid' for one PNG; 'images' for a folder of PNGs; 'gif' or 'mp4'
+      for an animation.
+    labels: classes by name or number with commas between, for one image (row,
+      path) each. 'all' for all classes in turn, in columns of a grid.
     walk: the dimension of latents that changes along a row of a grid.
-    paths: paths that an animation shows side by side.
-    frames_per_second: of an animation.
-    seconds: length of an animation; by default one for each latent.
-    palette: colours of the pictures, found among those of training images; 0
-      is all; by default `config.palette` of the run.
+    paths: number of paths that an animation shows side by side.
+    frames_per_second: frame rate of an animation.
+    seconds: length of an animation; by default one second for each latent.
+    palette: number of colours, found among colours of training images; 0 for
+      all; by default `config.palette` of the run.
   """
 
   num: int | None = None
@@ -57,26 +59,26 @@ class Request:
 
 
 def complete(request: Request) -> Request:
-  """Fills in what an animation needs; raises for what no run can do."""
+  """Fills in the defaults of animations; raises a UserError for bad values."""
   if request.format not in FORMATS:
     raise errors.unknown('--format', request.format, FORMATS)
   is_animation = request.format in ANIMATED
   if request.walk is not None and request.format != 'grid':
     raise errors.UserError(
-      f'--walk={request.walk} makes a grid; leave --format={request.format} out'
+      f'--walk={request.walk} makes a grid. Remove --format={request.format}.'
     )
   most = palette.MOST_COLOURS
   if request.palette is not None and not 0 <= request.palette <= most:
-    raise errors.UserError(f'--palette={request.palette} must be in 0..{most}')
+    raise errors.UserError(f'--palette={request.palette} must be in 0..{most}.')
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:
       raise errors.UserError(
-        f'--{name}={value:g} belongs to an animation; add --format=gif or mp4'
+        f'--{name}={value:g} belongs to an animation. Set --format=gif or mp4.'
       )
   if not 0 <= request.seed < 2**32:
-    raise errors.UserError(f'--seed={request.seed} must be in 0..{2**32 - 1}')
-  _in_range(request)
+    raise errors.UserError(f'--seed={request.seed} must be in 0..{2**32 - 1}.')
+  _check_counts(request)
   if not is_animation:
     return request
   num, rate = request.num, request.frames_per_second
@@ -87,31 +89,31 @@ def complete(request: Request) -> Request:
   if not (0 < seconds < math.inf and 2 <= round(seconds * rate) <= MOST_FRAMES):
     raise errors.UserError(
       f'--seconds={seconds:g} at --frames_per_second={rate:g} must make '
-      f'2..{MOST_FRAMES} frames'
+      f'2..{MOST_FRAMES} frames. Change one of the two.'
     )
   return dataclasses.replace(
     request, num=num, frames_per_second=rate, seconds=seconds
   )
 
 
-def _in_range(request: Request) -> None:
+def _check_counts(request: Request) -> None:
   least = 2 if request.format in ANIMATED else 1
   most = MOST_IMAGES[request.format]
   if request.walk is not None:
     most //= WALK_COLUMNS
   if request.num is not None and not least <= request.num <= most:
-    raise errors.UserError(f'--num={request.num} must be in {least}..{most}')
+    raise errors.UserError(f'--num={request.num} must be in {least}..{most}.')
   if request.paths is not None and not 1 <= request.paths <= MOST_PATHS:
     raise errors.UserError(
-      f'--paths={request.paths} must be in 1..{MOST_PATHS}'
+      f'--paths={request.paths} must be in 1..{MOST_PATHS}.'
     )
 
 
 def check(request: Request, run: Run) -> None:
-  """Raises for what this run can not do."""
+  """Raises a UserError for a request that does not fit the run."""
   if request.palette and not run.spec.is_image:
     raise errors.UserError(
-      f'--palette={request.palette}: this run makes points; leave it out'
+      f'--palette={request.palette}: this run makes points. Remove the flag.'
     )
   if request.walk is not None:
     flag = f'--walk={request.walk}'
@@ -120,24 +122,25 @@ def check(request: Request, run: Run) -> None:
   else:
     flag = f'--format={request.format}'
   if not run.spec.is_image:
-    raise errors.UserError(f'{flag}: this run makes points; leave it out')
+    raise errors.UserError(f'{flag}: this run makes points. Remove the flag.')
   if not run.has_latents and flag != '--format=images':
     raise errors.UserError(
-      f'{flag}: method={run.name!r} makes no images from latents; leave it out'
+      f'{flag}: method={run.name!r} makes no images from latents. '
+      'Remove the flag.'
     )
   if request.walk is not None:
     size = run.method.latents.size
     if not 0 <= request.walk < size:
       raise errors.UserError(
-        f'{flag} is out of range; the latents have dimensions 0..{size - 1}'
+        f'{flag} is out of range. Choose a dimension in 0..{size - 1}.'
       )
 
 
 def classes(request: Request, run: Run) -> tuple[Request, np.ndarray | None]:
-  """How many images, rows or paths, and the class of each.
+  """Chooses the number of images, rows or paths, and their classes.
 
   Returns:
-    The request with that number set, and labels [number], or None.
+    The request with that number, and labels [number], or None.
   """
   names = run.classes
   counted = 'paths' if request.format in ANIMATED else 'num'
@@ -145,7 +148,7 @@ def classes(request: Request, run: Run) -> tuple[Request, np.ndarray | None]:
   if request.labels is not None and not names:
     raise errors.UserError(
       f'--labels={request.labels}: this run (method={run.name!r}) takes no '
-      'labels; leave it out, or sample a run with conditional=True'
+      'labels. Remove --labels, or sample a run with conditional=True.'
     )
   if request.labels in (None, ALL):
     if count is None:
@@ -156,11 +159,11 @@ def classes(request: Request, run: Run) -> tuple[Request, np.ndarray | None]:
     if count not in (None, len(label)):
       raise errors.UserError(
         f'--{counted}={count}: --labels={request.labels} asks for '
-        f'{len(label)}; leave one of them out'
+        f'{len(label)}. Remove one of the two flags.'
       )
     count = len(label)
   request = dataclasses.replace(request, **{counted: count})
-  _in_range(request)
+  _check_counts(request)
   return request, label
 
 
@@ -174,28 +177,28 @@ def _default_count(request: Request, num_classes: int) -> int:
 
 
 def numbers(labels: str, names: tuple[str, ...]) -> np.ndarray:
-  """Numbers of the classes that --labels names, with commas between."""
+  """Returns the numbers of the classes of --labels, as 3,3,seven."""
   return np.array([_class(labels, part, names) for part in labels.split(',')])
 
 
 def _class(labels: str, part: str, names: tuple[str, ...]) -> int:
-  """The number of the class that a part of --labels names."""
+  """Returns the number of a class in --labels."""
   part = part.strip()
   numbers = {str(k): k for k in range(len(names))}
-  # Names first: a folder's '3' need not be class number 3.
+  # Names take precedence: a folder '3' may have another number.
   numbers |= {name: k for k, name in enumerate(names)}
   if part not in numbers:
     listed = ', '.join(names[:LISTED_CLASSES])
     more = ', ...' if len(names) > LISTED_CLASSES else ''
     raise errors.UserError(
-      f'--labels={labels}: there is no class {part!r}; known are '
+      f'--labels={labels}: there is no class {part!r}. Choose from '
       f'0..{len(names) - 1}, by name {listed}{more}; or {ALL}'
     )
   return numbers[part]
 
 
 def name(request: Request, label) -> str:
-  """The end of the name of the file or folder."""
+  """Returns the end of the name of the file or folder."""
   parts = [f'num{request.num}', f'seed{request.seed}']
   if request.labels == ALL:
     parts.append('labels-all')

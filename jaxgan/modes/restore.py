@@ -1,4 +1,4 @@
-"""A finished or stopped run, restored from its workdir alone: no data."""
+"""Restores a trained run from its workdir alone, without data."""
 
 import functools
 import pathlib
@@ -9,28 +9,30 @@ from jaxgan import config as config_lib
 from jaxgan import errors, steps
 from jaxgan.data.dataset import Spec
 from jaxgan.training import checkpoint, sweeps
-from jaxgan.training import workdir as record_lib
+from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.run import Run
 
 
 def steps_of(workdir) -> list[int]:
-  """Steps of the checkpoints of a workdir, newest first."""
+  """Returns the steps of all checkpoints, newest first."""
   with checkpoint.Checkpoints(workdir, read_only=True) as checkpoints:
     return checkpoints.steps()
 
 
-def members_of(workdir) -> int:
-  """Members of the population of a workdir; 0 of a run by itself."""
-  record = _record(workdir)
-  together = sweeps.of(config_lib.from_json(record['config']))
-  return len(together.members) if together else 0
+def num_members(workdir) -> int:
+  """Returns the number of members of a population; 0 for a single run."""
+  config = config_lib.from_json(record_of(workdir)['config'])
+  population = sweeps.of(config)
+  return len(population) if population else 0
 
 
-def _record(workdir):
-  record = record_lib.read(pathlib.Path(workdir))
+def record_of(workdir):
+  """Returns the `config.json` of a workdir; raises a UserError without one."""
+  record = workdir_lib.read(pathlib.Path(workdir))
   if record is None:
     raise errors.UserError(
-      f'workdir {str(workdir)!r} holds no run; give the --workdir of one'
+      f'workdir {str(workdir)!r} holds no run. Set --workdir to the folder of '
+      'a run.'
     )
   return record
 
@@ -39,31 +41,30 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
   """Reads the config and a checkpoint of a workdir.
 
   Args:
-    workdir: of the run.
-    step: of the checkpoint; the newest valid one if not given.
-    member: of a population.
+    workdir: the folder of the run.
+    step: step of the checkpoint; by default the newest valid checkpoint.
+    member: member of a population.
 
   Raises:
-    UserError: if there is no run, no such member, no valid checkpoint, or a
-      config that other code made.
+    UserError: if there is no run, no such member or no valid checkpoint, or if
+      other code made the config.
   """
-  workdir = pathlib.Path(workdir)
-  record = _record(workdir)
+  record = record_of(workdir)
   config = config_lib.from_json(record['config'])
-  together = sweeps.of(config)
-  if together:
-    config = together.config_of(member)
+  population = sweeps.of(config)
+  if population:
+    config = population.config_of(member)
   elif member is not None:
     raise errors.UserError(
-      f'--member={member}: workdir {str(workdir)!r} holds one run and no '
-      'population; leave it out'
+      f'--member={member}: workdir {str(workdir)!r} holds a single run. Remove '
+      '--member.'
     )
-  found = record['data']
+  recorded = record['data']
   spec = Spec(
-    tuple(found['shape']),
-    found['num_classes'],
-    tuple(found['classes']),
-    tuple(found.get('source_shape', ())),
+    tuple(recorded['shape']),
+    recorded['num_classes'],
+    tuple(recorded['classes']),
+    tuple(recorded.get('source_shape', ())),
   )
   algorithm = steps.find(config.method)
   try:
@@ -73,16 +74,16 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
     if not field:
       raise
     raise errors.UserError(
-      f'workdir {str(workdir)!r} was begun by other code, whose configs have '
-      f'no field {field!r}; sample it with that (git {record.get("git")}), or '
-      'train again'
+      f'workdir {str(workdir)!r} was made by other code, whose configs have no '
+      f'field {field!r}. Use that code (git {record.get("git")}), or train '
+      'again.'
     ) from None
-  if together:
-    like = sweeps.like(together, algorithm, spec)
+  if population:
+    like = sweeps.like(population, algorithm, spec)
   else:
     init = functools.partial(algorithm.init, method)
     like = jax.eval_shape(init, jax.random.key(0))
   state, _ = checkpoint.load(workdir, like, step)
-  if together:
+  if population:
     state = jax.tree.map(lambda x: x[member], state)
   return Run(algorithm, method, state, spec, config, member)

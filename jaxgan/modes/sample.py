@@ -1,10 +1,10 @@
-"""Pictures from a trained run: reads its checkpoint and its config.
+"""--mode=sample: pictures from a trained run.
 
-Data are read for a palette alone.
+  python -m jaxgan.main --mode=sample --workdir=runs/gan_mnist --num=64
 
-A grid or single images of random latents, a walk along one dimension, or an
-animation of a closed path through latents. The same request gives the same
-files.
+The pictures are a grid or single images of random latents, a walk along one
+dimension, or an animation of a closed path through latents. The same request
+gives the same files. Only a palette needs the data of the run.
 """
 
 import dataclasses
@@ -37,26 +37,26 @@ def sample(
   member: int | None = None,
   **fields,
 ) -> pathlib.Path:
-  """Draws pictures from averaged weights and writes them into the workdir.
+  """Draws pictures from EMA weights and writes them into the workdir.
 
   Args:
-    workdir: of the run.
+    workdir: the folder of the run.
     num: see `Request`.
     seed: see `Request`.
-    member: of a population.
+    member: member of a population.
     **fields: the other fields of `Request`.
 
   Returns:
     The file, or the folder of single images, named after step and request.
 
   Raises:
-    UserError: for what can not be drawn.
+    UserError: if the run or the request does not allow it.
   """
   request = request_lib.complete(Request(num, seed, **fields))
   workdir = pathlib.Path(workdir).absolute()
   run = restore_lib.restore(workdir, member=member)
   if request.palette is None:
-    default = run.config.get('palette', 0)  # Older runs have none.
+    default = run.config.get('palette', 0)  # Older runs have no such field.
     request = dataclasses.replace(request, palette=default)
   request_lib.check(request, run)
   request, label = request_lib.classes(request, run)
@@ -72,15 +72,15 @@ def sample(
   elif request.format == 'images':
     images = map(colour, draw(run, request.num, request.seed, label))
     path.mkdir(exist_ok=True)
-    for place, image in enumerate(images):
-      grid.save(path / f'{place:04d}.png', pixels_lib.to_uint8(image))
+    for index, image in enumerate(images):
+      grid.save(path / f'{index:04d}.png', pixels_lib.to_uint8(image))
   else:
     _grid(request, run, label, colour, path)
   return path
 
 
 def _colour(request: Request, run: Run) -> Callable:
-  """What limits an image [H, W, C] in [-1, 1] to the palette asked for."""
+  """Returns a function that limits an image [H, W, C] to the palette."""
   if not request.palette:
     return lambda image: image
   pixels = data.load(run.config.data).evenly(PALETTE_IMAGES)['image']
@@ -91,12 +91,12 @@ def _colour(request: Request, run: Run) -> Callable:
 
 
 def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
-  """Images of random latents, one by one, [H, W, C] in [-1, 1].
+  """Yields images of random latents, [H, W, C] in [-1, 1].
 
   Args:
     run: a trained run.
-    num: how many.
-    seed: of the latents; image i depends on it and on i alone.
+    num: number of images.
+    seed: seed of the latents; image i depends on the seed and on i only.
     label: classes [num] for conditional runs; by default all in turn.
   """
   key = jax.random.key(seed)
@@ -108,16 +108,17 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
 
 
 def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
-  """Images of latents [N, Z] (and labels [N]), one by one.
+  """Yields images of latents [N, Z] (and labels [N]).
 
-  They are decoded in batches of one size, and those are not kept.
+  Images are decoded in batches of one size.
   """
-  settle = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
+  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
   decode = jax.jit(run.algorithm.decode, static_argnums=0)
-  state = settle(run.method, run.state)
+  state = use_ema_weights(run.method, run.state)
   size = min(BATCH, len(z))
   for start in range(0, len(z), size):
-    # The last batch repeats its last row: another size is another program.
+    # The last batch repeats its last row, because another size would compile
+    # again.
     rows = np.minimum(np.arange(start, start + size), len(z) - 1)
     labels = () if label is None else (label[rows],)
     images = jax.device_get(decode(run.method, state, z[rows], *labels))
@@ -127,6 +128,7 @@ def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
 def _grid(
   request: Request, run: Run, label, colour, path: pathlib.Path
 ) -> None:
+  """Writes a grid of samples or of a walk."""
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
   columns, classes = None, label
   if request.walk is None:
@@ -155,6 +157,7 @@ def _grid(
 def _animate(
   request: Request, run: Run, label, colour, path: pathlib.Path
 ) -> None:
+  """Writes an animation of closed paths, side by side."""
   latents = run.method.latents
   num_frames = round(request.seconds * request.frames_per_second)
   key = jax.random.key(request.seed)
@@ -169,8 +172,8 @@ def _animate(
 
   def frames():
     for _ in range(num_frames):
-      together = np.stack(list(itertools.islice(images, request.paths)))
-      frame = grid.tile(pixels_lib.to_uint8(together))
+      images_of_paths = np.stack(list(itertools.islice(images, request.paths)))
+      frame = grid.tile(pixels_lib.to_uint8(images_of_paths))
       scale = max(1, round(FRAME_SIDE / min(frame.shape[:2])))
       yield frame.repeat(scale, axis=0).repeat(scale, axis=1)
 

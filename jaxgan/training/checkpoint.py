@@ -1,18 +1,17 @@
-"""Checkpoints with orbax: what is saved, what is restored, in which order.
+"""Checkpoints with orbax.
 
-A checkpoint is a folder `<workdir>/checkpoints/<step>` of three items: `state`,
-the arrays of the TrainState; `integrity`, a digest of every array; and `meta`,
-JSON: config, data fingerprint, and metrics not yet logged. Orbax writes it
-under a temporary name and renames it when it is whole.
+The folder `<workdir>/checkpoints/<step>` has three items: `state` with all
+arrays, `integrity` with a digest of every array, and `meta`, JSON with config,
+data fingerprint and metrics that are not logged yet. Orbax writes the folder
+under a temporary name and renames it at the end.
 
-Where a run starts from, in this order:
+A run starts from the first of these that exists:
 
-  1. the newest valid checkpoint in its own workdir. One that can't be read, or
-     whose digests differ, is renamed `corrupt-<step>-<time>`, reported, and the
-     one before is tried; if there are some and none is valid, the run stops;
-  2. the newest valid checkpoint in the workdir `config.init_from`: weights,
-     statistics and averages; the step is 0 and optimizers are fresh;
-  3. from scratch.
+  1. the newest valid checkpoint of its own workdir. A damaged checkpoint is
+     renamed `corrupt-<step>-<time>` and reported, and the checkpoint before is
+     tried. If none is valid, the run stops;
+  2. weights of another run, see `first_weights`;
+  3. random weights.
 """
 
 import logging
@@ -38,19 +37,23 @@ HANDLERS = {
 
 
 def _alone() -> ocp.options.MultiprocessingOptions:
-  """Orbax waits for no other process: one writes, and each reads by itself."""
+  """Returns options that make orbax wait for no other process."""
   own = processes.process()
   return ocp.options.MultiprocessingOptions(own, {own}, f'process_{own}')
+
+
+def _first_line(error: Exception) -> str:
+  return (str(error).strip().splitlines() or [repr(error)])[0][:200]
 
 
 class Checkpoints:
   """The checkpoints of one workdir.
 
   Args:
-    workdir: the run's folder.
-    keep: newest checkpoints that are kept.
-    keep_period: those at multiples of it are kept too; 0 for none.
-    read_only: never renames nor removes anything.
+    workdir: the folder of the run.
+    keep: number of newest checkpoints to keep.
+    keep_period: checkpoints at its multiples are kept as well; 0 for none.
+    read_only: True to rename and remove nothing.
   """
 
   def __init__(self, workdir, keep=1, keep_period=0, read_only=False):
@@ -59,7 +62,7 @@ class Checkpoints:
     self._keep_period = keep_period
     self._read_only = read_only
     self._manager = None
-    self._writing = None  # the step that is being written
+    self._writing = None  # step of the save in progress
 
   def __enter__(self):
     return self
@@ -78,7 +81,7 @@ class Checkpoints:
       manager.close()
 
   def _open(self) -> ocp.CheckpointManager:
-    # Opened late: a manager that has seen a broken step never saves below it.
+    # Opened late: a manager that has seen a broken step saves nothing below.
     if self._manager is None:
       if not self._read_only:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +92,7 @@ class Checkpoints:
           for name, make in HANDLERS.items()
         },
         options=ocp.CheckpointManagerOptions(
-          # Of one that reads, what orbax would set, with a warning.
+          # For reading, the value that orbax would set with a warning.
           save_interval_steps=0 if self._read_only else 1,
           max_to_keep=None if self._read_only else self._keep,
           keep_period=self._keep_period or None,
@@ -102,20 +105,20 @@ class Checkpoints:
     return self._manager
 
   def steps(self) -> list[int]:
-    """Steps that have a folder, newest first, valid or not."""
+    """Returns the steps that have a folder, newest first, valid or not."""
     if not self.folder.is_dir():
       return []
     names = [p.name for p in self.folder.iterdir() if p.is_dir()]
     return sorted((int(n) for n in names if n.isdecimal()), reverse=True)
 
   def save(self, step: int, state, meta: dict[str, Any]) -> None:
-    """Starts to write a checkpoint; does nothing if the step has one.
+    """Starts to write a checkpoint; does nothing if the step has a checkpoint.
 
     Raises:
-      NotFinite: if an array of the state is not; nothing is written.
+      NotFinite: if an array of the state is not finite; nothing is written.
       StorageError: if this save or the one before it failed.
     """
-    host = jax.tree.map(np.array, jax.device_get(state))  # not a view
+    host = jax.tree.map(np.array, jax.device_get(state))  # a copy
     if bad := digests.not_finite(host):
       raise errors.NotFinite(f'step {step}: {", ".join(list(bad)[:5])}')
     meta = {'schema': SCHEMA, 'step': step, **meta}
@@ -133,42 +136,39 @@ class Checkpoints:
           meta=ocp.args.JsonSave(meta),
         ),
       )
-    except Exception as error:  # Orbax fails with anything.
+    except Exception as error:  # Orbax raises errors of many types.
       raise self._failed(step, error) from error
     if not saved:
-      raise self._failed(step, RuntimeError('orbax skipped it'))
+      raise self._failed(step, RuntimeError('orbax skipped the save'))
 
   def wait(self) -> None:
-    """Returns when everything is on disk."""
-    if self._manager is None:
-      return
+    """Waits until all saves are on disk."""
     try:
-      self._manager.wait_until_finished()
+      if self._manager is not None:
+        self._manager.wait_until_finished()
     except Exception as error:
       raise self._failed(self._writing, error) from error
 
   def _failed(self, step, error) -> errors.StorageError:
-    reason = str(error).strip().splitlines() or [repr(error)]
-    full = 'No space left on device'
-    reason = full if full in str(error) else reason[0][:200]
-    kept = [s for s in self.steps() if s != step]
-    intact = f'step {kept[0]} is intact' if kept else 'there is none before it'
+    reason, full = _first_line(error), 'No space left on device'
+    reason = full if full in str(error) else reason
+    kept = [f'step {k} is intact' for k in self.steps() if k != step]
+    intact, *_ = [*kept, 'no step is before it']
     return errors.StorageError(
       f'the checkpoint of step {step} could not be written to {self.folder} '
-      f'({reason}); {intact}; make room and start again to go on'
+      f'({reason}); {intact}. Make room, then rerun the command to resume.'
     )
 
   def read(self, step: int, like):
-    """The state and the JSON item of one step, checked.
+    """Returns the state and the JSON item of one step after checking both.
 
     Args:
-      step: which.
-      like: a state, or its ShapeDtypeStructs with shardings; None for nested
-        dicts of whatever is there.
+      step: step of the checkpoint.
+      like: state, or shapes with shardings; None for nested dicts of arrays.
 
     Raises:
       UserError: if shapes or types differ from `like`.
-      Exception: any, if the checkpoint is damaged.
+      Exception: any type of error, if the checkpoint is damaged.
     """
     folder = self.folder / str(step)
     if folder.is_symlink():
@@ -187,37 +187,25 @@ class Checkpoints:
     if meta.get('schema') != SCHEMA:
       raise errors.UserError(
         f'{folder} has format {meta.get("schema")!r} and this version reads '
-        f'{SCHEMA}; use the version of jaxgan that wrote it'
+        f'{SCHEMA}. Use the version of jaxgan that wrote the checkpoint.'
       )
     if like is not None:
       stored = manager.item_metadata(step)['state'].tree
       digests.refuse(folder, digests.mismatches(stored, like))
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     state = manager.restore(step, args=args)['state']
-    found = digests.compute(jax.device_get(state))
-    wrong = [path for path in expected if found.get(path) != expected[path]]
-    if wrong or found.keys() != expected.keys():
+    actual = digests.compute(jax.device_get(state))
+    wrong = [path for path in expected if actual.get(path) != expected[path]]
+    if wrong or actual.keys() != expected.keys():
       raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
     return state, meta
 
-  def read_valid(self, step: int, like):
-    """As `read`, but whatever is damaged is a StorageError."""
-    try:
-      return self.read(step, like)
-    except errors.UserError:
-      raise
-    except Exception as error:
-      raise errors.StorageError(
-        f'checkpoint {step} in {self.folder} is not valid ({error}); choose '
-        'another step'
-      ) from error
-
   def restore(self, like, before: int | None = None):
-    """The newest valid checkpoint, or None if there never was one.
+    """Returns the newest valid checkpoint, or None if there is none.
 
     Args:
       like: see `read`.
-      before: only steps below this one are looked at.
+      before: if given, later steps and this step are skipped.
 
     Raises:
       StorageError: if there are checkpoints and none is valid.
@@ -229,18 +217,17 @@ class Checkpoints:
         return self.read(step, like)
       except errors.UserError:
         raise
-      except Exception as error:  # Damaged files fail with anything.
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
-        self._set_aside(step, reason[:200])
+      except Exception as error:  # Damaged files raise errors of many types.
+        self._set_aside(step, _first_line(error))
     if self.folder.is_dir() and any(self.folder.glob('corrupt-*')):
       raise errors.StorageError(
-        f'no checkpoint in {self.folder} is valid; restore one from a backup, '
-        'or choose another workdir to start afresh'
+        f'no checkpoint in {self.folder} is valid. Restore one from a backup, '
+        'or choose another workdir to start again.'
       )
     return None
 
   def _set_aside(self, step: int, reason: str) -> None:
-    """Renames a bad step: orbax would count it and save nothing below it."""
+    """Renames a bad step, because orbax saves nothing below a bad step."""
     self.close()
     if self._read_only:
       _logger.warning('checkpoint %d is not valid (%s)', step, reason)
@@ -256,78 +243,57 @@ class Checkpoints:
     )
 
   def verify(self, step: int, state) -> None:
-    """Reads a step again and compares it with the state it was saved from.
+    """Reads a step again and compares it with the saved state.
 
     Raises:
-      StorageError: if it is not what was saved.
+      StorageError: if the two differ.
     """
     self.wait()
     self.close()
     like = jax.eval_shape(lambda: state)
     try:
-      found, _ = self.read(step, like)
+      restored, _ = self.read(step, like)
     except Exception as error:
       raise self._failed(step, error) from error
-    if digests.compute(found) != digests.compute(jax.device_get(state)):
+    if digests.compute(restored) != digests.compute(jax.device_get(state)):
       raise self._failed(step, ValueError('it reads back differently'))
 
 
 def load(workdir, like, step: int | None = None):
-  """A checkpoint of any workdir, without touching it.
+  """Reads a checkpoint of any workdir and changes no file.
 
   Args:
-    workdir: of a run.
+    workdir: the folder of a run.
     like: see `Checkpoints.read`.
-    step: which; the newest valid one if not given.
+    step: step of the checkpoint; by default the newest valid checkpoint.
 
   Raises:
-    UserError: if there is none.
-    StorageError: if it is damaged.
+    UserError: if there is no valid checkpoint.
   """
   if not pathlib.Path(workdir).is_dir():
-    raise errors.UserError(f'there is no workdir {str(workdir)!r}')
+    raise errors.UserError(
+      f'there is no workdir {str(workdir)!r}. Train first.'
+    )
   with Checkpoints(workdir, read_only=True) as checkpoints:
     if step is None:
-      found = checkpoints.restore(like)
+      restored = checkpoints.restore(like)
     elif step not in checkpoints.steps():
+      steps = sorted(checkpoints.steps())
       raise errors.UserError(
-        f'{str(workdir)!r} has no checkpoint {step}; there are '
-        f'{sorted(checkpoints.steps())}'
+        f'{str(workdir)!r} has no checkpoint {step}. Choose one of {steps}.'
       )
     else:
-      found = checkpoints.read_valid(step, like)
-  if found is None:
+      try:
+        restored = checkpoints.read(step, like)
+      except errors.UserError:
+        raise
+      except Exception as error:
+        message = (
+          f'checkpoint {step} of {str(workdir)!r} is not valid ({error}).'
+        )
+        raise errors.StorageError(f'{message} Choose another step.') from error
+  if restored is None:
     raise errors.UserError(
-      f'{str(workdir)!r} holds no valid checkpoint; train there first'
+      f'{str(workdir)!r} holds no valid checkpoint. Train there first.'
     )
-  return found
-
-
-def adopt(workdir, state):
-  """A fresh state with weights, statistics and averages of another run.
-
-  Args:
-    workdir: the other run's.
-    state: a state at step 0.
-
-  Raises:
-    UserError: if its networks have other shapes.
-  """
-  found, _ = load(workdir, None)
-  found = digests.paths(found)
-
-  def is_taken(path):
-    kind = path.split('/')
-    return kind[0] == 'ema' or (
-      kind[0] == 'networks' and kind[2] in ('params', 'stats')
-    )
-
-  taken = {p: leaf for p, leaf in found.items() if is_taken(p)}
-  wanted = {p: leaf for p, leaf in digests.paths(state).items() if is_taken(p)}
-  digests.refuse(workdir, digests.mismatches(taken, wanted))
-
-  def pick(path, leaf):
-    path = jax.tree_util.keystr(path, simple=True, separator='/')
-    return np.asarray(taken.get(path, leaf))
-
-  return jax.tree_util.tree_map_with_path(pick, state)
+  return restored

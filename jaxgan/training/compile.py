@@ -23,22 +23,22 @@ CPU_CALLS_IN_FLIGHT = 4
 
 
 def _over_members(function: Callable) -> Callable:
-  """`vmap`, but the plain program where there is one member."""
+  """Maps a function over members; a single member gets the plain program."""
 
   def mapped(*trees):
     if len(jax.tree.leaves(trees)[0]) > 1:
       return jax.vmap(function)(*trees)
-    found = function(*jax.tree.map(lambda x: x[0], trees))
-    return jax.tree.map(lambda x: x[None], found)
+    outputs = function(*jax.tree.map(lambda x: x[0], trees))
+    return jax.tree.map(lambda x: x[None], outputs)
 
   return mapped
 
 
 def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
-  """One device's part of a round's batches, [draws * B / shards, ...] each."""
+  """Returns a device's part of the batches, [draws * B / shards, ...]."""
   local = batch_size // shards
-  places = jnp.arange(local, dtype=jnp.uint32)
-  places = places + jnp.uint32(shard) * np.uint32(local)
+  indices = jnp.arange(local, dtype=jnp.uint32)
+  indices = indices + jnp.uint32(shard) * np.uint32(local)
   size = len(arrays['image'])
   rows = [
     batches_lib.examples(
@@ -46,7 +46,7 @@ def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
       jnp.uint32(step) * np.uint32(draws) + np.uint32(draw),
       batch_size,
       size,
-      places,
+      indices,
       shuffle,
     )
     for draw in range(draws)
@@ -56,35 +56,35 @@ def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
 
 
 def compile_rounds(engine: Engine, train_step: Callable, **fields) -> Callable:
-  """Compiles rounds into one call, see `_program` for what it takes.
+  """Compiles rounds into one call; see `_program` for the fields.
 
   Returns:
-    (state, data, seed) -> (state, metrics), where the state is donated, seed is
-    that of the run, and metrics are [rounds] each. All calls take arguments of
-    the shapes of the first; others raise TypeError. Data are the arrays of the
-    set [N, ...] on all devices, or what `Engine.split` made of the batches.
-    Of a population, states are stacked, 'seed' is (seeds [members], values of
-    swept fields [members] by name), and metrics are [rounds, members].
+    (state, data, seed) -> (state, metrics [rounds]). The state is donated. All
+    calls take arguments of the shapes of the first call, otherwise TypeError is
+    raised. Data are the arrays of the data set [N, ...] on all devices, or the
+    batches that `Engine.split` returned. A population has stacked states,
+    metrics [rounds, members], and as seed a pair: seeds [members], and values
+    [members] of swept fields by name.
   """
   program, *first = _program(engine, train_step, **fields)
   if engine.name != 'pmap' or processes.num_processes() == 1:
     call = functools.partial(_compiled_first(program), *first)
     return _bounded(engine, call)
-  # Compiled ahead it asks for what all processes have. And what `pmap` returns
-  # has forgotten that others have it too.
+  # `pmap` cannot be compiled ahead here: it would require the arrays of all
+  # processes. Its results have the shards of this process only.
   call = functools.partial(program, *first)
   return _bounded(engine, lambda *inputs: engine.everywhere(call(*inputs)))
 
 
 def _compiled_first(program: Callable) -> Callable:
-  """Compiles for the first inputs, which all others are like."""
+  """Compiles for the first inputs; later inputs have the same shapes."""
   compiled = None
 
   def call(*inputs):
     nonlocal compiled
     if compiled is None:
       compiled = program.lower(*inputs).compile()
-      processes.settle()
+      processes.tune_memory()
     return compiled(*inputs)
 
   return call
@@ -93,7 +93,7 @@ def _compiled_first(program: Callable) -> Callable:
 def lower_rounds(
   engine: Engine, train_step: Callable, state, data, seed, **fields
 ) -> jax.stages.Lowered:
-  """The program of `compile_rounds` for arguments, or shapes, as these."""
+  """Lowers the program of `compile_rounds` for arguments or their shapes."""
   program, *first = _program(engine, train_step, **fields)
   return program.lower(*first, state, data, seed)
 
@@ -109,29 +109,29 @@ def _program(
   shuffle: bool = True,
   precision: str = 'f32',
 ):
-  """Rounds as one program.
+  """Builds one program of several rounds.
 
   Args:
-    engine: where it runs.
-    train_step: (state, batch, key) -> (state, metrics), see `jaxgan.steps`;
-      of a population with the values of swept fields before these.
+    engine: the devices.
+    train_step: (state, batch, key) -> (state, metrics), see `jaxgan.steps`. For
+      a population the values of swept fields come before these.
     rounds: rounds per call.
     draws: batches per round.
     batch_size: global batch size.
-    shuffle: see `sampling.examples`; for resident data.
-    resident: whether data are the whole set, on every device; or else the
-      batches of the call.
-    precision: see `products`.
+    resident: True if the data are the whole data set, on every device; False
+      if they are the batches of the call.
+    shuffle: for resident data, see `batches.examples`.
+    precision: precision of products, see `devices.products`.
 
   Returns:
-    What compiles, and its first arguments.
+    The jitted function, and its first arguments.
   """
   shards = engine.num_devices if engine.name == 'pmap' else 1
 
   def call(shard, state, data, seed, *values):
     key = jax.random.key(seed)
 
-    def one(state, batch):
+    def one_round(state, batch):
       if resident:
         batch = _draw(
           data, seed, state.step, draws, batch_size, shard, shards, shuffle
@@ -147,18 +147,18 @@ def _program(
 
     if rounds > 1:
       batches = None if resident else data
-      return jax.lax.scan(one, state, batches, length=rounds)
+      return jax.lax.scan(one_round, state, batches, length=rounds)
     batch = None if resident else {name: x[0] for name, x in data.items()}
-    state, metrics = one(state, batch)
+    state, metrics = one_round(state, batch)
     return state, {name: value[None] for name, value in metrics.items()}
 
   if engine.name == 'members':
 
     def members(state, data, run):
-      each = _over_members(
+      call_members = _over_members(
         lambda state, seed, values: call(0, state, data, seed, values)
       )
-      state, metrics = each(state, *run)
+      state, metrics = call_members(state, *run)
       return state, jax.tree.map(jnp.transpose, metrics)
 
     if engine.num_devices > 1:
@@ -196,18 +196,17 @@ def _program(
 
 
 def _mesh(engine: Engine) -> contextlib.AbstractContextManager:
-  """The mesh for `noise`, where the compiler divides the batch."""
+  """Sets the mesh for `noise` where the compiler splits the batch."""
   if engine.name == 'jit' and engine.num_devices > 1:
     return jax.sharding.use_abstract_mesh(engine.mesh.abstract_mesh)
   return contextlib.nullcontext()
 
 
 def jit_once(function: Callable, **options) -> Callable:
-  """`jit` of what runs once: quick to compile, rather than to run.
+  """Like `jit`, optimised for compile time.
 
-  The random numbers of first weights are long programs. On two CPU cores those
-  of the U-Net of `pix2pix_faces.py` compile in 5 s in the place of 30, and are
-  the same.
+  First weights need long programs of random numbers. Their values do not depend
+  on the optimisation level.
   """
   if jax.default_backend() == 'cpu':
     options['compiler_options'] = {'xla_backend_optimization_level': 1}
@@ -215,12 +214,11 @@ def jit_once(function: Callable, **options) -> Callable:
 
 
 def _compiler_options() -> dict[str, object] | None:
-  """For programs on CPUs.
+  """Returns compiler options for CPUs, or None.
 
-  Fewer copies of the parameters in a scan are 5 % of a round. The library that
-  takes convolutions by default is 1.3 to 2 times slower at them than XLA's own
-  code; left to products and reductions, which it does well, it makes a round of
-  the MNIST DCGAN 10 to 30 % shorter.
+  The first option saves copies of the parameters in a scan. The second option
+  leaves products and reductions to a library, and convolutions to XLA's own
+  code, which is faster.
   """
   if jax.default_backend() != 'cpu':
     return None
@@ -233,7 +231,7 @@ def _compiler_options() -> dict[str, object] | None:
 
 
 def _bounded(engine: Engine, call: Callable) -> Callable:
-  """Waits now and then, where calls in flight must be few."""
+  """Limits the calls in flight where that is necessary."""
   if engine.num_devices == 1 or jax.default_backend() != 'cpu':
     return call
   calls = itertools.count(1)

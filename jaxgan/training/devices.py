@@ -1,14 +1,13 @@
-"""One device or many: the only file that knows.
+"""One device or many; only this file and `core.axis` make a difference.
 
-Two engines run the same rounds. `jit` compiles for the global batch and lets
-the compiler split it over the devices. `pmap` maps the step over parts of the
-batch, with the state as one copy per device that is never stacked. Both keep
-the batch, its noise and its statistics global, so that the number of devices
+Two engines run the same rounds. `jit` compiles for the global batch, and the
+compiler splits the batch over the devices. `pmap` maps the step over parts of
+the batch, with one copy of the state per device and no stacked state. In both,
+the batch, its noise and its statistics are global. The number of devices
 changes the result by rounding only.
 
-Several processes, of one machine or of many, run the same program on the
-devices of all. Every process calls every compiled function; only the first one
-writes.
+Several processes, on one machine or many, run the same program on all devices.
+Every process calls every compiled function; only the first process writes.
 """
 
 import contextlib
@@ -29,14 +28,14 @@ _logger = logging.getLogger(__name__)
 
 
 def use_compilation_cache() -> None:
-  """Keeps compiled programs between runs, where no one else can write."""
+  """Keeps compiled programs between runs, in a folder of this user."""
   if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
     return
   home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
   folder = home.expanduser() / 'jaxgan' / 'compiled'
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # JAX runs what it finds there.
+    folder.chmod(0o700)  # JAX runs the programs in it.
   except OSError as error:
     _logger.warning('no compilation cache: %s', error)
     return
@@ -45,40 +44,40 @@ def use_compilation_cache() -> None:
 
 
 def use_float32() -> None:
-  """Makes all products full, see `products`; those of metrics, for one."""
+  """Sets the default matmul precision to float32."""
   if jax.default_backend() != 'cpu':
     jax.config.update('jax_default_matmul_precision', 'float32')
 
 
 def products(precision: str) -> contextlib.AbstractContextManager:
-  """What products and convolutions of float32 are, in what is traced within.
+  """Context manager that sets matmul and convolution precision.
 
-  JAX' own default is the fastest that a device has, as its users expect of
-  large networks: TensorFloat-32 (10 bits) on NVIDIA GPUs since Ampere, and
-  bfloat16 (7 bits) on TPUs. Here all 23 bits count unless the user says so.
+  The default of JAX is the fastest precision of a device: TensorFloat-32 (10
+  bits) on NVIDIA GPUs since Ampere, and bfloat16 (7 bits) on TPUs. The default
+  here is float32 (23 bits).
 
   Args:
-    precision: 'tf32' for products of TensorFloat-32; else they are full.
+    precision: 'tf32' for TensorFloat-32; all other values for float32.
   """
-  if jax.default_backend() == 'cpu':  # It has no others.
+  if jax.default_backend() == 'cpu':  # CPUs have float32 only.
     return contextlib.nullcontext()
   kind = 'tensorfloat32' if precision == 'tf32' else 'float32'
   return jax.default_matmul_precision(kind)
 
 
 def check_precision(precision: str) -> None:
-  """Warns of what the devices can not do."""
+  """Warns if the devices lack the precision."""
   if precision == 'tf32' and jax.default_backend() == 'cpu':
     _logger.warning("precision='tf32': products are float32 on a CPU")
 
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-  """Devices, and how a step is run on them.
+  """Devices and the way to run a step on them.
 
   Attributes:
-    name: 'jit' or 'pmap'; or 'members', of a population.
-    mesh: the devices along `axis.AXIS`, or `axis.MEMBERS` of a population.
+    name: 'jit' or 'pmap'; 'members' for a population.
+    mesh: the devices along `axis.AXIS`; along `axis.MEMBERS` for a population.
     at_once: members that a device trains together.
   """
 
@@ -96,7 +95,7 @@ class Engine:
 
   @property
   def own(self) -> np.ndarray:
-    """Which of the devices are this process' own."""
+    """Indices of the devices of this process."""
     here = processes.process()
     return np.flatnonzero(
       [device.process_index == here for device in self.mesh.devices.flat]
@@ -107,26 +106,26 @@ class Engine:
     return NamedSharding(self.mesh, PartitionSpec(MEMBERS))
 
   def replicate(self, tree):
-    """Copies of arrays on every device."""
+    """Copies arrays to every device."""
     return jax.device_put(tree, self.replicated)
 
-  def places(self, batch_size: int) -> np.ndarray:
-    """Which examples of a batch are those of this process' devices."""
+  def local_examples(self, batch_size: int) -> np.ndarray:
+    """Returns the examples of a batch that this process' devices need."""
     return np.arange(batch_size).reshape(self.num_devices, -1)[self.own].ravel()
 
   def by_device(self, tree):
-    """Arrays [own devices, ...], a row on each, as `pmap` takes them."""
+    """Puts one row of arrays [own devices, ...] on each device, for `pmap`."""
     mesh = jax.sharding.Mesh(self.mesh.devices[self.own], AXIS)
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(AXIS)))
 
   def split(self, batches):
-    """Puts batches [rounds, draws, B, ...] on the devices, B divided.
+    """Puts batches [rounds, draws, B, ...] on the devices and splits B.
 
-    Of several processes each gives its own `places` of a batch.
+    Every process passes the `local_examples` of a batch.
     """
     if self.name == 'jit':
       split = NamedSharding(self.mesh, PartitionSpec(None, None, AXIS))
-      # A move by name that `transfer_guard` takes for a silent one.
+      # `transfer_guard` takes this explicit transfer for an implicit one.
       with jax.transfer_guard_host_to_device('allow'):
         return {
           name: jax.make_array_from_process_local_data(split, x)
@@ -143,7 +142,7 @@ class Engine:
     return self.by_device({name: first(x) for name, x in batches.items()})
 
   def everywhere(self, tree):
-    """Replicated arrays of this process' devices as arrays of all."""
+    """Turns arrays on this process' devices into arrays on all devices."""
 
     def join(x):
       parts = [shard.data for shard in x.addressable_shards]
@@ -155,16 +154,16 @@ class Engine:
 
 
 def make(name: str, batch_size: int, devices=None) -> Engine:
-  """The engine `name` ('auto', 'jit' or 'pmap') on all devices.
+  """Returns the engine `name` ('auto', 'jit' or 'pmap') on all devices.
 
   Raises:
-    UserError: if the batch can't be divided.
+    UserError: if the devices do not divide the batch.
   """
   devices = devices or jax.devices()
   if batch_size % len(devices):
     raise errors.UserError(
       f'batch_size={batch_size} is not divisible by the {len(devices)} '
-      'devices; choose a multiple'
+      'devices. Set batch_size to a multiple.'
     )
   if name == 'auto':
     name = 'jit' if len(devices) == 1 else 'pmap'
@@ -175,54 +174,54 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
 
 
 def host() -> jax.Device:
-  """A CPU, beside whatever else there is, where any program can be counted.
+  """Returns a CPU, on which operations of any program can be counted.
 
   Raises:
-    UserError: if JAX was told to leave it out.
+    UserError: if JAX_PLATFORMS excludes CPUs.
   """
   try:
     return jax.local_devices(backend='cpu')[0]
   except RuntimeError:
     raise errors.UserError(
       f'JAX_PLATFORMS={jax.config.jax_platforms!r} has no CPU, and a dry run '
-      "counts there what a GPU's libraries do; append ',cpu'"
+      "counts the operations of GPU libraries there. Append ',cpu'."
     ) from None
 
 
 def make_alone(batch_size: int) -> Engine:
-  """The engine 'jit' on the first device."""
+  """Returns the engine 'jit' on the first device."""
   return make('jit', batch_size, jax.devices()[:1])
 
 
 def make_for_members(members: int, at_once: int = 0, devices=None) -> Engine:
-  """The engine of a population: whole members on devices, batches undivided.
+  """Returns the engine of a population: each device has whole members.
 
   Args:
-    members: how many; as many devices are used as divide them.
-    at_once: members that a device trains together, under `vmap`, group after
-      group; 0 is all of them on accelerators, and one on CPUs.
-    devices: by default all.
+    members: number of members. The number of devices used divides it.
+    at_once: members that a device trains together under `vmap`; 0 for all its
+      members on accelerators, and for one member on CPUs.
+    devices: by default all devices.
 
   Raises:
-    UserError: if groups would be unequal, or there are several processes.
+    UserError: if groups are unequal, or there are several processes.
   """
   if processes.num_processes() > 1:
     raise errors.UserError(
-      f'a population of {members} is for one process and there are '
-      f'{processes.num_processes()}; start runs by themselves with '
-      'launch/sweep.py'
+      f'a population of {members} members needs one process, and there are '
+      f'{processes.num_processes()}. Start single runs with launch/sweep.py.'
     )
   devices = devices or jax.devices()
   count = max(
     k for k in range(1, min(members, len(devices)) + 1) if members % k == 0
   )
-  each = members // count
+  per_device = members // count
   if not at_once:
-    at_once = 1 if jax.default_backend() == 'cpu' else each
-  if each % at_once:
+    at_once = 1 if jax.default_backend() == 'cpu' else per_device
+  if per_device % at_once:
+    divisors = [k for k in range(1, per_device + 1) if not per_device % k]
     raise errors.UserError(
-      f'members_at_once={at_once} does not divide the {each} members of a '
-      f'device; choose one of {[k for k in range(1, each + 1) if not each % k]}'
+      f'members_at_once={at_once} does not divide the {per_device} members of '
+      f'a device. Choose one of {divisors}.'
     )
   mesh = jax.make_mesh(
     (count,), (MEMBERS,), axis_types=(AxisType.Auto,), devices=devices[:count]

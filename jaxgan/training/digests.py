@@ -1,4 +1,4 @@
-"""Digests of arrays, and how two trees of arrays differ."""
+"""Digests of arrays, and comparison of trees of arrays."""
 
 import hashlib
 from typing import Any
@@ -11,6 +11,7 @@ from jaxgan import errors
 
 
 def paths(tree) -> dict[str, Any]:
+  """Returns all leaves by path, as 'networks/generator/params'."""
   leaves = jax.tree_util.tree_leaves_with_path(tree)
   return {
     jax.tree_util.keystr(path, simple=True, separator='/'): leaf
@@ -19,30 +20,30 @@ def paths(tree) -> dict[str, Any]:
 
 
 def compute(tree) -> dict[str, str]:
-  """A digest of type, shape and bytes of every array, by its path."""
-  found = {}
+  """Returns a digest of type, shape and bytes of every array, by path."""
+  by_path = {}
   for path, leaf in paths(tree).items():
     leaf = np.asarray(leaf)
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f'{leaf.dtype} {leaf.shape}'.encode())
     digest.update(leaf.tobytes())
-    found[path] = digest.hexdigest()
-  return found
+    by_path[path] = digest.hexdigest()
+  return by_path
 
 
 def not_finite(tree) -> dict[str, str]:
-  """How many numbers are not, of every array that has any, by its path."""
-  found = {}
+  """Counts numbers that are not finite, by path of the array."""
+  counts = {}
   for path, leaf in paths(tree).items():
     if jnp.issubdtype(leaf.dtype, jnp.inexact):
       bad = int(np.size(leaf) - np.isfinite(leaf).sum())
       if bad:
-        found[path] = f'{bad} of {np.size(leaf)}'
-  return found
+        counts[path] = f'{bad} of {np.size(leaf)}'
+  return counts
 
 
 def mismatches(stored, expected) -> list[str]:
-  """How shapes and types on disk differ from those of a state."""
+  """Compares shapes and types on disk with those of a state."""
 
   def describe(leaves, path):
     leaf = leaves.get(path)
@@ -57,9 +58,11 @@ def mismatches(stored, expected) -> list[str]:
 
 
 def refuse(folder, different: list[str]) -> None:
+  """Raises a UserError if the list of `mismatches` is not empty."""
   if different:
     raise errors.UserError(
-      f'{folder} does not fit the networks of the config: '
+      f'{folder} does not fit the networks of the config. Use the config that '
+      'wrote it, or another workdir. Differences: '
       + '; '.join(different[:5])
       + (f'; and {len(different) - 5} more' if len(different) > 5 else '')
     )

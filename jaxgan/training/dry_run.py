@@ -1,8 +1,8 @@
-"""What a round costs, of the compiled program alone: nothing is trained.
+"""Cost of a round, from its compiled program and without training.
 
-`--config.dry_run=True` compiles the round that the run would do, asks the
-compiler what is in it, and measures for a second what the device can do at
-most. Nothing is written, the cache of compiled programs aside.
+`--config.dry_run=True` compiles a round of the run, reads the compiler's
+counts, and measures the top speed of the device for a second. It writes no file
+but the cache of compiled programs.
 """
 
 import time
@@ -17,12 +17,12 @@ from jaxgan.config import networks as networks_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import operations, summary
 
-# Of what is measured: each call at least so long, and the best of so many.
+# Minimum seconds per timed call; number of trials.
 SECONDS, TRIALS = 0.05, 3
 
 
 class Costs(NamedTuple):
-  """Of one round on each device: operations, bytes, and the program."""
+  """Operations and bytes of a round on each device, and the program."""
 
   flops: float
   num_bytes: float
@@ -30,18 +30,18 @@ class Costs(NamedTuple):
 
 
 class Ceilings(NamedTuple):
-  """What one device does at most: operations and bytes per second."""
+  """Top speed of a device: operations and bytes per second."""
 
   flops: float
   num_bytes: float
 
 
 def ceilings(device: jax.Device, precision: str = 'f32') -> Ceilings:
-  """Speed of a large product of matrices and of a large copy, measured.
+  """Measures the speed of a large matrix product and of a large copy.
 
   Args:
-    device: where.
-    precision: of the products, `config.precision`.
+    device: the device to measure.
+    precision: precision of the products, `config.precision`.
   """
   dtype = networks_lib.PRECISIONS[precision] or jnp.float32
 
@@ -52,10 +52,10 @@ def ceilings(device: jax.Device, precision: str = 'f32') -> Ceilings:
       times = []
       for _ in range(TRIALS):
         x.block_until_ready()
-        began = time.perf_counter()
+        start = time.perf_counter()
         x = run(x)
         x.block_until_ready()
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start)
       if min(times) >= SECONDS or size >= largest:
         return work(size) / min(times)
       size *= 2
@@ -77,19 +77,19 @@ def ceilings(device: jax.Device, precision: str = 'f32') -> Ceilings:
 
 
 def costs(run) -> Costs:
-  """What one round costs each device.
+  """Returns the cost of one round on each device.
 
-  The compiler counts what it has compiled, and a call of a vendor's library, as
-  of most products on GPUs, as -1 operations and bytes. Where there are such
-  calls, all operations are counted before compiling, and the bytes of a call
-  are those of its operands and its result.
+  The compiler counts a call of a vendor's library, as most products on GPUs
+  are, as -1 operations and bytes. If the program has such calls, operations are
+  counted before compilation, and the bytes of a call are those of its operands
+  and its result.
 
   Args:
-    run: a built run of `jaxgan.train`.
+    run: a built `jaxgan.training.run.Training`.
   """
   compiled = operations.lower(run).compile()
-  found = compiled.cost_analysis()
-  flops, num_bytes = found['flops'], found['bytes accessed']
+  counts = compiled.cost_analysis()
+  flops, num_bytes = counts['flops'], counts['bytes accessed']
   calls = operations.library_calls(compiled.as_text())
   if calls:
     flops, num_bytes = operations.count(run), num_bytes + sum(calls)
@@ -97,21 +97,21 @@ def costs(run) -> Costs:
 
 
 def report(run) -> str:
-  """A table of what one round costs each device.
+  """Returns a table of the cost of one round on each device.
 
-  The bound is what the operations take at the speed of a large product, or the
-  bytes at that of a large copy, whichever is more. Bytes are those of all
-  instructions, also where a cache keeps them. Loops of the step are written
-  out: with several updates of one player in a round, compiling takes longer and
-  memory is more than in training.
+  The bound is the larger of two times: the operations at the speed of a large
+  product, and the bytes at the speed of a large copy. Bytes are those of all
+  instructions, also if a cache keeps them. Loops of the step are unrolled. With
+  several updates of a network in a round, this needs more time and memory than
+  training.
 
   Args:
-    run: a built run of `jaxgan.train`.
+    run: a built `jaxgan.training.run.Training`.
   """
   device, *_ = run.engine.mesh.local_devices
-  began = time.perf_counter()
+  start = time.perf_counter()
   flops, num_bytes, compiled = costs(run)
-  took = time.perf_counter() - began
+  seconds = time.perf_counter() - start
   memory = compiled.memory_analysis()
   precision = run.config.precision
   best = ceilings(device, precision)
@@ -125,7 +125,7 @@ def report(run) -> str:
   )
   rows = [
     ('devices', f'{run.engine.num_devices} x {device.device_kind}'),
-    ('compiled in', f'{took:.1f} s'),
+    ('compiled in', f'{seconds:.1f} s'),
     ('operations', f'{operations.short(flops)}FLOP'),
     ('bytes moved', f'{operations.short(num_bytes)}B'),
     ('memory', f'{operations.short(needed)}B'),

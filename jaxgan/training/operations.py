@@ -19,72 +19,68 @@ COLLECTIVES = (
   *('collective-permute', 'collective-broadcast'),
 )
 
-
 TRANSFERS = ('infeed', 'outfeed', 'send', 'recv')
 
-
-# Of what runs in Python on the host, as `jax.debug.print` and callbacks.
+# Python code on the host, as `jax.debug.print` and callbacks.
 CALLBACK = re.compile(r'custom_call_target="[^"]*callback[^"]*"')
 
-
-# Of what libraries of a GPU's vendor do, as '__cublas$gemm'.
+# A call of a GPU vendor's library, as '__cublas$gemm'.
 LIBRARY = re.compile(r'custom_call_target="__\w+\$')
 
-
-# Of one instruction: its name, the type of what it gives, and its operands.
+# An instruction: its name, the type of its result, and its operands.
 INSTRUCTION = re.compile(r'%([^\s=]+) = (\(.*?\)|\S+) [\w-]+\((.*?)\)')
 
 
 class Instruction(NamedTuple):
-  """One that moves data: its kind, and the bytes of what it gives."""
+  """An instruction that moves data: its kind, and the bytes of its result."""
 
   kind: str
   num_bytes: int
 
 
 def traffic(text: str) -> list[Instruction]:
-  """Collectives and transfers to or from the host in a compiled program.
+  """Lists collectives and host transfers of a compiled program.
 
   Args:
-    text: the program, as `compiled.as_text()` gives it.
+    text: the program, as `compiled.as_text()` returns it.
 
   Returns:
-    One entry for each instruction; one that starts in one place and is done in
-    another counts once. Callbacks have the kind 'callback'.
+    One entry for each instruction; a pair of start and done counts once.
+    Callbacks have the kind 'callback'.
   """
   kinds = '|'.join(COLLECTIVES + TRANSFERS)
   pattern = re.compile(rf' = (.*?) ({kinds})(?:-start)?\(')
-  found = []
+  instructions = []
   for line in text.splitlines():
     match = pattern.search(line)
     if match:
-      found.append(Instruction(match[2], _size(match[1])))
+      instructions.append(Instruction(match[2], _size(match[1])))
     elif CALLBACK.search(line):
-      found.append(Instruction('callback', 0))
-  return found
+      instructions.append(Instruction('callback', 0))
+  return instructions
 
 
 def library_calls(text: str) -> list[int]:
-  """Bytes that calls of a vendor's libraries read and write, one by one.
+  """Returns the bytes that each call of a vendor's library reads and writes.
 
   Args:
-    text: the program, as `compiled.as_text()` gives it.
+    text: the program, as `compiled.as_text()` returns it.
   """
-  sizes, found = {}, []
+  sizes, calls = {}, []
   for line in text.splitlines():
     match = INSTRUCTION.search(line)
     if match:
       name, shapes, operands = match.groups()
       sizes[name] = _size(shapes)
       if LIBRARY.search(line):
-        result = shapes.split(']')[0] + ']'  # What follows is scratch space.
+        result = shapes.split(']')[0] + ']'  # The rest is scratch space.
         read = re.findall(r'%([^\s,]+)', operands)
-        found.append(_size(result) + sum(sizes.get(k, 0) for k in read))
-  return found
+        calls.append(_size(result) + sum(sizes.get(k, 0) for k in read))
+  return calls
 
 
 def _size(shapes: str) -> int:
-  """Bytes of a type of a program, as 'f32[16,64]{1,0}' or a tuple of such."""
+  """Returns the bytes of a type, as 'f32[16,64]{1,0}' or a tuple of types."""
   total = 0
   for bits, sides in re.findall(r'[a-z]+(\d*)\w*\[([\d,]*)\]', shapes):
     count = math.prod(int(side) for side in sides.split(',') if side)
@@ -93,83 +89,84 @@ def _size(shapes: str) -> int:
 
 
 def _shapes(run) -> dict[str, Any]:
-  """State, data and seed of a run, as shapes or, if streamed, as zeros."""
+  """Returns shapes of state, data and seed; zeros for streamed data."""
   engine, algorithm = run.engine, run.algorithm
 
   def like(x):
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=engine.replicated)
 
   init = functools.partial(algorithm.init, run.method)
-  found = {
+  arguments = {
     'state': jax.tree.map(like, jax.eval_shape(init, jax.random.key(0))),
     'seed': jax.ShapeDtypeStruct((), jnp.uint32, sharding=engine.replicated),
   }
-  if run.resident:
-    return found | {'data': jax.tree.map(like, run.dataset.arrays())}
-  size = len(engine.places(run.config.batch_size))
+  if run.inputs.resident:
+    return arguments | {'data': jax.tree.map(like, run.dataset.arrays())}
+  size = len(engine.local_examples(run.config.batch_size))
   lead = (1, algorithm.batches_per_round(run.method), size)
   rows = {k: np.asarray(v) for k, v in run.dataset.read(0).items()}
   zeros = {k: np.zeros((*lead, *v.shape), v.dtype) for k, v in rows.items()}
-  return found | {'data': engine.split(zeros)}
+  return arguments | {'data': engine.split(zeros)}
 
 
-def written_out(step: Callable) -> Callable:
-  """A step whose loops, as over updates of one player, are no loops.
+def unrolled(step: Callable) -> Callable:
+  """Unrolls the loops of a step, as the updates of a discriminator.
 
-  What is in a loop the compiler counts once.
+  The compiler counts the operations inside of a loop once.
   """
 
   def call(*inputs):
     program, shapes = jax.make_jaxpr(step, return_shape=True)(*inputs)
     equations = [
-      each.replace(params=each.params | {'unroll': each.params['length']})
-      if each.primitive is jax.lax.scan_p
-      else each
-      for each in program.jaxpr.eqns
+      equation.replace(
+        params=equation.params | {'unroll': equation.params['length']}
+      )
+      if equation.primitive is jax.lax.scan_p
+      else equation
+      for equation in program.jaxpr.eqns
     ]
     program = program.replace(jaxpr=program.jaxpr.replace(eqns=equations))
-    found = jax.extend.core.jaxpr_as_fun(program)(*jax.tree.leaves(inputs))
-    return jax.tree.unflatten(jax.tree.structure(shapes), found)
+    outputs = jax.extend.core.jaxpr_as_fun(program)(*jax.tree.leaves(inputs))
+    return jax.tree.unflatten(jax.tree.structure(shapes), outputs)
 
   return call
 
 
 def lower(run) -> jax.stages.Lowered:
-  """One round of a built run of `jaxgan.train`, to be compiled."""
+  """Lowers one round of a built `jaxgan.training.run.Training`."""
   program = run.program(1)
-  program['train_step'] = written_out(program['train_step'])
+  program['train_step'] = unrolled(program['train_step'])
   return compile_lib.lower_rounds(**program, **_shapes(run))
 
 
 def count(run, platform: str = '') -> float:
-  """Those of a round on each device, counted before compiling.
+  """Counts FLOPs per round and device before compilation.
 
   Args:
-    run: a built run of `jaxgan.train`.
-    platform: as `jax.export` names it; '' is that of this process.
+    run: a built `jaxgan.training.run.Training`.
+    platform: a platform of `jax.export`; '' for the platform of this process.
 
   Raises:
-    UserError: if the process has no CPU as a device, where programs of any
-      platform can be counted.
+    UserError: if the process has no CPU device, which the count needs.
   """
   algorithm, config = run.algorithm, run.config
   images = config.batch_size // run.engine.num_devices
   images *= algorithm.batches_per_round(run.method)
-  step = written_out(functools.partial(algorithm.train_step, run.method))
-  place = jax.sharding.SingleDeviceSharding(devices_lib.host())
+  step = unrolled(functools.partial(algorithm.train_step, run.method))
+  sharding = jax.sharding.SingleDeviceSharding(devices_lib.host())
 
-  def one(state, batch, seed):
+  def train_round(state, batch, seed):
     batch = {name: pixels_lib.to_float(x) for name, x in batch.items()}
     with devices_lib.products(config.precision):
       return step(state, batch, jax.random.key(seed))
 
   def like(x, *lead):
-    return jax.ShapeDtypeStruct((*lead, *x.shape), x.dtype, sharding=place)
+    return jax.ShapeDtypeStruct((*lead, *x.shape), x.dtype, sharding=sharding)
 
   rows = {k: np.asarray(v) for k, v in run.dataset.read(0).items()}
   init = functools.partial(algorithm.init, run.method)
   lowered = (
-    jax.jit(one)
+    jax.jit(train_round)
     .trace(
       jax.tree.map(like, jax.eval_shape(init, jax.random.key(0))),
       {k: like(v, images) for k, v in rows.items()},
@@ -183,22 +180,23 @@ def count(run, platform: str = '') -> float:
 
 
 def moves(text: str) -> Iterator[tuple[str, str]]:
-  found = traffic(text)
-  kinds = dict.fromkeys(each.kind for each in found)
+  """Yields rows of a table: collectives, and host transfers."""
+  instructions = traffic(text)
+  kinds = dict.fromkeys(instruction.kind for instruction in instructions)
   for name, group in (
     ('collectives', COLLECTIVES),
     ('host transfers', (*TRANSFERS, 'callback')),
   ):
     parts = []
     for kind in kinds:
-      sizes = [each.num_bytes for each in found if each.kind == kind]
+      sizes = [x.num_bytes for x in instructions if x.kind == kind]
       if kind in group:
         parts.append(f'{len(sizes)} {kind}, {short(sum(sizes))}B')
     yield name, '; '.join(parts) or 'none'
 
 
 def short(value: float) -> str:
-  """A number with the prefix of its size: 1.23 G."""
+  """Formats a number with the prefix of its size: 1.23 G."""
   for prefix, scale in (('T', 1e12), ('G', 1e9), ('M', 1e6), ('k', 1e3)):
     if value >= scale:
       return f'{value / scale:.3g} {prefix}'

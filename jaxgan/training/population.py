@@ -1,11 +1,12 @@
-"""The training loop's view of a population: the same loop, every member in it.
+"""The states of a population, with the methods of one state.
 
-`train` runs a `Members` where it else runs one run. Checkpoints hold stacked
-states [members, ...]; a metric has a value for each member, a mean and a
-deviation; a grid of samples has a row for each.
+A checkpoint holds stacked states [members, ...]. A metric has a value for each
+member, a mean and a standard deviation. A grid of samples has a row for each
+member. The training loop is the same as for one run.
 """
 
 import functools
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -14,81 +15,92 @@ from jaxgan import errors
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import summary, sweeps
-from jaxgan.training.run import Training, preview_key
+from jaxgan.training import metric_window, summary, sweeps
+from jaxgan.training.states import on_host, preview_key
 from jaxgan.visual import grid
 
 ROW = 10  # images of a member in the grid
 
 
-class Members(Training):
-  """A population as `train` sees it."""
+class ManyStates:
+  """The states of a population; see `jaxgan.training.states.OneState`.
 
-  def __init__(self, config, workdir, make_scorer=None):
-    super().__init__(config, workdir, make_scorer)
-    self.population = sweeps.of(config)
-    self.own = self.population.members[0]
+  Groups of members are trained by one call: one group after the other.
+
+  Attributes:
+    config: the config of the first member, whose networks are described.
+    population: the members.
+    methods: the method of each member.
+    arrays: the states of each group on the devices.
+    seed: seeds and values of swept fields of each group, on the devices.
+  """
+
+  def __init__(self, population: sweeps.Population):
+    self.population = population
+    self.config = population.members[0]
 
   def make_engine(self) -> devices_lib.Engine:
-    config = self.config
+    config = self.population.config
     if config.engine == 'pmap':
       raise errors.UserError(
-        "engine='pmap' divides batches over devices and a population is "
-        "divided by members; set engine='auto'"
+        "engine='pmap' splits batches over devices, and a population splits "
+        "its members. Set engine='auto'."
       )
-    return devices_lib.make_for_members(
+    self.engine = devices_lib.make_for_members(
       len(self.population), config.members_at_once
     )
+    return self.engine
 
-  def build(self) -> None:
-    super().build()
-    if not self.resident:
+  def build(self, algorithm, method, dataset) -> None:
+    config = self.population.config
+    if dataset.num_bytes > config.data.resident_bytes:
       raise errors.UserError(
-        f'data.resident_bytes={self.config.data.resident_bytes} is less than '
-        f'the {self.dataset.num_bytes} of the data, and members of a '
-        'population draw from data on the device; raise it, or start runs by '
-        'themselves with launch/sweep.py'
+        f'data.resident_bytes={config.data.resident_bytes} is less than the '
+        f'{dataset.num_bytes} bytes of the data, and a population needs its '
+        'data on the device. Raise data.resident_bytes, or start single runs '
+        'with launch/sweep.py.'
       )
-    sweeps.refuse(self.population, self.algorithm, self.dataset)
-    spec = self.dataset.spec
-    self.methods = [
-      self.algorithm.from_config(member, spec)
-      for member in self.population.members
-    ]
-    if not self.population.fields:  # Equal ones are compiled for once.
-      self.methods = self.methods[:1] * len(self.population)
+    sweeps.refuse(self.population, algorithm, dataset)
+    self.algorithm, self._spec = algorithm, dataset.spec
+    if self.population.fields:
+      self.methods = [
+        algorithm.from_config(member, dataset.spec)
+        for member in self.population.members
+      ]
+    else:
+      # Equal methods are compiled once.
+      self.methods = [method] * len(self.population)
 
-  def describe(self) -> None:
-    super().describe()
+  def tables(self) -> list[str]:
     column = self.population.column
     rows = [
-      (f'{place:02d}', *(f'{value:g}' for value in values))
-      for place, values in enumerate(zip(*column.values(), strict=True))
+      (f'{index:02d}', *(f'{value:g}' for value in values))
+      for index, values in enumerate(zip(*column.values(), strict=True))
     ]
-    print(summary.table(('member', *column), rows), end='\n\n', flush=True)
+    return [summary.table(('member', *column), rows)]
 
-  def _bind(self, name: str):
-    return sweeps.bind(self.algorithm, name, self.config, self.dataset.spec)
+  def _bind(self, name: str) -> Callable:
+    return sweeps.bind(self.algorithm, name, self.population.config, self._spec)
 
   @functools.cached_property
-  def _alone(self) -> list:
+  def _single(self) -> list:
     """Seed and values of swept fields of each member, on the devices."""
     values, seeds = self.population.values, self.population.seeds
     return [
       self.engine.replicate(
-        (seeds[place], {name: x[place] for name, x in values.items()})
+        (seeds[index], {name: x[index] for name, x in values.items()})
       )
-      for place in range(len(self.population))
+      for index in range(len(self.population))
     ]
 
   @property
-  def _group(self) -> int:
-    """Members that are trained by one call."""
+  def _group_size(self) -> int:
+    """Number of members that one call trains."""
     return self.engine.num_devices * self.engine.at_once
 
   def _groups(self, stacked) -> list:
-    """Arrays [members, ...] of the host in parts, on the devices."""
-    size = self._group
+    """Splits host arrays [members, ...] and puts the groups on the devices."""
+    size = self._group_size
     return [
       jax.device_put(
         jax.tree.map(lambda x, start=start: x[start : start + size], stacked),
@@ -101,81 +113,96 @@ class Members(Training):
     sharding = self.engine.by_member
     return jax.tree.map(
       lambda x: x.update(sharding=sharding),
-      sweeps.like(self.population, self.algorithm, self.dataset.spec),
+      sweeps.like(self.population, self.algorithm, self._spec),
     )
 
-  def restored(self, state):
-    return self._groups(jax.device_get(state))
+  def restore(self, saved) -> None:
+    self.arrays = self._groups(jax.device_get(saved))
 
-  def first(self):
+  def initialize(self, adopt: Callable) -> None:
     init = self._bind('init')
-    each = compile_lib.jit_once(
+    init_one = compile_lib.jit_once(
       lambda seed, values: init(values, jax.random.key(seed)),
       out_shardings=self.engine.replicated,
     )
-    # One by one: the program that initialises a lone run.
+    # The program of a single run, called for each member.
     states = [
-      jax.device_get(self.adopted(each(*alone))) for alone in self._alone
+      jax.device_get(adopt(init_one(*single))) for single in self._single
     ]
-    return self._groups(jax.tree.map(lambda *parts: np.stack(parts), *states))
+    self.arrays = self._groups(
+      jax.tree.map(lambda *parts: np.stack(parts), *states)
+    )
 
-  def train_step(self):
+  def train_step(self) -> Callable:
     return self._bind('train_step')
 
-  def compile_steps(self) -> None:
-    compiled = self.rounds()
-    self.call = lambda rounds: _in_turn(compiled(rounds))
+  def compile(self) -> None:
+    jit = functools.partial(jax.jit, out_shardings=self.engine.replicated)
     self.seed = self._groups((self.population.seeds, self.population.values))
-    self._places = [
-      self.engine.replicate(np.int32(k)) for k in range(self._group)
+    self._indices = [
+      self.engine.replicate(np.int32(k)) for k in range(self._group_size)
     ]
-    whole = functools.partial(jax.jit, out_shardings=self.engine.replicated)
-    self._take = whole(
-      lambda states, place: jax.tree.map(lambda x: x[place], states)
+    self._take = jit(
+      lambda states, index: jax.tree.map(lambda x: x[index], states)
     )
-    key = whole(preview_key)
-    self._preview_keys = [key(seed) for seed, _ in self._alone]
-    self.preview = whole(self._bind('preview'))
-    self.evaluate = whole(self._bind('evaluate'))
+    key = jit(preview_key)
+    self._preview_keys = [key(seed) for seed, _ in self._single]
+    self._preview = jit(self._bind('preview'))
+    self._evaluate = jit(self._bind('evaluate'))
 
-  def _each(self):
-    """(number, state, values of swept fields) of the members, in turn."""
-    for number, (_, values) in enumerate(self._alone):
-      group, place = divmod(number, self._group)
-      yield number, self._take(self.state[group], self._places[place]), values
+  def for_all(self, call: Callable) -> Callable:
+    def call_in_turn(states, data, runs):
+      results = [
+        call(state, data, run) for state, run in zip(states, runs, strict=True)
+      ]
+      states, metrics = zip(*results, strict=True)
+      return list(states), list(metrics)
 
-  def means(self) -> dict[str, float]:
-    return sweeps.with_spread(super().means())
+    return call_in_turn
 
-  def scores(self) -> dict[str, float]:
-    found = {}
-    for number, state, values in self._each():
-      own = self.evaluate(values, state, self.held_out)
-      own = self.with_samples(own, self.methods[number], state)
-      found |= {sweeps.named(k, number): v for k, v in own.items()}
-    return sweeps.with_spread(found)
+  def _members(self) -> Iterator[tuple]:
+    """Yields number, state and values of swept fields of each member."""
+    for number, (_, values) in enumerate(self._single):
+      group, index = divmod(number, self._group_size)
+      state = self._take(self.arrays[group], self._indices[index])
+      yield number, state, values
 
-  def previewed(self) -> dict[str, np.ndarray]:
-    shown = [
+  def scores(self, batch, score_samples: Callable) -> dict[str, float]:
+    all_scores = {}
+    for number, state, values in self._members():
+      scores = on_host(self._evaluate(values, state, batch))
+      scores |= score_samples(self.methods[number], state)
+      for name, value in scores.items():
+        all_scores[metric_window.member_name(name, number)] = value
+    return self.with_spread(all_scores)
+
+  def with_spread(self, values: dict[str, float]) -> dict[str, float]:
+    return metric_window.with_spread(values)
+
+  def preview(self, batch) -> dict[str, np.ndarray]:
+    previews = [
       jax.device_get(
-        self.preview(values, state, self.shown, self._preview_keys[number])
+        self._preview(values, state, batch, self._preview_keys[number])
       )
-      for number, state, values in self._each()
+      for number, state, values in self._members()
     ]
-    return {name: _rows([own[name] for own in shown]) for name in shown[0]}
+    return {
+      name: rows([preview[name] for preview in previews])
+      for name in previews[0]
+    }
 
   def is_averaged(self) -> bool:
     return all(m.get('ema_halflife') for m in self.population.members)
 
-  def saved_state(self):
+  def to_save(self):
     return jax.tree.map(
-      lambda *parts: np.concatenate(parts), *jax.device_get(self.state)
+      lambda *parts: np.concatenate(parts), *jax.device_get(self.arrays)
     )
 
-  def states(self) -> dict[str, object]:
+  def by_name(self) -> dict[str, object]:
     return {
       f'member {number:02d}': jax.device_get(state)
-      for number, state, _ in self._each()
+      for number, state, _ in self._members()
     }
 
   def seeds(self) -> dict[str, int]:
@@ -193,23 +220,16 @@ class Members(Training):
     }
 
 
-def _in_turn(call):
-  """A call for one group -> one for all: (states, data, runs), lists."""
+def rows(pictures) -> np.ndarray:
+  """Arranges the pictures of all members as rows.
 
-  def each(states, data, runs):
-    done = [
-      call(state, data, run) for state, run in zip(states, runs, strict=True)
-    ]
-    return [state for state, _ in done], [metrics for _, metrics in done]
+  Args:
+    pictures: for each member images [N, ...], rows of images [rows, N, ...], or
+      points [N, 2].
 
-  return each
-
-
-def _rows(pictures) -> np.ndarray:
-  """The first images of each member, [members, ROW, ...]; or its cloud.
-
-  Where the pictures of one are rows already, [rows, N, ...], all of them:
-  [members * rows, N, ...].
+  Returns:
+    The first images of each member, [members, ROW, ...]; all rows of images,
+    [members * rows, N, ...]; or a picture of the points of each member.
   """
   if pictures[0].ndim == 2:
     return pixels_lib.to_float(np.stack([grid.cloud(x) for x in pictures]))

@@ -1,4 +1,4 @@
-"""Several processes of one run, and the memory of this one."""
+"""Several processes of one run, and the memory of this process."""
 
 import contextlib
 import ctypes
@@ -15,13 +15,13 @@ CONNECT_SECONDS = 300
 
 
 def connect() -> None:
-  """Joins the other processes of the run; before anything asks for a device.
+  """Joins the other processes of the run; call it before using a device.
 
-  The scripts in `launch/` set what it reads. JAX_COORDINATOR_ADDRESS, the host
-  and port of the first process, comes with JAX_NUM_PROCESSES and
-  JAX_PROCESS_ID; or JAXGAN_DISTRIBUTED is 1 and JAX finds all three by itself,
-  as it does under SLURM, on TPU pods and in Kubernetes. Without either this is
-  a run of one process, and nothing happens. Processes that have not met after
+  The scripts in `launch/` set the environment variables. Either
+  JAX_COORDINATOR_ADDRESS (host and port of the first process) is set with
+  JAX_NUM_PROCESSES and JAX_PROCESS_ID. Or JAXGAN_DISTRIBUTED is 1, and JAX
+  finds these values, as under SLURM, on TPU pods and in Kubernetes. Otherwise
+  the run has one process. Processes that have not met after
   JAXGAN_CONNECT_SECONDS (300) end with a message.
 
   Raises:
@@ -33,8 +33,8 @@ def connect() -> None:
         jax.distributed.initialize(initialization_timeout=seconds)
     except ValueError as error:
       raise errors.UserError(
-        f'JAXGAN_DISTRIBUTED=1: JAX finds no cluster here ({error}); set '
-        'JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID'
+        f'JAXGAN_DISTRIBUTED=1: JAX finds no cluster here ({error}). Set '
+        'JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.'
       ) from None
   elif os.environ.get('JAX_COORDINATOR_ADDRESS'):
     with _met_in_time() as seconds:
@@ -48,16 +48,16 @@ def connect() -> None:
 
 @contextlib.contextmanager
 def _met_in_time():
-  """Ends the process if the block takes too long; gives JAX's own time-out."""
+  """Ends the process if the block takes too long; yields a time-out for JAX."""
   seconds = watchdog.seconds('JAXGAN_CONNECT_SECONDS', CONNECT_SECONDS)
   address = os.environ.get('JAX_COORDINATOR_ADDRESS') or 'their address'
-  said = (
-    f'the processes did not meet at {address} in {seconds} s; see that all are '
-    'started, that process 0 is at this address and that its port is open, or '
-    'set JAXGAN_CONNECT_SECONDS to more'
+  message = (
+    f'the processes did not meet at {address} in {seconds} s. Check that all '
+    'are started, that process 0 is at this address and that its port is open, '
+    'or set JAXGAN_CONNECT_SECONDS to more.'
   )
-  with watchdog.Deadline(seconds, said, stacks=False):
-    # JAX would abort without a word of this; it comes later.
+  with watchdog.Deadline(seconds, message, stacks=False):
+    # JAX would abort without this message, so its time-out is later.
     yield (seconds or 365 * 86_400) + 60
 
 
@@ -65,30 +65,30 @@ def _number(variable: str) -> int:
   value = os.environ.get(variable, '')
   if not value.isdecimal():
     raise errors.UserError(
-      f'{variable}={value!r} must be a number where JAX_COORDINATOR_ADDRESS '
-      'is set'
+      f'{variable}={value!r} must be a number. Set it, or unset '
+      'JAX_COORDINATOR_ADDRESS.'
     )
   return int(value)
 
 
 def num_processes() -> int:
-  """Of this run."""
+  """Returns the number of processes of the run."""
   return jax.process_count()
 
 
 def process() -> int:
-  """The number of this one."""
+  """Returns the number of this process."""
   return jax.process_index()
 
 
 def is_first() -> bool:
-  """Whether this process is the one that writes."""
+  """Returns True in the process that writes files."""
   return process() == 0
 
 
 @contextlib.contextmanager
 def first_before_others():
-  """The first process goes through the block alone, then all others."""
+  """Lets the first process finish the block before the others start it."""
   if not is_first():
     multihost_utils.sync_global_devices('the first process is done')
   yield
@@ -97,32 +97,26 @@ def first_before_others():
 
 
 def same_everywhere(number: int) -> bool:
-  """Whether all processes call it with the same number, below 2**32."""
-  found = multihost_utils.process_allgather(np.uint32(number))
-  return bool((found == found.flat[0]).all())
+  """Returns True if all processes pass the same number, below 2**32."""
+  numbers = multihost_utils.process_allgather(np.uint32(number))
+  return bool((numbers == numbers.flat[0]).all())
 
 
-# Of mallopt(3).
+# Options of mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-
-
-# Bytes. A heap that has no more to spare keeps it.
+# Free bytes that a heap keeps.
 SPARE = 32 * 2**20
-
-
-# Bytes. Smaller blocks are from heaps, and larger ones each from the system.
+# Larger blocks come from the system, smaller blocks from a heap. Temporary
+# memory of a call is larger; in a heap it would be fragmented by small blocks.
 BLOCK = 20 * 2**20
 
 
-def settle() -> None:
-  """After compiling, and where the library is that of GNU.
+def tune_memory() -> None:
+  """Configures the memory allocator after compiling, if it is that of GNU.
 
-  Up to 100 MB that compiling left go back to the system. What rounds take and
-  free again stays: up to 17 MB for a convolution of the tutorials, in each of
-  XLA's threads. The U-Net of the CCGAN tutorial had 10,000 pages cleared anew
-  in every round, and is 7 % faster without, on two CPU cores. The temporary
-  memory of a call, often larger, is no heap's: freed blocks of 22 MB had small
-  ones put in them, so that the autoencoder's peak rose by 60 MB.
+  The memory that compiling has freed returns to the system. The memory that
+  rounds free stays in the process, so that its pages are not cleared in every
+  round.
   """
   with contextlib.suppress(AttributeError, OSError, TypeError):
     library = ctypes.CDLL(None)

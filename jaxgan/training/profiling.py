@@ -1,4 +1,4 @@
-"""A trace of some rounds: what ran when, on the device and on the host."""
+"""Traces of some rounds, on the device and on the host."""
 
 import contextlib
 import logging
@@ -11,18 +11,18 @@ _logger = logging.getLogger(__name__)
 
 
 class Trace:
-  """Records the rounds from one step to another.
+  """Records the rounds between two steps.
 
-  TensorBoard's profile plugin reads the folder, and Perfetto
-  (https://ui.perfetto.dev) the `perfetto_trace.json.gz` in it.
+  TensorBoard's profile plugin reads the folder. Perfetto
+  (https://ui.perfetto.dev) reads the file `perfetto_trace.json.gz`.
   """
 
   def __init__(self, window: Sequence[int], folder: pathlib.Path):
-    """Waits for the window.
+    """Prepares the trace.
 
     Args:
-      window: the first step and the one after the last; empty is never.
-      folder: where the trace goes.
+      window: the first step, and the step after the last; () for no trace.
+      folder: folder for the trace.
     """
     self._first, self._last = window or (0, 0)
     self._folder = folder
@@ -32,13 +32,20 @@ class Trace:
   def call(
     self, step: int, rounds: int, state
   ) -> contextlib.AbstractContextManager:
-    """Goes around the call of `rounds` that begins at `step` from `state`.
+    """Returns a context manager for a call.
 
-    It is recorded as a whole, if any of its rounds is in the window.
+    A call is recorded if any of its rounds is in the window.
+
+    Args:
+      step: the first round of the call.
+      rounds: rounds of the call.
+      state: the state before the call.
     """
     is_in = step < self._last and self._first < step + rounds
     if is_in != self._is_on:
-      jax.block_until_ready(state)  # Calls under way belong to one side.
+      jax.block_until_ready(
+        state
+      )  # Earlier calls end before the trace starts or ends.
       if is_in:
         jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
         self._is_on = self._is_written = True
@@ -49,13 +56,13 @@ class Trace:
     return jax.profiler.StepTraceAnnotation('round', step_num=step)
 
   def close(self) -> None:
-    """Writes the trace, if one is being recorded."""
+    """Writes the trace, if it is being recorded."""
     if self._is_on:
       self._is_on = False
       jax.profiler.stop_trace()
     if not self._is_written:
       _logger.warning(
-        'profile_steps=%d,%d: no trace, as none of these rounds was trained',
+        'profile_steps=%d,%d: no trace, because these rounds were not trained',
         self._first,
         self._last,
       )

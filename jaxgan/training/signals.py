@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: stop after saving, and at once if asked twice."""
+"""SIGTERM and Ctrl-C: the first signal saves and stops, the second ends."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ from jaxgan.training import processes
 class Interrupts:
   """Turns SIGTERM and Ctrl-C into a flag while `polled`, else into an error.
 
-  A second signal ends the process at once. Of several processes all stop at the
-  same step when one of them is asked to; there JAX listens to SIGTERM, from its
-  start on, and Ctrl-C is handed to it.
+  A second signal ends the process at once. If a run has several processes and a
+  signal reaches any of them, all stop at the same step. In that case JAX
+  handles SIGTERM from its start, and Ctrl-C is passed on as SIGTERM.
   """
 
   NUMBERS = (signal.SIGTERM, signal.SIGINT)
@@ -29,7 +29,7 @@ class Interrupts:
       self._handlers = {signal.SIGINT: _hand_over}
 
   def __enter__(self):
-    # Python allows handlers in the main thread only; elsewhere there are none.
+    # Python allows handlers in the main thread only.
     with contextlib.suppress(ValueError):
       self._before = {
         number: signal.signal(number, handler)
@@ -42,7 +42,7 @@ class Interrupts:
       signal.signal(number, handler)
 
   def asked(self) -> bool:
-    """Whether to stop now; each process asks once before every call."""
+    """Returns True to stop now; each process calls this before every call."""
     if processes.num_processes() > 1:
       self._polls += 1
       if multihost_utils.reached_preemption_sync_point(self._polls):
@@ -56,7 +56,7 @@ class Interrupts:
     self.number = number
     if not self.polled:
       raise errors.Stopped(
-        number, 'stopped before the first step; nothing to save'
+        number, 'stopped before the first step: nothing to save'
       )
 
 

@@ -5,7 +5,8 @@ import jax
 
 from jaxgan.data.dataset import Dataset
 
-# Vectors of the power iteration and inputs of a reference batch.
+# Collections that are not weights: vectors of the power iteration, and the
+# reference batch.
 NOT_COUNTED = ('spectral', 'reference')
 
 
@@ -14,7 +15,7 @@ def _count(tree) -> int:
 
 
 def parameter_counts(module: nn.Module, *inputs) -> tuple[int, int]:
-  """All numbers that a network holds, and those that are trained."""
+  """Counts all numbers that a network holds, and its trained numbers."""
   variables = jax.eval_shape(
     lambda key: module.init(key, *inputs, train=False), jax.random.key(0)
   )
@@ -23,8 +24,8 @@ def parameter_counts(module: nn.Module, *inputs) -> tuple[int, int]:
 
 
 def network(name: str, module: nn.Module, *inputs) -> str:
-  """Layers with their output shapes and parameter counts."""
-  calls = []  # (path, output shape, whether it called others), in order
+  """Returns a table of layers with output shapes and parameter counts."""
+  calls = []  # (path, output shape, True if it called layers), in order
 
   def record(call, args, kwargs, context):
     before = len(calls)
@@ -61,7 +62,12 @@ def _shape(shape) -> str:
 
 
 def data(dataset: Dataset, where: str) -> str:
-  """What is trained on, and where it is kept."""
+  """Returns a table of the training data.
+
+  Args:
+    dataset: the training images.
+    where: text that says where the images are kept.
+  """
   spec = dataset.spec
   kind = 'image' if spec.is_image else 'point'
   rows = [
@@ -77,7 +83,7 @@ def data(dataset: Dataset, where: str) -> str:
 
 
 def table(head, rows) -> str:
-  """Aligned columns; the first is to the left, numbers to the right."""
+  """Returns aligned columns, the first to the left and numbers to the right."""
   rows = [head, *rows]
   widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
   lines = []

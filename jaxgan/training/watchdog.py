@@ -1,7 +1,7 @@
-"""No hang without a message: what does not move for too long is ended.
+"""Watchdog: exits with a message when training stalls.
 
-Of several processes one that is stuck, or was never started, makes all others
-wait for ever.
+If one of several processes is stuck or was never started, all others wait for
+ever.
 """
 
 import faulthandler
@@ -16,30 +16,31 @@ TICK = 1.0
 
 
 def seconds(variable: str, default: int) -> int:
-  """The number of seconds that an environment variable holds; 0 is for ever."""
+  """Returns the seconds of an environment variable; 0 stands for ever."""
   value = os.environ.get(variable) or str(default)
   if not (value.isascii() and value.isdecimal() and len(value) < 10):
     raise errors.UserError(
-      f'{variable}={value!r} must be a whole number of seconds; 0 is for ever'
+      f'{variable}={value!r} must be a whole number of seconds. Set 0 to wait '
+      'for ever.'
     )
   return int(value)
 
 
 class Deadline:
-  """Ends the process if `moved` is not called for so long.
+  """Ends the process if `moved` is not called in time.
 
-  It counts ticks of its own and looks at no clock: a clock that jumps, or a
-  process that was stopped for hours and goes on, does not set it off.
+  The deadline counts ticks and reads no clock. A clock that jumps, or a process
+  that was suspended for hours, does not end the process.
 
   Args:
-    allowed: seconds between two moves; 0 is for ever.
-    said: one line for the user.
-    stacks: whether those of all threads are printed before it.
+    allowed: seconds between two calls of `moved`; 0 stands for ever.
+    message: one line for the user.
+    stacks: True to print the stacks of all threads before the message.
   """
 
-  def __init__(self, allowed: int, said: str, stacks: bool = True):
+  def __init__(self, allowed: int, message: str, stacks: bool = True):
     self._allowed = self._left = allowed
-    self._said = said
+    self._message = message
     self._stacks = stacks
     self._done = threading.Event()
 
@@ -60,5 +61,5 @@ class Deadline:
       if self._left <= 0:
         if self._stacks:
           faulthandler.dump_traceback(sys.__stderr__)
-        print(f'error: {self._said}', file=sys.__stderr__, flush=True)
+        print(f'error: {self._message}', file=sys.__stderr__, flush=True)
         os._exit(EXIT_CODE)

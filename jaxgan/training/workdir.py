@@ -1,4 +1,4 @@
-"""The folder of a run: who may write to it, and what it was begun with."""
+"""The folder of a run: its lock, and the config and data it was made with."""
 
 import contextlib
 import fcntl
@@ -17,29 +17,29 @@ from jaxgan.core import version
 from jaxgan.training import sweeps, writers
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+LONGEST_NAME = 80
 
 
 @contextlib.contextmanager
 def locked(workdir: pathlib.Path):
-  """Makes the workdir and holds it for this process alone."""
+  """Makes the workdir and locks it for this process."""
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     file = (workdir / '.lock').open('a+', encoding='utf-8')
   except OSError as error:
     raise errors.UserError(
-      f'workdir {str(workdir)!r} can not be written to ({error.strerror}); '
-      'choose another with --workdir'
+      f'workdir {str(workdir)!r} cannot be written to ({error.strerror}). '
+      'Choose another --workdir.'
     ) from None
   with file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
       file.seek(0)
-      number = file.read().strip()  # Not yet written if it has just begun.
+      number = file.read().strip()  # '' at its very start
       by = f'process {number}' if number else 'another process'
       raise errors.UserError(
-        f'workdir {str(workdir)!r} is in use by {by}; choose another with '
-        '--workdir'
+        f'workdir {str(workdir)!r} is in use by {by}. Choose another --workdir.'
       ) from None
     file.truncate(0)
     file.write(str(os.getpid()))
@@ -49,7 +49,7 @@ def locked(workdir: pathlib.Path):
 
 def _git_revision() -> str | None:
   try:
-    found = subprocess.run(
+    process = subprocess.run(
       ['git', 'rev-parse', 'HEAD'],
       cwd=pathlib.Path(__file__).parent,
       capture_output=True,
@@ -59,11 +59,11 @@ def _git_revision() -> str | None:
     )
   except (OSError, subprocess.SubprocessError):
     return None
-  return found.stdout.strip()
+  return process.stdout.strip()
 
 
 def of_data(dataset: data.Dataset) -> dict[str, Any]:
-  """What identifies the data and shapes the networks, as JSON."""
+  """Returns the identity of the data, with shapes and classes, as JSON."""
   shape = dataset.spec.source_shape
   return {
     'source': dataset.source,
@@ -79,7 +79,7 @@ def of_data(dataset: data.Dataset) -> dict[str, Any]:
 
 
 def read(workdir: pathlib.Path) -> dict[str, Any] | None:
-  """The `config.json` of a workdir, if it has one."""
+  """Returns the `config.json` of a workdir, or None."""
   path = workdir / 'config.json'
   if not path.exists():
     return None
@@ -88,27 +88,31 @@ def read(workdir: pathlib.Path) -> dict[str, Any] | None:
     if not isinstance(record['config'], dict) or 'shape' not in record['data']:
       raise ValueError('fields are missing')
   except (OSError, ValueError, KeyError, TypeError) as error:
-    raise errors.UserError(f'{path} is damaged ({error})') from None
+    raise errors.UserError(
+      f'{path} is damaged ({error}). Restore the file from a backup, or choose '
+      'another --workdir.'
+    ) from None
   return record
 
 
 def refuse_changes(workdir, record, config, dataset=None) -> None:
-  """Raises if the workdir's state would mean something else under `config`."""
+  """Raises a UserError if a workdir belongs to another config or other data."""
   changed = config_lib.differences(record['config'], config)
   if dataset is not None and not changed:
     changed = config_lib.differences(
       {'data': record['data']}, {'data': of_data(dataset)}
     )
   if changed:
-    way_out = '. Set these back, or choose another --workdir'
+    way_out = '. Reset these fields, or choose another --workdir'
     if not sweeps.is_population(record['config']):
       way_out += (
-        f', which takes the weights along with --config.init_from={workdir}'
+        f' and take the weights along with --config.init_from={workdir}'
       )
     raise errors.UserError(
       f'workdir {str(workdir)!r} belongs to another config: '
       + '; '.join(changed)
       + way_out
+      + '.'
     )
 
 
@@ -131,7 +135,7 @@ def write(workdir: pathlib.Path, config, dataset, devices) -> None:
 
 
 def drop_after(workdir: pathlib.Path, step: int | None) -> None:
-  """Removes grids that a killed run drew after `step`; all if it is None."""
+  """Removes grids that a killed run drew after `step`; None removes all."""
   samples = workdir / 'samples'
   samples.mkdir(exist_ok=True)
   for path in (*workdir.glob('.*.tmp'), *samples.glob('.*.tmp')):
@@ -142,19 +146,16 @@ def drop_after(workdir: pathlib.Path, step: int | None) -> None:
       path.unlink()
 
 
-LONGEST_NAME = 80
-
-
 def derived_workdir(path: str, overrides: dict) -> pathlib.Path:
-  """`runs/<config>-<variant>-<field>=<value>...`, the same for the same run.
+  """Returns `runs/<config>-<variant>-<field>=<value>...`.
+
+  The same config and fields give the same folder.
 
   Args:
     path: value of --config.
-    overrides: dotted fields that were set by flags; those that a run may change
-      when it goes on are left out.
+    overrides: dotted fields that flags have set. Fields that may change when a
+      run is resumed are left out.
   """
-  from jaxgan import config as config_lib
-
   file, _, variant = path.partition(':')
   parts = [pathlib.Path(file).stem, variant]
   parts += [

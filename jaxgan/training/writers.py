@@ -1,4 +1,4 @@
-"""Where scalars and images go: the console, JSON lines, TensorBoard.
+"""Writers of scalars and images: the console, JSON lines, TensorBoard.
 
 Every writer has `scalars(step, values)`, `images(step, {name: uint8 array})`
 and `close()`.
@@ -10,15 +10,15 @@ import pathlib
 import sys
 import time
 
-# A line at most this often where the output is no terminal.
+# Shortest time between two lines if the output is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
-# So many metrics fit into one; those of the first ending here come first.
+# Number of metrics in a line. Metrics with an earlier ending come first.
 MOST_SHOWN = 5
 FIRST_ENDINGS = ('/loss', '/real', '/fake', 'loss', '')
 
 
 def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
-  """Replaces a file by one with `content`, or leaves it as it is."""
+  """Replaces a file by `content`; on failure the file is unchanged."""
   if isinstance(content, str):
     content = content.encode()
   temporary = path.with_name(f'.{path.name}.tmp')
@@ -30,12 +30,12 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
 
 
 class JsonLines:
-  """One JSON object a line, each on disk before `scalars` returns.
+  """Writes one JSON object a line; it is on disk when `scalars` returns.
 
   Args:
     path: the file.
-    step: where the run goes on; lines after it, of a run that was killed, are
-      dropped, and so is a line that was cut off.
+    step: the step that the run resumes from. Lines of later steps, from a run
+      that was killed, are dropped, as are incomplete lines.
   """
 
   def __init__(self, path: pathlib.Path, step: int):
@@ -65,7 +65,7 @@ class JsonLines:
 
 
 def _parsed(line: str) -> dict[str, float] | None:
-  """An object of a step and numbers; None if the line is damaged."""
+  """Returns the step and numbers of a line; None if the line is damaged."""
   try:
     row = json.loads(line)
   except (ValueError, RecursionError):
@@ -77,13 +77,13 @@ def _parsed(line: str) -> dict[str, float] | None:
 
 
 def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
-  """The lines of a file that `JsonLines` wrote; damaged ones are left out."""
+  """Reads the lines of `JsonLines`; damaged lines are left out."""
   text = path.read_text(encoding='utf-8', errors='replace')
   return [row for line in text.splitlines() if (row := _parsed(line))]
 
 
 def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
-  """Adds a line; one that was cut off before it stays apart."""
+  """Adds a line; an incomplete line before it stays separate."""
   with path.open('ab+') as file:
     if file.seek(0, os.SEEK_END):
       file.seek(-1, os.SEEK_END)
@@ -93,10 +93,10 @@ def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
 
 
 class TensorBoard:
-  """Event files. Later ones hide what an earlier run wrote after `step`.
+  """Writes event files, which hide events of an earlier run after `step`.
 
-  Written here and now: `tensorboardX.SummaryWriter` leaves it to a thread, and
-  waits for ever once that thread has died of a full disk or a clock that jumps.
+  Events are written at once. `tensorboardX.SummaryWriter` uses a thread, and
+  waits for ever if a full disk or a clock that jumps ends that thread.
   """
 
   def __init__(self, folder: pathlib.Path, step: int):
@@ -128,8 +128,8 @@ class TensorBoard:
     from tensorboardX import summary
 
     for name, image in images.items():
-      found = summary.image(name, image, dataformats='HWC')
-      self._write(step, summary=found)
+      event = summary.image(name, image, dataformats='HWC')
+      self._write(step, summary=event)
     self._file.flush()
 
   def close(self):
@@ -137,18 +137,18 @@ class TensorBoard:
 
 
 def most_telling(values: dict[str, float]) -> dict[str, float]:
-  """The few metrics of a line that a person watches.
+  """Returns the few metrics that the console shows.
 
-  Losses that are trained on, what a discriminator says, other losses, others;
-  by name among those of a kind. Norms, and members of a population, are left
+  Training losses come first, then outputs of discriminators, other losses, and
+  other metrics, each kind sorted by name. Norms and metrics of members are left
   out.
   """
 
   def order(name):
-    place = next(
+    kind = next(
       k for k, ending in enumerate(FIRST_ENDINGS) if name.endswith(ending)
     )
-    return place, name
+    return kind, name
 
   names = [
     n
@@ -159,17 +159,15 @@ def most_telling(values: dict[str, float]) -> dict[str, float]:
 
 
 class Console:
-  """A progress bar on a terminal, else lines at a readable rate.
+  """Shows a progress bar on a terminal, else lines at a readable rate.
 
   Args:
-    num_steps: of the whole run.
-    step: where it starts.
+    num_steps: the last step of the run.
+    step: the first step.
   """
 
   def __init__(self, num_steps: int, step: int):
     self._num_steps = num_steps
-    self._start = step
-    self._began = time.monotonic()
     self._printed = float('-inf')
     self._bar = None
     if sys.stdout.isatty():

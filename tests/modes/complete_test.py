@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import data, errors, main
+from jaxgan import data, errors, modes
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import complete
 from jaxgan.modes import restore as restore_lib
@@ -28,14 +28,15 @@ def workdir(tmp_path_factory):
 
 
 def completed(workdir, **fields):
-  """What is said, and the bytes of all files by name."""
-  said = complete.complete(workdir, Request(**FEW | fields))
-  folder = workdir / said['path']
-  return said, {p.name: p.read_bytes() for p in folder.iterdir()}
+  """Returns the summary, and the bytes of all files by name."""
+  function = complete.complete if 'mask' in fields else complete.invert
+  summary = function(workdir, **FEW | fields)
+  folder = workdir / summary['path']
+  return summary, {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
-def results(said, num=3):
-  folder = pathlib.Path(said['path'])
+def results(summary, num=3):
+  folder = pathlib.Path(summary['path'])
   return np.stack([read(folder / f'{k:04d}.png') for k in range(num)])
 
 
@@ -45,42 +46,42 @@ def originals(workdir, num, seed=0):
   return held_out.arrays()['image'][rows]
 
 
-def test_known_pixels_are_kept_and_files_repeat(workdir):
-  said, files = completed(workdir, mask='half', blend=True)
+def test_complete_keeps_known_pixels_and_repeats_its_files(workdir):
+  summary, files = completed(workdir, mask='half', blend=True)
   assert completed(workdir, mask='half', blend=True)[1] == files
-  folder = workdir / said['path']
-  images = results(said)
+  folder = workdir / summary['path']
+  images = results(summary)
   real = originals(workdir, 3)
   np.testing.assert_array_equal(images[:, :, 3:], real[:, :, 3:])
   lines = [json.loads(x) for x in files['errors.jsonl'].splitlines()]
   hole = np.abs(images[:, :, :3] / 255.0 - real[:, :, :3] / 255.0)
   found = [line['l1_hole_blended'] for line in lines]
   np.testing.assert_allclose(found, hole.mean(axis=(1, 2, 3)), atol=2e-3)
-  assert said['l1_hole_blended'] == pytest.approx(np.mean(found))
+  assert summary['l1_hole_blended'] == pytest.approx(np.mean(found))
   latents = np.load(folder / 'latents.npy')
   assert latents.shape == (3, 8)
   assert np.abs(latents).max() <= 1.0
 
 
-def test_inversion_writes_what_its_latents_make(workdir):
-  said, files = completed(workdir, labels='se')
+def test_invert_writes_the_images_of_its_latents(workdir):
+  summary, files = completed(workdir, labels='se')
   assert {'grid.png', '0002.png', 'latents.npy', 'errors.jsonl'} <= set(files)
-  assert said['psnr'] > 0.0
+  assert summary['psnr'] > 0.0
   run = restore_lib.restore(workdir)
-  z = np.load(pathlib.Path(said['path']) / 'latents.npy')
+  z = np.load(pathlib.Path(summary['path']) / 'latents.npy')
   state = run.algorithm.use_ema_weights(run.method, run.state)
-  made = run.algorithm.decode(run.method, state, z, np.full(3, 3))
-  apart = pixels_lib.to_uint8(made).astype(int) - results(said)
-  assert np.abs(apart).max() <= 1
+  decoded = run.algorithm.decode(run.method, state, z, np.full(3, 3))
+  difference = pixels_lib.to_uint8(decoded).astype(int) - results(summary)
+  assert np.abs(difference).max() <= 1
 
 
-def test_low_resolution(workdir):
-  said, _ = completed(workdir, mask='low_resolution')
-  hole = np.abs(results(said) / 255.0 - originals(workdir, 3) / 255.0)
-  assert said['l1_hole'] == pytest.approx(hole.mean(), abs=2e-3)
+def test_complete_low_resolution(workdir):
+  summary, _ = completed(workdir, mask='low_resolution')
+  hole = np.abs(results(summary) / 255.0 - originals(workdir, 3) / 255.0)
+  assert summary['l1_hole'] == pytest.approx(hole.mean(), abs=2e-3)
 
 
-def test_a_mask_and_images_of_ones_own(workdir, tmp_path):
+def test_complete_with_mask_and_images_of_files(workdir, tmp_path):
   alpha = np.full((SIDE, SIDE, 4), 255, np.uint8)
   alpha[2, 3, 3] = 0
   Image.fromarray(alpha).save(tmp_path / 'mask.png')
@@ -88,21 +89,21 @@ def test_a_mask_and_images_of_ones_own(workdir, tmp_path):
   folder.mkdir()
   for k in range(2):
     Image.new('L', (9, 11), 60 * k).save(folder / f'{k}.png')
-  said, _ = completed(
+  summary, _ = completed(
     workdir, num=None, mask=str(tmp_path / 'mask.png'), images=str(folder)
   )
-  assert said['num'] == 2
-  differs = (results(said, 2)[1] != 60).any(axis=-1)
+  assert summary['num'] == 2
+  differs = (results(summary, 2)[1] != 60).any(axis=-1)
   assert np.argwhere(differs).tolist() == [[2, 3]]
 
 
 @pytest.mark.slow
-def test_batches_make_up_the_whole(workdir, monkeypatch):
+def test_complete_in_batches_gives_the_same_result(workdir, monkeypatch):
   fields = dict(mask='random', labels='0,1,2')
-  whole, _ = completed(workdir, **fields)
+  expected, _ = completed(workdir, **fields)
   monkeypatch.setattr(complete, 'BATCH', 2)
   parts, _ = completed(workdir, **fields)
-  assert whole['loss'] == pytest.approx(parts['loss'], rel=1e-4)
+  assert expected['loss'] == pytest.approx(parts['loss'], rel=1e-4)
 
 
 REFUSED = {
@@ -131,9 +132,8 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
   Image.new('L', (SIDE, SIDE), 0).save('black.png')
   (tmp_path / 'broken.png').write_bytes(b'no picture')
   fields, message = REFUSED[case]
-  request = Request(**FEW | {'mask': 'centre'} | fields)
   with pytest.raises(errors.UserError, match=message) as found:
-    complete.complete(workdir, request)
+    complete.complete(workdir, **FEW | fields)
   assert found.value.exit_code == 2
   assert '\n' not in str(found.value)
 
@@ -142,10 +142,14 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
 def test_points_are_refused(tmp_path):
   workdir = begun(tmp_path / 'run', **{'data.name': 'ring'})
   with pytest.raises(errors.UserError, match='no images from latents'):
-    complete.complete(workdir, Request(mask='half'))
+    complete.complete(workdir, mask='half')
 
 
-def test_flags_are_fields():
+def test_flags_are_fields_of_a_request():
   fields = {field.name for field in dataclasses.fields(Request)}
-  assert {flag.name for flag in main._OF_MODE['complete']} == fields
-  assert {f.name for f in main._OF_MODE['invert']} == fields - {'mask', 'blend'}
+  complete_flags, invert_flags = (
+    {flag.name for flag in modes.MODES[name].flags}
+    for name in ('complete', 'invert')
+  )
+  assert complete_flags == fields
+  assert invert_flags == fields - {'mask', 'blend'}

@@ -1,12 +1,12 @@
 """Checkpoints to scores: what is written, refused, followed and kept."""
 
-import dataclasses
 import json
 
 import jax
 import numpy as np
 import pytest
 
+import jaxgan
 from jaxgan import config as config_lib
 from jaxgan import errors
 from jaxgan.config import presets
@@ -37,10 +37,10 @@ def cache(tmp_path_factory):
   home = tmp_path_factory.mktemp('cache')
   patch = pytest.MonkeyPatch()
   patch.setenv('XDG_CACHE_HOME', str(home))
-  whole = presets.classifier
+  preset = presets.classifier
 
   def small():
-    found = whole()
+    found = preset()
     found.num_steps = 30
     found.network.widths, found.network.features = (8,), 16
     return found
@@ -62,9 +62,8 @@ def lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
-def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
-  request = evaluate.Request(num=300, steps='all', scores=NAMES)
-  evaluate.evaluate(workdir, request)
+def test_evaluate_writes_a_line_for_each_checkpoint(workdir, cache, capsys):
+  evaluate.evaluate(workdir, num=300, steps='all', scores=NAMES)
   found = lines(workdir)
   assert [line['step'] for line in found] == [2, 4]
   (folder,) = (cache / 'jaxgan' / 'classifiers').iterdir()
@@ -78,7 +77,7 @@ def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
   assert 'held-out error' in printed
   # The same again, to the last digit, and without training the judge again.
   stamp = (folder / 'error.json').stat().st_mtime_ns
-  again = evaluate.evaluate(workdir, evaluate.Request(num=300, scores=NAMES))
+  again = evaluate.evaluate(workdir, num=300, scores=NAMES)
   assert (folder / 'error.json').stat().st_mtime_ns == stamp
   for line in (again, found[1]):
     line.pop('seconds')
@@ -86,29 +85,30 @@ def test_every_checkpoint_is_a_line_with_its_protocol(workdir, cache, capsys):
 
 
 @pytest.mark.slow
-def test_following_ends_with_the_run(workdir, cache):
-  request = evaluate.Request(num=100, scores=('kernel',), follow=True)
-  assert evaluate.evaluate(workdir, request)['step'] == 4
+def test_evaluate_follows_until_the_run_ends(workdir, cache):
+  found = evaluate.evaluate(workdir, num=100, scores=('kernel',), follow=True)
+  assert found['step'] == 4
 
 
 @pytest.mark.slow
-def test_every_member_of_a_population_is_a_line(cache, tmp_path):
+def test_evaluate_writes_a_line_for_each_member(cache, tmp_path):
   loop.train(config(seeds=2, seed=3), tmp_path)
-  request = evaluate.Request(num=30, scores=('classes',))
-  evaluate.evaluate(tmp_path, request)
+  request = dict(num=30, scores=('classes',))
+  evaluate.evaluate(tmp_path, **request)
   rows = [json.loads(x) for x in (tmp_path / 'eval.jsonl').open()]
   assert [(row['step'], row['member']) for row in rows] == [(4, 0), (4, 1)]
-  alone = evaluate.evaluate(tmp_path, dataclasses.replace(request, member=1))
+  alone = evaluate.evaluate(tmp_path, member=1, **request)
   assert {**alone, 'seconds': 0.0} == {**rows[1], 'seconds': 0.0}
 
 
-def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
+def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
-  loop.train(config(**fields), tmp_path)
+  with pytest.raises(errors.UserError, match='eval_images=100 needs a scorer'):
+    loop.train(config(**fields), tmp_path)
+  jaxgan.train.train(config(**fields), tmp_path)
   text = (tmp_path / 'metrics.jsonl').read_text()
   logged = json.loads(text.splitlines()[-1])
-  request = evaluate.Request(num=100, scores=('kernel',))
-  found = evaluate.evaluate(workdir, request)
+  found = evaluate.evaluate(workdir, num=100, scores=('kernel',))
   for name, value in found.items():
     if name.startswith('kernel'):
       assert logged[name] == pytest.approx(value, rel=1e-3)
@@ -116,7 +116,7 @@ def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('fields', 'said'),
+  ('fields', 'message'),
   [
     (dict(steps='3'), 'there is no checkpoint'),
     (dict(steps='new'), 'there is no checkpoint'),
@@ -126,12 +126,12 @@ def test_the_loop_writes_the_same_scores(workdir, cache, tmp_path):
     (dict(num=1), 'in 2..'),
   ],
 )
-def test_what_can_not_be_scored(fields, said, workdir, cache):
-  with pytest.raises(errors.UserError, match=said):
-    evaluate.evaluate(workdir, evaluate.Request(**{'num': 100} | fields))
+def test_evaluate_refuses_bad_requests(fields, message, workdir, cache):
+  with pytest.raises(errors.UserError, match=message):
+    evaluate.evaluate(workdir, **{'num': 100} | fields)
 
 
-def test_data_without_labels_have_no_classifier():
+def test_classifier_needs_labels():
   settings = config_lib.defaults().data
   settings.update(source='toy', name='ring')
   with pytest.raises(errors.UserError, match='needs images with labels'):
@@ -139,7 +139,7 @@ def test_data_without_labels_have_no_classifier():
 
 
 @pytest.mark.slow
-def test_real_images_are_near_what_is_ideal():
+def test_scores_of_real_images_are_near_ideal():
   rng = np.random.default_rng(0)
 
   def draw():
@@ -161,7 +161,7 @@ def test_real_images_are_near_what_is_ideal():
   ] == pytest.approx(4.0, abs=0.5)
 
 
-def test_a_copy_is_its_own_nearest_neighbour():
+def test_nearest_neighbour_of_a_copy_is_the_original():
   rng = np.random.default_rng(0)
   rows = rng.normal(size=(20, 4))
   pixels = np.arange(20, dtype=np.uint8)[:, None, None, None]
@@ -172,7 +172,7 @@ def test_a_copy_is_its_own_nearest_neighbour():
   np.testing.assert_array_equal(found[1, :, 0, 0, 0], [5, 6, 7])
 
 
-def test_any_checkpoint_can_be_restored(workdir):
+def test_restore_takes_any_checkpoint(workdir):
   assert restore_lib.steps_of(workdir) == [4, 2]
   assert int(restore_lib.restore(workdir, 2).state.step) == 2
   with pytest.raises(errors.UserError, match='no checkpoint 3'):

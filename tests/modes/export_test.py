@@ -1,4 +1,4 @@
-"""--mode=export: what is written does what the run does, with JAX alone."""
+"""--mode=export: the files give the images of the run, with JAX alone."""
 
 import dataclasses
 import hashlib
@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import errors
+from jaxgan import errors, steps
+from jaxgan.core import latents as latents_lib
 from jaxgan.models import autoencoder as coders
 from jaxgan.models import dcgan, mlp, translate
 from jaxgan.models import inpaint as completers
@@ -21,7 +22,6 @@ from jaxgan.modes import export
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import (
   autoencoder,
-  classifier,
   cyclegan,
   gan,
   inpaint,
@@ -35,38 +35,38 @@ SHAPE = (8, 7, 3)
 IMAGES = jax.random.uniform(jax.random.key(1), (5, *SHAPE), minval=-1.0)
 
 
-def alone(code: str, cwd) -> None:
+def run_alone(code: str, cwd) -> None:
   """Runs code in a fresh process that has neither Flax nor jaxgan."""
   absent = "import sys; sys.modules |= {'flax': None, 'jaxgan': None}\n"
-  found = subprocess.run(
+  process = subprocess.run(
     [sys.executable, '-c', absent + code],
     cwd=cwd,
     capture_output=True,
     text=True,
     timeout=240,
   )
-  assert found.returncode == 0, found.stderr
+  assert process.returncode == 0, process.stderr
 
 
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory):
-  """The default network, untrained, and what was exported."""
+  """The default network, untrained, and its exported files."""
   folder = tmp_path_factory.mktemp('digits') / 'runs' / 'gan_mnist'
   fields = {'data.image_size': 28, 'latent_size': 100}
   begun(folder, **fields | {'generator.widths': (128, 256, 512)})
   return folder, export.export(folder)
 
 
-def test_readers_of_the_export_page(digits):
+def test_readers_in_the_docs_make_the_images_of_the_run(digits):
   """Both make the images of the run, to 1e-5."""
   workdir, _ = digits
-  section = (ROOT / 'docs' / 'export.md').read_text()
-  readers = re.findall(r'```python\n(.*?)```', section, re.DOTALL)
+  page = (ROOT / 'docs' / 'export.md').read_text()
+  readers = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
   assert len(readers) == 2
   save = "\nimport numpy\nnumpy.savez('found{}.npz', a=latents, b=images)\n"
   folder = workdir.parents[1]
   code = [reader + save.format(n) for n, reader in enumerate(readers)]
-  alone(''.join(code), folder)
+  run_alone(''.join(code), folder)
   run = restore_lib.restore(workdir)
   state = jax.jit(gan.use_ema_weights, static_argnums=0)(run.method, run.state)
   for n in range(2):
@@ -76,7 +76,7 @@ def test_readers_of_the_export_page(digits):
       np.testing.assert_allclose(found['b'], expected, atol=1e-5)
 
 
-def test_files_and_what_is_said_of_them(digits):
+def test_export_json_describes_the_files(digits):
   workdir, folder = digits
   assert folder == workdir / 'export' / 'step_00000000'
   about = json.loads((folder / 'export.json').read_text())
@@ -85,7 +85,7 @@ def test_files_and_what_is_said_of_them(digits):
   assert function['inputs']['latent'] == {
     'shape': ['batch', 100],
     'dtype': 'float32',
-    'meaning': "drawn from 'normal'",
+    'meaning': "drawn from 'normal 100'",
   }
   assert function['output']['shape'] == ['batch', 28, 28, 1]
   names = {'generator.safetensors', 'generator.stablehlo'}
@@ -99,25 +99,25 @@ def test_files_and_what_is_said_of_them(digits):
   assert str(ROOT).encode() not in artifact
 
 
-def test_the_same_run_gives_the_same_bytes(digits):
+def test_export_of_the_same_run_gives_the_same_bytes(digits):
   workdir, folder = digits
   before = {p.name: p.read_bytes() for p in folder.iterdir()}
   assert export.export(workdir) == folder
   assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
-def test_a_run_without_checkpoints(digits, tmp_path):
+def test_export_refuses_a_run_without_checkpoints(digits, tmp_path):
   with pytest.raises(errors.UserError, match='holds no run'):
     export.export(tmp_path)
   record = (digits[0] / 'config.json').read_text()
   (tmp_path / 'config.json').write_text(record)
-  with pytest.raises(errors.UserError, match='train there first'):
+  with pytest.raises(errors.UserError, match='Train there first'):
     export.export(tmp_path)
 
 
-def test_a_classifier_has_nothing_to_export(digits, monkeypatch):
+def test_export_refuses_a_classifier(digits, monkeypatch):
   run = restore_lib.restore(digits[0])
-  run = dataclasses.replace(run, algorithm=classifier)
+  run = dataclasses.replace(run, algorithm=steps.find('classifier'))
   monkeypatch.setattr(restore_lib, 'restore', lambda workdir, member: run)
   with pytest.raises(errors.UserError, match="'classifier' makes no images"):
     export.export(digits[0])
@@ -127,7 +127,7 @@ def conditional():
   method = gan.GAN(
     dcgan.Generator(SHAPE, (4, 4), strides=(2, 2), num_classes=3),
     mlp.Discriminator((4,), num_classes=3),
-    latent_size=6,
+    latents=latents_lib.single('normal', 6),
     num_classes=3,
   )
   prepare = lambda key: gan.use_ema_weights(method, gan.init(method, key))
@@ -222,26 +222,26 @@ SLOW += (translating, translating_unpaired)
 
 @pytest.mark.parametrize(
   'make',
-  [conditional, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW)],
+  [conditional, *(pytest.param(m, marks=pytest.mark.slow) for m in SLOW)],
 )
-def test_what_an_algorithm_serves_does_what_it_does(make, tmp_path):
+def test_exported_function_gives_the_images_of_the_algorithm(make, tmp_path):
   algorithm, method, state, inputs, expected = make()
-  served = algorithm.export_functions(method, state)
-  for name, (function, weights, examples) in served.items():
+  functions = steps.with_defaults(algorithm).export_functions(method, state)
+  for name, (function, weights, examples) in functions.items():
     artifact = export.stablehlo(function, weights, examples)
     (tmp_path / name).write_bytes(artifact.serialize())
     assert set(examples) <= set(export.INPUTS)
   np.savez(tmp_path / 'in.npz', *inputs)
-  alone(
+  run_alone(
     'import jax.export, numpy as np, pathlib\n'
     "inputs = [x for x in np.load('in.npz').values()]\n"
-    f'for name in {list(served)}:\n'
+    f'for name in {list(functions)}:\n'
     '  data = bytearray(pathlib.Path(name).read_bytes())\n'
     '  images = jax.export.deserialize(data).call(*inputs)\n'
     "  np.save(name + '.npy', images)\n",
     tmp_path,
   )
-  expected = [expected] if len(served) == 1 else expected
-  for name, images in zip(served, expected, strict=True):
+  expected = [expected] if len(functions) == 1 else expected
+  for name, images in zip(functions, expected, strict=True):
     found = np.load(tmp_path / f'{name}.npy')
     np.testing.assert_allclose(found, images, atol=1e-5)

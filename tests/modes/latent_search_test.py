@@ -39,7 +39,7 @@ def search(images, known=KNOWN, first=None, *args, **fields):
   return run(images, latent_search.weights(known), first, *args)
 
 
-def test_what_is_missing_follows_from_what_is_known(key):
+def test_search_completes_missing_pixels(key):
   images = targets(key)
   found = search(jnp.where(KNOWN, images, 0.7))
   np.testing.assert_allclose(found.images, images, atol=0.05)
@@ -48,18 +48,18 @@ def test_what_is_missing_follows_from_what_is_known(key):
   np.testing.assert_allclose(alone.latents[0], found.latents[1], atol=1e-4)
 
 
-def test_the_best_start_is_kept(key):
+def test_search_keeps_the_best_start(key):
   images, first = targets(key), starts()
   found = search(images, first=first, iterations=20)
-  each = [
+  losses = [
     search(images, first=first[:, k : k + 1], iterations=20).loss
     for k in range(3)
   ]
-  np.testing.assert_allclose(found.loss, np.min(each, axis=0), rtol=1e-4)
-  np.testing.assert_array_equal(found.start, np.argmin(each, axis=0))
+  np.testing.assert_allclose(found.loss, np.min(losses, axis=0), rtol=1e-4)
+  np.testing.assert_array_equal(found.start, np.argmin(losses, axis=0))
 
 
-def test_the_loss_chooses_the_class(key):
+def test_search_chooses_the_class_with_the_lowest_loss(key):
   true = jnp.array([1, 0, 1])
   images = targets(key, true)
   labels = jnp.tile(jnp.array([0, 0, 1, 1]), (3, 1))
@@ -68,7 +68,7 @@ def test_the_loss_chooses_the_class(key):
   np.testing.assert_array_equal(chosen, true)
 
 
-def test_the_prior_draws_latents_to_itself(key):
+def test_search_with_prior_moves_latents_to_likely_values(key):
   images = targets(key)
   prior = lambda z, image: latent_search.gaussian_prior(z)
   found = [
@@ -79,7 +79,7 @@ def test_the_prior_draws_latents_to_itself(key):
 
 
 @pytest.mark.parametrize('kind', noise.LATENTS)
-def test_latents_stay_where_they_are_drawn_from(kind):
+def test_search_keeps_latents_in_their_support(kind):
   """Of images that no latent makes."""
   images = jnp.ones((3, *SHAPE))
   found = search(
@@ -94,7 +94,7 @@ def test_latents_stay_where_they_are_drawn_from(kind):
     assert np.abs(found).max() == pytest.approx(limit)
 
 
-def test_pixels_near_the_hole_weigh_more():
+def test_weights_are_larger_near_the_hole():
   known = np.asarray(KNOWN)[:1, :, :, 0]
   expected = np.zeros(known.shape, np.float32)
   for i in range(6):
@@ -103,11 +103,11 @@ def test_pixels_near_the_hole_weigh_more():
       expected[0, i, j] = known[0, i, j] * (~around).mean()
   found = latent_search.weights(KNOWN[:1], window=3)[..., 0]
   np.testing.assert_allclose(found, expected, atol=1e-6)
-  whole = jnp.ones((1, 6, 5, 1), bool)
-  np.testing.assert_array_equal(latent_search.weights(whole), 1.0)
+  known = jnp.ones((1, 6, 5, 1), bool)
+  np.testing.assert_array_equal(latent_search.weights(known), 1.0)
 
 
-def test_blocks_are_means_of_what_there_is(key):
+def test_reduced_averages_over_partial_blocks(key):
   x = np.asarray(jax.random.normal(key, (2, 7, 5, 3)))
   found = latent_search.reduced(jnp.asarray(x), 4)
   assert found.shape == (2, 2, 2, 3)
@@ -119,7 +119,7 @@ def test_blocks_are_means_of_what_there_is(key):
       )
 
 
-def test_blending_leaves_no_seam(key):
+def test_blend_leaves_no_seam(key):
   """A patch that is off by a constant is moved by it."""
   image = jax.random.uniform(key, (3, *SHAPE), minval=-0.5, maxval=0.5)
   shift = jnp.array([0.3, -0.2, 0.1])[:, None, None, None]
@@ -127,7 +127,7 @@ def test_blending_leaves_no_seam(key):
   np.testing.assert_allclose(found, image, atol=1e-3)
 
 
-def test_blending_solves_the_poisson_equation(key):
+def test_blend_solves_the_poisson_equation(key):
   """Against a dense solution, one channel, the hole at a corner of it."""
   known = np.ones((6, 5), bool)
   known[:3, 2:] = False
@@ -153,14 +153,14 @@ def test_blending_solves_the_poisson_equation(key):
   np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_a_hole_without_surroundings_gets_the_patch(key):
+def test_blend_without_known_pixels_returns_the_patch(key):
   patch = jax.random.uniform(key, (1, *SHAPE))
   nowhere = jnp.zeros((1, 6, 5, 1), bool)
   found = blend(jnp.zeros_like(patch), patch, nowhere)
   np.testing.assert_array_equal(found, patch)
 
 
-def test_patterns_leave_something_known(key):
+def test_patterns_have_their_share_of_known_pixels(key):
   shape = (13, 9, 3)
   shares = {'random': 0.2, 'centre': 0.75, 'half': 0.5, 'grid': 1 / 16}
   assert shares.keys() == masks.PATTERNS.keys()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from runs import small
 
-from jaxgan import data, errors, gan, main, steps
+from jaxgan import data, errors, gan, modes, steps
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests, sample
 from jaxgan.modes import restore as restore_lib
@@ -54,7 +54,7 @@ def decoded(workdir, z, label=None):
 
 def latents(workdir, num, seed=0):
   method = restore_lib.restore(workdir).method
-  return gan.latents(method, jax.random.key(seed), num)
+  return method.latents.sample(jax.random.key(seed), num)
 
 
 def read(path):
@@ -65,15 +65,15 @@ def read(path):
 
 def cells(path, rows, columns, side):
   """The images in a saved grid, one pixel for one: [rows, columns, ...]."""
-  whole = read(path)[grid.CAPTION :]
-  scale = (whole.shape[0] + grid.GAP) // (rows * (side + grid.GAP))
-  scale = max(scale, whole.shape[0] // (rows * (side + grid.GAP) - grid.GAP))
-  whole = whole[::scale, ::scale]
+  picture = read(path)[grid.CAPTION :]
+  scale = (picture.shape[0] + grid.GAP) // (rows * (side + grid.GAP))
+  scale = max(scale, picture.shape[0] // (rows * (side + grid.GAP) - grid.GAP))
+  picture = picture[::scale, ::scale]
   pitch = side + grid.GAP
   return np.array(
     [
       [
-        whole[r * pitch : r * pitch + side, c * pitch : c * pitch + side]
+        picture[r * pitch : r * pitch + side, c * pitch : c * pitch + side]
         for c in range(columns)
       ]
       for r in range(rows)
@@ -118,7 +118,7 @@ def content(workdir, seed, **fields):
 
 
 @pytest.mark.slow
-def test_the_same_flags_give_the_same_files(classy, monkeypatch):
+def test_sample_gives_the_same_files_for_the_same_flags(classy, monkeypatch):
   """And no request writes over the files of another."""
 
   def nothing(*args):
@@ -134,7 +134,7 @@ def test_the_same_flags_give_the_same_files(classy, monkeypatch):
   assert other != first['grid'][1]
 
 
-def test_a_grid_shows_samples(plain):
+def test_grid_shows_samples(plain):
   path = sample.sample(plain, 9, 1)
   run = restore_lib.restore(plain)
   images = gan.sample(run.method, run.state, jax.random.key(1), 9)
@@ -143,7 +143,7 @@ def test_a_grid_shows_samples(plain):
   assert path.parent == plain
 
 
-def test_single_images_are_those_of_the_grid(plain):
+def test_single_images_equal_the_grid(plain):
   path = sample.sample(plain, 4, 1, format='images')
   names = [p.name for p in sorted(path.iterdir())]
   assert names == ['0000.png', '0001.png', '0002.png', '0003.png']
@@ -152,16 +152,16 @@ def test_single_images_are_those_of_the_grid(plain):
   np.testing.assert_array_equal(images, found)
 
 
-def test_batches_make_up_the_whole(classy, monkeypatch):
-  whole = sample.sample(classy, 10, 5, format='images')
-  expected = [read(p) for p in sorted(whole.iterdir())]
+def test_sample_in_batches_gives_the_same_images(classy, monkeypatch):
+  folder = sample.sample(classy, 10, 5, format='images')
+  expected = [read(p) for p in sorted(folder.iterdir())]
   monkeypatch.setattr(sample, 'BATCH', 4)
   sample.sample(classy, 10, 5, format='images')
-  found = [read(p) for p in sorted(whole.iterdir())]
+  found = [read(p) for p in sorted(folder.iterdir())]
   close(np.stack(found), np.stack(expected))
 
 
-def test_one_image_for_each_class_asked_for(classy):
+def test_labels_give_one_image_each(classy):
   z = latents(classy, 3)
   for labels in ('se,1, se', '3,ne,3'):
     path = sample.sample(classy, labels=labels, format='images')
@@ -171,18 +171,18 @@ def test_one_image_for_each_class_asked_for(classy):
   assert np.abs(found.astype(int) - other).max() > 1
 
 
-def test_all_classes_are_in_columns(classy):
+def test_labels_all_fills_columns(classy):
   path = sample.sample(classy, 12, labels='all')
   found = cells(path, 3, 4, 7).reshape(12, 7, 7, 3)
   close(found, decoded(classy, latents(classy, 12), np.arange(12) % 4))
 
 
-def test_names_go_before_numbers():
+def test_class_names_take_precedence_over_numbers():
   assert requests._class('3', '3', ('7', '3', '1')) == 1
   assert requests._class('0', '0', ('7', '3', '1')) == 0
 
 
-def test_a_walk_goes_along_one_dimension(plain):
+def test_walk_changes_one_dimension(plain):
   path = sample.sample(plain, 2, walk=3)
   values = np.linspace(-3.0, 3.0, requests.WALK_COLUMNS)
   z = np.repeat(np.asarray(latents(plain, 2))[:, None], len(values), axis=1)
@@ -191,7 +191,7 @@ def test_a_walk_goes_along_one_dimension(plain):
   close(found, decoded(plain, z.reshape(-1, 8)))
 
 
-def test_a_path_starts_at_its_latent_and_has_no_seam(plain):
+def test_animation_starts_at_its_latent_and_has_no_seam(plain):
   path = sample.sample(plain, 3, 2, format='gif', seconds=2, paths=1)
   found, lasting = frames(path)
   assert sum(lasting) == 2000
@@ -203,7 +203,7 @@ def test_a_path_starts_at_its_latent_and_has_no_seam(plain):
   assert steps[-1] < 2 * np.median(steps)
 
 
-def test_paths_side_by_side_are_of_the_classes_asked_for(classy):
+def test_animation_shows_paths_of_the_given_classes(classy):
   flags = dict(format='gif', seconds=0.2, num=2)
   found, _ = frames(sample.sample(classy, **flags, labels='se,se,0'))
   z = latents(classy, 6).reshape(3, 2, 8)[:, 0]
@@ -247,9 +247,7 @@ def test_mp4_of_a_run(classy):
   assert path.suffix == '.mp4'
 
 
-def test_ffmpeg_that_fails_is_one_line_and_leaves_nothing(
-  tmp_path, monkeypatch
-):
+def test_mp4_error_of_ffmpeg_is_one_line(tmp_path, monkeypatch):
   program = tmp_path / 'ffmpeg'
   program.write_text('#!/bin/sh\necho no codec >&2\necho more >&2\nexit 1\n')
   program.chmod(0o700)
@@ -260,7 +258,7 @@ def test_ffmpeg_that_fails_is_one_line_and_leaves_nothing(
   assert [p.name for p in tmp_path.iterdir()] == ['ffmpeg']
 
 
-def test_without_ffmpeg_gif_is_offered(plain, monkeypatch):
+def test_mp4_without_ffmpeg_suggests_gif(plain, monkeypatch):
   monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
   with pytest.raises(errors.UserError) as error:
     sample.sample(plain, format='mp4')
@@ -269,7 +267,7 @@ def test_without_ffmpeg_gif_is_offered(plain, monkeypatch):
 
 
 @pytest.mark.parametrize('rate', [7, 20, 30, 50])
-def test_a_gif_keeps_its_rate(rate, tmp_path):
+def test_gif_keeps_its_rate(rate, tmp_path):
   pictures = [np.full((4, 4, 1), k, np.uint8) for k in range(70)]
   animation.write(iter(pictures), 70, rate, tmp_path / 'a.gif')
   found, lasting = frames(tmp_path / 'a.gif')
@@ -278,7 +276,7 @@ def test_a_gif_keeps_its_rate(rate, tmp_path):
   np.testing.assert_array_equal(found[:, 0, 0, 0], np.arange(70))
 
 
-def test_points_are_a_cloud(points):
+def test_sample_draws_points_as_a_cloud(points):
   assert sample.sample(points, 50).suffix == '.png'
 
 
@@ -291,8 +289,11 @@ BAD = {
   'walk of images': (dict(walk=1, format='images'), '--walk=1 makes a grid'),
   'walk of a film': (dict(walk=1, format='gif'), '--walk=1 makes a grid'),
   'too many rows': (dict(walk=1, num=800), '--num=800 must be in 1..769'),
-  'dimension': (dict(walk=8), '--walk=8 is out of range; the latents have '),
-  'below zero': (dict(walk=-1), 'dimensions 0..7'),
+  'dimension': (
+    dict(walk=8),
+    '--walk=8 is out of range. Choose a dimension in 0..7',
+  ),
+  'below zero': (dict(walk=-1), 'a dimension in 0..7'),
   'idle paths': (dict(paths=9), '--paths=9 belongs to an animation'),
   'idle seconds': (dict(seconds=1.0), '--seconds=1 belongs to an animation'),
   'no paths': (dict(format='gif', paths=0), '--paths=0 must be in 1..64'),
@@ -307,7 +308,10 @@ BAD = {
 }
 
 BAD_LABELS = {
-  'range': (dict(labels='0,4'), "no class '4'; known are 0..3, by name nw, ne"),
+  'range': (
+    dict(labels='0,4'),
+    "no class '4'. Choose from 0..3, by name nw, ne",
+  ),
   'below': (dict(labels='-1'), "no class '-1'"),
   'name': (dict(labels='north'), "--labels=north: there is no class 'north'"),
   'empty': (dict(labels=''), "no class ''"),
@@ -326,28 +330,28 @@ def refused(workdir, fields, message):
 
 
 @pytest.mark.parametrize('case', BAD)
-def test_bad_requests_are_one_line(case, plain):
+def test_sample_refuses_bad_requests_in_one_line(case, plain):
   refused(plain, *BAD[case])
 
 
 @pytest.mark.parametrize('case', BAD_LABELS)
-def test_bad_labels_are_one_line(case, classy):
+def test_sample_refuses_bad_labels_in_one_line(case, classy):
   refused(classy, *BAD_LABELS[case])
 
 
 @pytest.mark.parametrize(
   'fields', [dict(format='images'), dict(format='gif'), dict(walk=1)]
 )
-def test_points_have_no_pictures_of_their_own(fields, points):
-  refused(points, fields, 'this run makes points; leave it out')
+def test_sample_refuses_single_pictures_of_points(fields, points):
+  refused(points, fields, 'this run makes points. Remove the flag')
 
 
-def test_without_latents_there_are_samples_and_no_paths(plain, monkeypatch):
+def test_sample_without_latents_refuses_paths(plain, monkeypatch):
   names = ('from_config', 'init', 'sample')
   fake = types.SimpleNamespace(**{name: getattr(gan, name) for name in names})
   fake.__name__ = 'jaxgan.steps.fake'
   expected = sample.sample(plain, 9).read_bytes()
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   assert sample.sample(plain, 9).read_bytes() == expected
   assert len(list(sample.sample(plain, 2, format='images').iterdir())) == 2
   message = "method='fake' makes no images from latents"
@@ -356,31 +360,31 @@ def test_without_latents_there_are_samples_and_no_paths(plain, monkeypatch):
   refused(plain, dict(labels='1'), "method='fake'")
 
 
-def test_what_a_method_refuses_leaves_nothing(plain, monkeypatch):
+def test_sample_error_of_the_method_leaves_no_files(plain, monkeypatch):
   def refuse(*args):
     raise errors.UserError('nothing to draw from')
 
   fake = types.SimpleNamespace(
     from_config=gan.from_config, init=gan.init, sample=refuse, __name__='fake'
   )
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   refused(plain, dict(format='images', num=77), 'nothing to draw from')
 
 
-def test_a_run_of_older_code_is_named(plain, monkeypatch):
+def test_restore_names_a_field_of_other_code(plain, monkeypatch):
   def newer(config, spec):
     return config.colour_of_tomorrow
 
   fake = types.SimpleNamespace(from_config=newer, __name__='fake')
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
-  refused(plain, {}, "no field 'colour_of_tomorrow'; sample it with that")
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
+  refused(plain, {}, "no field 'colour_of_tomorrow'. Use that code")
   fake.from_config = lambda config, spec: config['sizes_of_tomorrow']
-  refused(plain, {}, "no field 'sizes_of_tomorrow'; sample it with that")
+  refused(plain, {}, "no field 'sizes_of_tomorrow'. Use that code")
 
 
-def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
+def test_restore_raises_other_errors_unchanged(plain, monkeypatch):
   fake = types.SimpleNamespace(__name__='fake')
-  monkeypatch.setattr(steps, 'find', lambda name: fake)
+  monkeypatch.setattr(steps, 'find', lambda name: steps.Algorithm(fake))
   for error in (AttributeError("'int' object has no attribute 'x'"),):
 
     def broken(config, spec, error=error):
@@ -391,8 +395,7 @@ def test_other_errors_are_not_blamed_on_the_config(plain, monkeypatch):
       sample.sample(plain)
 
 
-def test_every_field_of_a_request_is_a_flag():
-  names = {flag.name for flag in main._SAMPLE}
-  assert names == {*requests.Request.__dataclass_fields__, 'member'}
-  formats = main.flags.FLAGS['format'].parser.enum_values
-  assert tuple(formats) == requests.FORMATS
+def test_flags_are_fields_of_a_request():
+  flags = {flag.name: flag for flag in modes.MODES['sample'].flags}
+  assert flags.keys() == {*requests.Request.__dataclass_fields__, 'member'}
+  assert flags['format'].values == requests.FORMATS

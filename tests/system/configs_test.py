@@ -15,7 +15,7 @@ from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
 FILES = sorted((ROOT / 'configs').glob('*.py'))
-CASES = [(p, v) for p in FILES for v in module(p).VARIANTS]
+CASES = [(p, v) for p in FILES for v in getattr(module(p), 'VARIANTS', ('',))]
 
 
 SIDES = {'mnist': 28, 'far10': 32, '_svhn': 32, 'faces': 32, 'grams': 64}

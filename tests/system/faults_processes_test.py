@@ -113,7 +113,7 @@ exit $code
 
 @pytest.mark.slow
 @pytest.mark.parametrize('size', ['600k', '900k', '1800k'])
-def test_12_a_full_disk(size, tmp_path):
+def test_12_full_disk(size, tmp_path):
   """While samples, metrics or a checkpoint are written, whichever is first."""
   place, copy = tmp_path / 'disk', tmp_path / 'copy'
   place.mkdir()
@@ -142,7 +142,7 @@ def test_12_a_full_disk(size, tmp_path):
 
 
 @pytest.mark.slow
-def test_13_a_workdir_on_a_read_only_disk(tmp_path):
+def test_13_workdir_on_a_read_only_disk(tmp_path):
   script = f'mount -t tmpfs -o ro none {tmp_path} || exit 77; "$@"'
   process = start(
     f'--workdir={tmp_path}/run',
@@ -156,7 +156,7 @@ def test_13_a_workdir_on_a_read_only_disk(tmp_path):
   assert len(output.splitlines()) == 1
 
 
-def test_14_a_second_run_on_a_workdir_is_refused(tmp_path):
+def test_14_second_run_on_a_workdir_is_refused(tmp_path):
   """While the first one lives; it takes no harm."""
   first = start(f'--workdir={tmp_path}', '--config.num_steps=100000000')
   lock = tmp_path / '.lock'
@@ -172,7 +172,7 @@ def test_14_a_second_run_on_a_workdir_is_refused(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('sign', ['.lock', 'config.json', 'samples/*.png'])
-def test_21_told_to_stop_before_the_first_round(sign, tmp_path):
+def test_21_stop_before_the_first_round(sign, tmp_path):
   """While data are read, programs compiled, pictures drawn."""
   process = start(f'--workdir={tmp_path}', '--config.num_steps=100000000')
   wait_for(lambda: list(tmp_path.glob(sign)), process)
@@ -187,7 +187,7 @@ def test_21_told_to_stop_before_the_first_round(sign, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('seconds', [0.2, 0.5, 0.8])
-def test_21_told_to_stop_while_first_weights_are_compiled(seconds, tmp_path):
+def test_21_stop_during_the_first_compilation(seconds, tmp_path):
   """Those of convolutions, for the first time; once it ended in a crash."""
   process = start(
     f'--workdir={tmp_path / "run"}',
@@ -207,7 +207,7 @@ def test_21_told_to_stop_while_first_weights_are_compiled(seconds, tmp_path):
 
 
 @pytest.mark.slow
-def test_22_told_to_stop_twice(unkilled, tmp_path):
+def test_22_second_stop_signal_ends_at_once(unkilled, tmp_path):
   """At once; the last whole checkpoint is intact."""
   workdir = tmp_path / 'run'
   process = launch(workdir)
@@ -223,7 +223,7 @@ def test_22_told_to_stop_twice(unkilled, tmp_path):
 
 
 @pytest.mark.slow
-def test_22_stopped_and_continued(unkilled, tmp_path):
+def test_22_suspended_and_continued(unkilled, tmp_path):
   """SIGSTOP for longer than a process may stand still: it has not stood."""
   workdir = tmp_path / 'run'
   process = launch(workdir)
@@ -269,7 +269,7 @@ def test_27_one_of_two_processes_is_stuck(tmp_path):
     processes[1].send_signal(signal.SIGSTOP)
     output, _ = processes[0].communicate(timeout=240)
   assert processes[0].returncode == watchdog.EXIT_CODE, output
-  assert 'error: nothing moved for 60 s' in output
+  assert 'error: training made no progress for 60 s' in output
   assert 'in _loop' in output
 
 

@@ -22,13 +22,13 @@ from PIL import Image
 from runs import assert_same_run, digests, lines, small
 
 from jaxgan import data, errors
-from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.data import batches as batches_lib
 from jaxgan.data import dataset
 from jaxgan.data.sources import toy
 from jaxgan.modes import replay
+from jaxgan.steps import gan
 from jaxgan.training import checkpoint, loop, watchdog, writers
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import digests as digests_lib
@@ -60,7 +60,7 @@ HARMS = {
     *(pytest.param(h, marks=pytest.mark.slow) for h in HARMS if h[0] != 'c'),
   ],
 )
-def test_08_any_file_of_the_newest_checkpoint(harm, unbroken, tmp_path):
+def test_08_restore_with_damage_in_any_file(harm, unbroken, tmp_path):
   """As after a loss of power: no wrong number is ever read."""
   expected = {}
   for step in (12, 10):
@@ -82,13 +82,15 @@ def test_08_any_file_of_the_newest_checkpoint(harm, unbroken, tmp_path):
   assert 10 in found
 
 
-def test_13_a_workdir_that_can_not_be_written_to():
-  with pytest.raises(errors.UserError, match=r'/proc/run.*choose another'):
+def test_13_workdir_that_cannot_be_written_to():
+  with pytest.raises(errors.UserError, match=r'/proc/run.*Choose another'):
     loop.train(small(), '/proc/run')
 
 
 @pytest.mark.eight_devices
-def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):
+def test_19_resume_on_another_number_of_devices(
+  unbroken, tmp_path, monkeypatch
+):
   """Starts on eight, resumes on four: the run of one, up to rounding."""
   make = devices_lib.make
   for count, num_steps in ((8, 6), (4, 12)):
@@ -104,7 +106,7 @@ def test_19_another_number_of_devices(unbroken, tmp_path, monkeypatch):
       np.testing.assert_allclose(value, theirs[name], rtol=1e-2, atol=1e-3)
 
 
-def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):
+def test_20_checkpoint_of_another_format_is_refused(unbroken, tmp_path):
   """Refused and left as it is; other versions in config.json are not."""
   shutil.copytree(unbroken, tmp_path / 'run')
   path = tmp_path / 'run' / 'config.json'
@@ -121,7 +123,7 @@ def test_20_a_checkpoint_of_another_format(unbroken, tmp_path):
   assert checkpoint.Checkpoints(tmp_path / 'run').steps() == [12, 10, 5]
 
 
-def test_21_told_to_stop_while_a_checkpoint_is_read(tmp_path, monkeypatch):
+def test_21_stop_while_a_checkpoint_is_read(tmp_path, monkeypatch):
   """It is not taken for a damaged one."""
   (tmp_path / 'checkpoints' / '5').mkdir(parents=True)
 
@@ -162,23 +164,23 @@ def spoil_data(patch):
 
 
 def spoil_gradients(patch):
-  move = state_lib.move
+  apply_gradients = state_lib.apply_gradients
 
-  def spoiled(state, name, optimizer, grads, *others):
+  def spoiled(method, state, name, grads):
     factor = jnp.where((state.step == 6) & (name == 'generator'), jnp.nan, 1.0)
     grads = jax.tree.map(lambda g: g * factor, grads)
-    return move(state, name, optimizer, grads, *others)
+    return apply_gradients(method, state, name, grads)
 
-  patch.setattr(state_lib, 'move', spoiled)
+  patch.setattr(state_lib, 'apply_gradients', spoiled)
 
 
 def spoil_loss(patch):
-  loss = discriminator_lib.generator_loss
+  total = gan.generator_total
 
-  def spoiled(method, state, *outputs):
-    return loss(method, state, *outputs) / (state.step != 6)
+  def spoiled(method, name, loss, scene):
+    return total(method, name, loss / (scene.state.step != 6), scene)
 
-  patch.setattr(discriminator_lib, 'generator_loss', spoiled)
+  patch.setattr(gan, 'generator_total', spoiled)
 
 
 SPOILT = {
@@ -199,7 +201,7 @@ SPOILT = {
     *(pytest.param(w, marks=pytest.mark.slow) for w in ('data', 'loss')),
   ],
 )
-def test_30_a_value_that_is_not_finite_is_replayed(
+def test_30_replay_finds_the_value_that_is_not_finite(
   where, tmp_path, monkeypatch, capsys
 ):
   spoil, named, shown = SPOILT[where]
@@ -222,7 +224,7 @@ def test_30_a_value_that_is_not_finite_is_replayed(
   assert re.search(shown, output)
 
 
-def test_30_any_round_can_be_looked_at(unbroken, capsys):
+def test_30_replay_shows_any_round(unbroken, capsys):
   """As the run had it; that of a streamed run too."""
   replay.replay(unbroken, 6)
   output = capsys.readouterr().out
@@ -232,7 +234,7 @@ def test_30_any_round_can_be_looked_at(unbroken, capsys):
     replay.replay(unbroken, 13)
 
 
-def test_31_a_state_that_is_not_finite_is_never_saved(tmp_path):
+def test_31_state_that_is_not_finite_is_not_saved(tmp_path):
   """Also where no metric shows it."""
   state = {'a': {'b': jnp.array([1.0, jnp.inf])}, 'step': jnp.int32(3)}
   with (
@@ -244,7 +246,7 @@ def test_31_a_state_that_is_not_finite_is_never_saved(tmp_path):
 
 
 @pytest.mark.slow
-def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
+def test_32_image_that_breaks_during_training(tmp_path, monkeypatch):
   """It is named; once it is mended, the run ends as if nothing had been."""
   rng = np.random.default_rng(0)
   images = tmp_path / 'images'
@@ -275,7 +277,7 @@ def test_32_an_image_that_breaks_while_training(tmp_path, monkeypatch):
   assert digests(tmp_path / 'run') == digests(tmp_path / 'unbroken')
 
 
-def test_32_a_download_without_a_network(tmp_path, monkeypatch):
+def test_32_download_without_a_network(tmp_path, monkeypatch):
   """Within seconds, and with the way to do without."""
   for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
     monkeypatch.setenv(name, 'http://127.0.0.1:9')
@@ -284,11 +286,11 @@ def test_32_a_download_without_a_network(tmp_path, monkeypatch):
   settings = small().data
   settings.update(source='tfds', name='mnist', data_dir=str(tmp_path))
   settings.download = True
-  with pytest.raises(errors.DataError, match=r'can not be reached.*manual_dir'):
+  with pytest.raises(errors.DataError, match=r'cannot be reached.*manual_dir'):
     data.load(settings)
 
 
-def test_34_nowhere_to_keep_compiled_programs(tmp_path, monkeypatch, caplog):
+def test_34_no_folder_for_compiled_programs(tmp_path, monkeypatch, caplog):
   (tmp_path / 'file').touch()
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
@@ -297,7 +299,7 @@ def test_34_nowhere_to_keep_compiled_programs(tmp_path, monkeypatch, caplog):
   assert 'no compilation cache' in caplog.text
 
 
-def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):
+def test_35_clock_that_jumps(unbroken, tmp_path, monkeypatch):
   """A year ahead, and two back: the run is the same."""
   real, offset, feed = time.time, [0.0], run_lib.Training.feed
 
@@ -318,7 +320,7 @@ def test_35_a_clock_that_jumps(unbroken, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):
+def test_36_logs_deleted_during_training(unbroken, tmp_path, monkeypatch):
   """The event files' folder is gone: what is trained is not."""
   feed = run_lib.Training.feed
 
@@ -336,7 +338,7 @@ def test_36_logs_that_are_deleted_in_flight(unbroken, tmp_path, monkeypatch):
 # What the matrix does not number.
 
 
-def test_memory_that_runs_out_says_what_to_lower():
+def test_out_of_memory_names_the_fields_to_lower():
   said = (
     'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nBufferAssignment'
   )
@@ -347,11 +349,12 @@ def test_memory_that_runs_out_says_what_to_lower():
   assert errors.out_of_memory(RuntimeError('another')) is None
 
 
-def test_what_does_not_move_is_ended():
+def test_deadline_ends_a_process_that_stalls():
   """Its stacks and one line; a `moved` in time keeps it alive."""
   program = (
-    'import time; from jaxgan import deadline; deadline.TICK = 0.05\n'
-    'with deadline.Deadline(1, "stuck here") as alive:\n'
+    'import time; from jaxgan.training import watchdog\n'
+    'watchdog.TICK = 0.05\n'
+    'with watchdog.Deadline(1, "stuck here") as alive:\n'
     '  for _ in range(30): time.sleep(0.05); alive.moved()\n'
     '  print("moved", flush=True); time.sleep(60)\n'
   )
@@ -368,13 +371,13 @@ def test_what_does_not_move_is_ended():
 
 
 @pytest.mark.parametrize('value', ['-1', 'soon', '1e3', '9' * 10])
-def test_seconds_are_whole_numbers(value, monkeypatch):
+def test_watchdog_seconds_must_be_whole_numbers(value, monkeypatch):
   monkeypatch.setenv('JAXGAN_STALL_SECONDS', value)
   with pytest.raises(errors.UserError, match='must be a whole number'):
     watchdog.seconds('JAXGAN_STALL_SECONDS', 3)
 
 
-def test_lines_after_one_that_was_cut_off_are_kept(tmp_path):
+def test_lines_after_an_incomplete_line_are_kept(tmp_path):
   path = tmp_path / 'eval.jsonl'
   writers.append_json_line(path, {'step': 1, 'x': 0.5})
   with path.open('a') as file:

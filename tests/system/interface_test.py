@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan import errors, gan
+from jaxgan import errors, gan, steps
+from jaxgan.core import latents as latents_lib
 from jaxgan.models import dcgan, mlp
 
 
 def test_every_name_is_there_and_documented():
   for name in jaxgan.__all__:
     assert getattr(jaxgan, name) is not None
-    assert name in jaxgan.__doc__
+    assert name in jaxgan.__doc__ or name in steps.known()
   assert set(jaxgan.__all__) <= set(dir(jaxgan))
 
 
@@ -37,7 +38,7 @@ def test_importing_costs_nothing_and_tensorflow_stays_out():
 METHOD = gan.GAN(
   mlp.Generator((4, 4, 1), widths=(8,)),
   mlp.Discriminator(widths=(8,)),
-  latent_size=2,
+  latents=latents_lib.single('normal', 2),
 )
 
 
@@ -88,7 +89,7 @@ def test_numbers_of_64_bits_elsewhere_change_nothing(key):
   method = gan.GAN(
     dcgan.Generator((4, 4, 1), widths=(4, 4), strides=(2, 2), num_classes=3),
     dcgan.Discriminator(widths=(4,), num_classes=3, conditioning='projection'),
-    latent_size=8,
+    latents=latents_lib.single('normal', 8),
     num_classes=3,
   )
 

@@ -22,10 +22,7 @@ NOT_YET = (
   'docs',
   'jaxgan/__init__.py',
   'jaxgan/adversarial',
-  'jaxgan/main.py',
-  'jaxgan/modes',
   'jaxgan/steps',
-  'jaxgan/training',
   'launch',
 )
 

@@ -47,7 +47,7 @@ BAD = {
     'Choose one of: autoencoder, ',
     2,
   ),
-  'one image': ([CONFIG, '--config.data.limit=1'], 'there is 1 image', 2),
+  'one image': ([CONFIG, '--config.data.limit=1'], 'found 1 training image', 2),
   'no folder': (
     [CONFIG, '--config.data.source=folder', '--config.data.path=/none'],
     'is not a folder',
@@ -55,7 +55,7 @@ BAD = {
   ),
   'workdir below a file': (
     [CONFIG, f'--workdir={__file__}/run'],
-    'can not be written to',
+    'cannot be written to',
     2,
   ),
   'sample of nothing': (['--mode=sample', '--workdir=none'], 'holds no run', 2),
@@ -63,7 +63,7 @@ BAD = {
   'export of nothing': (['--mode=export', '--workdir=none'], 'holds no run', 2),
   'export with a flag of samples': (
     ['--mode=export', '--workdir=none', '--num=3'],
-    '--num is for --mode=sample or evaluate',
+    '--num is for --mode=sample or evaluate or complete or invert',
     2,
   ),
   'labelled images of one that has no head for them': (
@@ -108,7 +108,7 @@ BAD = {
   ),
   'sample with a config': (
     ['--mode=sample', '--workdir=none', CONFIG],
-    '--config is for --mode=train; --mode=sample takes that of --workdir',
+    '--config is for --mode=train. Remove it: --mode=sample reads the config',
     2,
   ),
   'neither true nor false': (
@@ -141,7 +141,7 @@ def test_bad_input(case, tmp_path, monkeypatch):
   assert set(written) <= {'.lock'}
 
 
-def test_a_broken_config_file_is_named(tmp_path):
+def test_broken_config_file_is_named(tmp_path):
   file = tmp_path / 'broken.py'
   file.write_text('raise RuntimeError("out of paper")')
   found = runs.call_main(f'--config={file}')
@@ -183,13 +183,13 @@ def test_train_and_sample_from_the_command_line(tmp_path):
     ('gan_mnist.py', {'seed': 1, 'num_steps': 5}, 'gan_mnist-seed=1'),
   ],
 )
-def test_derived_workdirs(path, overrides, expected):
+def test_derived_workdir_names_config_and_fields(path, overrides, expected):
   assert workdir_lib.derived_workdir(path, overrides) == pathlib.Path(
     'runs', expected
   )
 
 
-def test_derived_workdirs_stay_in_runs():
+def test_derived_workdir_stays_in_runs():
   found = workdir_lib.derived_workdir(
     'a.py', {'x': '../../etc', 'y': 'b' * 300}
   )
@@ -208,7 +208,7 @@ class Terminal(io.StringIO):
     return True
 
 
-def test_a_terminal_gets_a_progress_bar(monkeypatch):
+def test_console_shows_a_progress_bar_on_a_terminal(monkeypatch):
   screen = Terminal()
   monkeypatch.setattr(sys, 'stdout', screen)
   console = writers.Console(100, 0)
@@ -218,7 +218,7 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch):
   assert 'G/loss=0.500' in screen.getvalue()
 
 
-def test_a_pipe_gets_few_lines(monkeypatch):
+def test_console_prints_few_lines_to_a_pipe(monkeypatch):
   screen = io.StringIO()
   monkeypatch.setattr(sys, 'stdout', screen)
   console = writers.Console(100, 0)

@@ -13,7 +13,7 @@ import pytest
 from jaxgan import errors
 from jaxgan.models import mlp
 from jaxgan.steps import gan
-from jaxgan.training import checkpoint
+from jaxgan.training import checkpoint, first_weights
 from jaxgan.training import digests as digests_lib
 
 META = {'config': {}, 'data': {}, 'pending': {}}
@@ -51,7 +51,7 @@ def restore(workdir, method=None):
     return checkpoints.restore(abstract(method or make()))
 
 
-def test_a_state_comes_back_bit_for_bit_and_typed(tmp_path):
+def test_restore_returns_the_saved_bits_and_types(tmp_path):
   save(tmp_path, 7)
   state, meta = restore(tmp_path)
   chex.assert_trees_all_equal(state, state_of(make(), 7))
@@ -59,16 +59,16 @@ def test_a_state_comes_back_bit_for_bit_and_typed(tmp_path):
   assert meta['step'] == 7
 
 
-def test_nothing_saved_is_nothing_restored(tmp_path):
+def test_restore_returns_none_without_checkpoints(tmp_path):
   assert restore(tmp_path) is None
 
 
-def test_newest_and_periodic_ones_are_kept(tmp_path):
+def test_save_keeps_newest_and_periodic_checkpoints(tmp_path):
   save(tmp_path, *range(1, 10), keep=2, keep_period=4)
   assert checkpoint.Checkpoints(tmp_path).steps() == [9, 8, 4]
 
 
-def test_saving_a_step_again_does_nothing(tmp_path):
+def test_save_of_the_same_step_does_nothing(tmp_path):
   save(tmp_path, 3, 3)
   assert checkpoint.Checkpoints(tmp_path).steps() == [3]
 
@@ -129,7 +129,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
-def test_damage_is_found_and_saving_goes_on(damage, tmp_path, caplog):
+def test_restore_finds_damage_and_saving_continues(damage, tmp_path, caplog):
   save(tmp_path, 1, 2, 3)
   DAMAGES[damage](tmp_path / 'checkpoints' / '3')
   with checkpoint.Checkpoints(tmp_path, keep=10) as checkpoints:
@@ -145,7 +145,7 @@ def test_damage_is_found_and_saving_goes_on(damage, tmp_path, caplog):
   assert restore(tmp_path)[1]['step'] == 4
 
 
-def test_stray_files_do_not_matter(tmp_path):
+def test_restore_ignores_stray_files(tmp_path):
   save(tmp_path, 1)
   folder = tmp_path / 'checkpoints'
   (folder / '99').touch()
@@ -154,7 +154,7 @@ def test_stray_files_do_not_matter(tmp_path):
   assert restore(tmp_path)[1]['step'] == 1
 
 
-def test_no_valid_checkpoint_is_no_fresh_start(tmp_path):
+def test_restore_raises_if_no_checkpoint_is_valid(tmp_path):
   save(tmp_path, 1, 2)
   for step in (1, 2):
     flip_a_bit(tmp_path / 'checkpoints' / str(step))
@@ -163,7 +163,7 @@ def test_no_valid_checkpoint_is_no_fresh_start(tmp_path):
       restore(tmp_path)
 
 
-def test_other_shapes_are_refused_and_listed(tmp_path):
+def test_restore_lists_other_shapes(tmp_path):
   save(tmp_path, 1)
   with pytest.raises(errors.UserError, match='Dense_0/kernel') as caught:
     restore(tmp_path, make(width=9))
@@ -171,13 +171,13 @@ def test_other_shapes_are_refused_and_listed(tmp_path):
   assert checkpoint.Checkpoints(tmp_path).steps() == [1]  # Not set aside.
 
 
-def test_another_optimizer_is_refused(tmp_path):
+def test_restore_refuses_another_optimizer(tmp_path):
   save(tmp_path, 1)
   with pytest.raises(errors.UserError, match='opt_state'):
     restore(tmp_path, make(optimizer=optax.sgd(1e-3)))
 
 
-def test_other_types_are_refused(tmp_path):
+def test_restore_refuses_other_types(tmp_path):
   """Orbax alone would cast floats to integers without a word."""
   save(tmp_path, 1)
   like = abstract(make())
@@ -191,7 +191,7 @@ def test_other_types_are_refused(tmp_path):
     checkpoints.restore(like)
 
 
-def test_read_only_renames_nothing(tmp_path):
+def test_read_only_checkpoints_rename_nothing(tmp_path):
   save(tmp_path, 1, 2)
   flip_a_bit(tmp_path / 'checkpoints' / '2')
   _, meta = checkpoint.load(tmp_path, abstract(make()))
@@ -199,7 +199,7 @@ def test_read_only_renames_nothing(tmp_path):
   assert checkpoint.Checkpoints(tmp_path).steps() == [2, 1]
 
 
-def test_load_says_when_there_is_nothing(tmp_path):
+def test_load_raises_without_checkpoint(tmp_path):
   with pytest.raises(errors.UserError, match='there is no workdir'):
     checkpoint.load(tmp_path / 'none', abstract(make()))
   with pytest.raises(errors.UserError, match='no valid checkpoint'):
@@ -218,7 +218,7 @@ def test_verify_reads_the_disk(tmp_path):
       checkpoints.verify(1, state)
 
 
-def test_a_save_that_fails_names_what_is_left(tmp_path, monkeypatch):
+def test_failed_save_names_the_intact_checkpoint(tmp_path, monkeypatch):
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
     checkpoints.save(1, state_of(make(), 1), META)
     checkpoints.wait()
@@ -234,10 +234,10 @@ def test_a_save_that_fails_names_what_is_left(tmp_path, monkeypatch):
   assert restore(tmp_path)[1]['step'] == 1
 
 
-def test_adopted_weights_start_at_step_zero(tmp_path):
+def test_adopt_starts_at_step_zero(tmp_path):
   save(tmp_path, 5)
   fresh = state_of(make(optimizer=optax.sgd(1e-3)), 0)
-  found = checkpoint.adopt(tmp_path, fresh)
+  found = first_weights.adopt(tmp_path, fresh)
   trained = state_of(make(), 5)
   assert jax.tree.structure(found) == jax.tree.structure(fresh)
   assert found.step == 0
@@ -248,10 +248,10 @@ def test_adopted_weights_start_at_step_zero(tmp_path):
       network.opt_state, fresh.networks[name].opt_state
     )
   with pytest.raises(errors.UserError, match='Dense_0/kernel'):
-    checkpoint.adopt(tmp_path, state_of(make(width=9)))
+    first_weights.adopt(tmp_path, state_of(make(width=9)))
 
 
-def test_digests_see_type_shape_and_bits():
+def test_digests_depend_on_type_shape_and_bits():
   a = {'x': np.zeros((2, 3), np.float32)}
   assert digests_lib.compute(a) == digests_lib.compute({'x': jnp.zeros((2, 3))})
   for other in (

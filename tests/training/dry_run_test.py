@@ -23,7 +23,7 @@ def quick(monkeypatch):
 
 
 @pytest.mark.parametrize('resident_bytes', [2**20, 0])
-def test_a_dry_run_prints_costs_and_writes_nothing(
+def test_dry_run_prints_costs_and_writes_nothing(
   tmp_path, capsys, quick, resident_bytes
 ):
   config = small(**{'dry_run': True, 'data.resident_bytes': resident_bytes})
@@ -70,7 +70,7 @@ def test_one_all_reduce_a_network_update(engine, updates):
     assert least <= size < least * (3 if engine == 'jit' else 1) + 100
 
 
-def test_both_engines_divide_the_work():
+def test_engines_split_the_work_equally():
   jit, pmap = (compiled(name, 1).cost_analysis() for name in ('jit', 'pmap'))
   assert jit['flops'] == pytest.approx(pmap['flops'], rel=0.1)
 
@@ -78,7 +78,7 @@ def test_both_engines_divide_the_work():
 @pytest.mark.parametrize(
   ('engine', 'updates'), [('pmap', 1), ('pmap', 2), ('jit', 1)]
 )
-def test_operations_are_about_those_of_the_compiled_program(engine, updates):
+def test_count_is_near_the_count_of_the_compiler(engine, updates):
   found = operations.count(built(engine, updates))
   # Each device updates all parameters, and has a part of the rest.
   assert found == pytest.approx(
@@ -86,13 +86,13 @@ def test_operations_are_about_those_of_the_compiled_program(engine, updates):
   )
 
 
-def test_operations_of_other_platforms_are_counted_here():
+def test_count_of_other_platforms():
   run = built('jit', 1)
   found = {k: operations.count(run, k) for k in ('cpu', 'cuda', 'tpu')}
   assert found == pytest.approx(dict.fromkeys(found, found['cpu']), rel=0.01)
 
 
-def test_without_a_cpu_what_libraries_do_is_not_guessed(monkeypatch):
+def test_count_raises_without_a_cpu(monkeypatch):
   def none(backend):
     raise RuntimeError(f'Unknown backend {backend}')
 
@@ -102,7 +102,7 @@ def test_without_a_cpu_what_libraries_do_is_not_guessed(monkeypatch):
     operations.count(run)
 
 
-def test_what_libraries_read_and_write_is_counted():
+def test_library_calls_returns_bytes():
   text = """
   %x.1 = f32[64,512]{1,0} parameter(0)
   %w = bf16[512,784]{1,0} convert(%p)
@@ -117,7 +117,7 @@ custom_call_target="__cudnn$convForward"
   assert found == [4 * 64 * 784 + x + w, 40 + x]
 
 
-def test_calls_of_libraries_do_not_count_as_one_less(monkeypatch):
+def test_costs_correct_the_count_of_library_calls(monkeypatch):
   run = built('jit', 1)
   plain = dry_run.costs(run)
   monkeypatch.setattr(operations, 'library_calls', lambda text: [1_000, 24])
@@ -126,7 +126,7 @@ def test_calls_of_libraries_do_not_count_as_one_less(monkeypatch):
   assert found.num_bytes == plain.num_bytes + 1_024
 
 
-def test_traffic_of_a_program():
+def test_traffic_lists_collectives_and_transfers():
   text = """
   %a = f32[2,3]{1,0} all-reduce(%x), channel_id=1
   %b = (bf16[4]{0}, f32[], /*index=2*/pred[8]{0}) all-gather-start(%x, %y)
@@ -143,7 +143,7 @@ def test_traffic_of_a_program():
   ]
 
 
-def test_a_trace_is_written(tmp_path):
+def test_trace_is_written(tmp_path):
   double = jax.jit(lambda x: 2.0 * x)
   trace, x = profiling.Trace((2, 4), tmp_path), jnp.ones(3)
   for step in range(2):
@@ -171,7 +171,7 @@ def test_a_trace_is_written(tmp_path):
     ((), []),
   ],
 )
-def test_calls_of_several_rounds_are_recorded_whole(
+def test_trace_records_whole_calls(
   window, calls, monkeypatch, tmp_path, caplog
 ):
   """Eight rounds, two a call; a window that none is in is no silent one."""
@@ -188,7 +188,7 @@ def test_calls_of_several_rounds_are_recorded_whole(
 
 
 @pytest.mark.slow
-def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
+def test_train_traces_profile_steps(tmp_path, monkeypatch):
   calls = []
   monkeypatch.setattr(
     jax.profiler, 'start_trace', lambda path, **_: calls.append(path)
@@ -199,7 +199,7 @@ def test_a_run_traces_the_rounds_it_was_asked_for(tmp_path, monkeypatch):
   assert calls == [tmp_path / 'profile', 'stop']
 
 
-def test_a_wrong_window_is_refused(tmp_path):
+def test_train_refuses_wrong_profile_steps(tmp_path):
   for window in ((5, 5), (1,), (-1, 3), (0.5, 3), (True, 3)):
     with pytest.raises(errors.UserError, match='profile_steps'):
       loop.train(small(profile_steps=window), tmp_path)

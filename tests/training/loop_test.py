@@ -31,7 +31,7 @@ from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
 
 
-def test_a_run_leaves_what_it_promises(unbroken):
+def test_train_writes_all_files(unbroken):
   found = json.loads((unbroken / 'config.json').read_text())
   assert found['config']['data']['source'] == 'toy'
   assert found['data']['source'] == 'toy'
@@ -55,7 +55,7 @@ def test_a_run_leaves_what_it_promises(unbroken):
   assert list((unbroken / 'tensorboard').glob('events*'))
 
 
-def test_metrics_are_means_over_all_rounds_since_the_last_line(tmp_path):
+def test_metrics_are_means_since_the_last_line(tmp_path):
   """One line every round, and one every three: the latter are the means."""
   loop.train(small(log_every=1, num_steps=6), tmp_path / 'every')
   loop.train(small(log_every=3, num_steps=6), tmp_path / 'third')
@@ -71,7 +71,7 @@ def test_metrics_are_means_over_all_rounds_since_the_last_line(tmp_path):
   'at',
   [1, 5, 9, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 8, 10))],
 )
-def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
+def test_resume_equals_unbroken_run(at, unbroken, tmp_path, monkeypatch):
   """Cut off after any round, also in the middle of a log interval."""
   workdir = tmp_path / 'run'
   feed = run_lib.Training.feed
@@ -89,7 +89,7 @@ def test_resuming_equals_never_stopping(at, unbroken, tmp_path, monkeypatch):
   assert_same_run(workdir, unbroken)
 
 
-def test_what_was_written_after_the_checkpoint_is_written_again(
+def test_resume_writes_again_what_followed_the_checkpoint(
   unbroken, tmp_path, monkeypatch
 ):
   """Killed between the log line of a step and its checkpoint, mid-line."""
@@ -112,22 +112,20 @@ def test_what_was_written_after_the_checkpoint_is_written_again(
   assert_same_run(workdir, unbroken)
 
 
-def test_more_steps_go_on_from_a_finished_run(unbroken, tmp_path):
+def test_train_continues_a_finished_run_with_more_steps(unbroken, tmp_path):
   workdir = tmp_path / 'run'
   loop.train(small(num_steps=6), workdir)
   loop.train(small(), workdir)
   assert digests(workdir) == digests(unbroken)
 
 
-def test_a_finished_run_is_left_as_it_is(unbroken):
+def test_train_leaves_a_finished_run_unchanged(unbroken):
   before = digests(unbroken), lines(unbroken), pictures(unbroken)
   loop.train(small(), unbroken)
   assert before == (digests(unbroken), lines(unbroken), pictures(unbroken))
 
 
-def test_a_damaged_newest_checkpoint_costs_time_and_nothing_else(
-  unbroken, tmp_path
-):
+def test_resume_recovers_from_a_damaged_newest_checkpoint(unbroken, tmp_path):
   workdir = tmp_path / 'run'
   loop.train(small(), workdir)
   for path in (workdir / 'checkpoints' / '12').rglob('*'):
@@ -149,7 +147,7 @@ def test_a_damaged_newest_checkpoint_costs_time_and_nothing_else(
     ({'data.name': 'ring'}, 'data.name'),
   ],
 )
-def test_another_config_is_refused(fields, named, unbroken):
+def test_resume_refuses_another_config(fields, named, unbroken):
   before = (unbroken / 'config.json').read_bytes()
   with pytest.raises(errors.UserError, match='another config') as caught:
     loop.train(small(**fields), unbroken)
@@ -157,7 +155,7 @@ def test_another_config_is_refused(fields, named, unbroken):
   assert (unbroken / 'config.json').read_bytes() == before
 
 
-def test_harmless_changes_are_taken(tmp_path):
+def test_resume_accepts_resumable_fields(tmp_path):
   workdir = tmp_path / 'run'
   loop.train(small(num_steps=4), workdir)
   fields = {'num_steps': 8, 'log_every': 2, 'sample_every': 0, 'keep': 1}
@@ -166,7 +164,7 @@ def test_harmless_changes_are_taken(tmp_path):
   assert [row['step'] for row in lines(workdir)] == [3, 4, 6, 8]
 
 
-def test_auto_keeps_the_source_that_the_run_began_with(tmp_path, monkeypatch):
+def test_resume_keeps_the_source_of_auto(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'none'))
   fields = {'data.source': 'auto', 'data.name': 'mnist', 'num_steps': 2}
@@ -179,7 +177,7 @@ def test_auto_keeps_the_source_that_the_run_began_with(tmp_path, monkeypatch):
   assert found['config']['data']['source'] == 'embedded'
 
 
-def test_other_data_under_the_same_config_are_refused(tmp_path, monkeypatch):
+def test_resume_refuses_other_data(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   loop.train(small(num_steps=2), workdir)
   from jaxgan.data.sources import toy
@@ -189,7 +187,7 @@ def test_other_data_under_the_same_config_are_refused(tmp_path, monkeypatch):
     loop.train(small(num_steps=4), workdir)
 
 
-def test_init_from_takes_weights_and_own_checkpoints_come_first(
+def test_init_from_takes_weights_unless_there_are_checkpoints(
   unbroken, tmp_path
 ):
   workdir = tmp_path / 'run'
@@ -204,7 +202,7 @@ def test_init_from_takes_weights_and_own_checkpoints_come_first(
   assert digests(workdir)[0] == 3
 
 
-def test_two_runs_can_not_share_a_workdir(tmp_path):
+def test_train_refuses_a_locked_workdir(tmp_path):
   with (
     workdir_lib.locked(tmp_path),
     pytest.raises(errors.UserError, match=f'process {os.getpid()}'),
@@ -212,7 +210,7 @@ def test_two_runs_can_not_share_a_workdir(tmp_path):
     loop.train(small(), tmp_path)
 
 
-def test_a_run_that_is_not_finite_stops_and_names_the_round(tmp_path):
+def test_train_stops_and_names_the_round_that_is_not_finite(tmp_path):
   fields = {
     'generator.optimizer.name': 'sgd',
     'generator.optimizer.learning_rate': 1e30,
@@ -225,7 +223,7 @@ def test_a_run_that_is_not_finite_stops_and_names_the_round(tmp_path):
   assert not checkpoint.Checkpoints(tmp_path / 'run').steps()
 
 
-def test_held_out_images_are_scored(tmp_path):
+def test_train_scores_held_out_images(tmp_path):
   loop.train(small(eval_every=4, log_every=6), tmp_path / 'run')
   rows = lines(tmp_path / 'run')
   assert [row['step'] for row in rows] == [4, 6, 8, 12]
@@ -234,9 +232,7 @@ def test_held_out_images_are_scored(tmp_path):
   assert {'discriminator/held_out', 'generator/loss'} < rows[-1].keys()
 
 
-def test_samples_are_the_main_picture_and_held_out_images_are_read_once(
-  tmp_path, monkeypatch
-):
+def test_train_reads_held_out_images_once(tmp_path, monkeypatch):
   config = module(ROOT / 'configs' / 'vae_mnist.py').get_config('manifold')
   config.data.update(source='toy', name='random')
   config.update(num_steps=0, batch_size=16)
@@ -257,7 +253,7 @@ def test_samples_are_the_main_picture_and_held_out_images_are_read_once(
 
 
 @pytest.mark.parametrize('resident_bytes', [0, 2**20])
-def test_a_folder_is_scored_on_what_is_held_out(resident_bytes, tmp_path):
+def test_train_scores_the_held_out_part_of_a_folder(resident_bytes, tmp_path):
   rng = np.random.default_rng(0)
   for k in range(20):
     image = Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8))
@@ -280,20 +276,20 @@ def test_a_folder_is_scored_on_what_is_held_out(resident_bytes, tmp_path):
     loop.train(small(**fields), tmp_path / 'run')
 
 
-def test_points_are_drawn_as_a_cloud(tmp_path):
+def test_train_draws_points_as_a_cloud(tmp_path):
   fields = {'data.name': 'ring', 'num_steps': 2}
   loop.train(small(**fields), tmp_path / 'run')
   assert len(pictures(tmp_path / 'run')) == 2
 
 
-def test_streaming_gives_the_same_run(unbroken, tmp_path):
+def test_train_with_streaming_gives_the_same_run(unbroken, tmp_path):
   loop.train(small(**{'data.resident_bytes': 0}), tmp_path / 'run')
   for row, other in zip(lines(tmp_path / 'run'), lines(unbroken), strict=True):
     for name, value in row.items():
       np.testing.assert_allclose(value, other[name], rtol=1e-3, atol=1e-5)
 
 
-def test_samples_need_the_workdir_alone(unbroken):
+def test_sample_needs_only_the_workdir(unbroken):
   first = sample.sample(unbroken, 9, 1)
   content = first.read_bytes()
   assert sample.sample(unbroken, 9, 1).read_bytes() == content
@@ -303,7 +299,7 @@ def test_samples_need_the_workdir_alone(unbroken):
 @pytest.mark.parametrize(
   ('step', 'rounds'), [(0, 2), (5, 1), (6, 2), (8, 2), (16, 2), (18, 1)]
 )
-def test_calls_begin_at_the_same_rounds_wherever_a_run_began(step, rounds):
+def test_rounds_per_call_does_not_depend_on_the_start(step, rounds):
   """Something is due at 10, and the last round is the nineteenth."""
   config = small(
     steps_per_call=4,
@@ -318,7 +314,7 @@ def test_calls_begin_at_the_same_rounds_wherever_a_run_began(step, rounds):
 # Signals, in a process of its own.
 
 
-def test_killed_in_the_middle_of_saves(unkilled, tmp_path):
+def test_resume_after_kills_during_saves(unkilled, tmp_path):
   """SIGKILL while a checkpoint is half written, three times over."""
   workdir = tmp_path / 'run'
   saving = workdir / 'checkpoints'
@@ -342,7 +338,7 @@ def test_killed_in_the_middle_of_saves(unkilled, tmp_path):
 @pytest.mark.parametrize(
   ('number', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
-def test_stopped_by_a_signal(number, code, unkilled, tmp_path):
+def test_signal_saves_and_stops(number, code, unkilled, tmp_path):
   workdir = tmp_path / 'run'
   process = launch(workdir)
   wait_for(lambda: list(workdir.glob('checkpoints/[0-9]*')), process)
@@ -359,7 +355,7 @@ def test_stopped_by_a_signal(number, code, unkilled, tmp_path):
   assert_same_run(workdir, unkilled)
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
+def test_full_disk_keeps_the_checkpoint_before(tmp_path):
   """Files can not grow beyond what small ones need."""
   import resource
 

@@ -14,7 +14,7 @@ from jaxgan.modes import replay, sample
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import loop, sweeps
+from jaxgan.training import loop, metric_window, sweeps
 from jaxgan.training import population as population_lib
 from jaxgan.training import run as run_lib
 
@@ -36,7 +36,7 @@ def unbroken(tmp_path_factory):
   return workdir
 
 
-def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
+def test_member_matches_the_run_trained_alone(unbroken, tmp_path):
   member = sweeps.of(together()).members[3]
   assert (member.seed, member.penalties.r1) == (1, 1.0)
   assert member.generator.optimizer.learning_rate == 1e-3
@@ -55,14 +55,15 @@ def test_a_member_is_the_run_of_its_seed_and_values(unbroken, tmp_path):
     lines(unbroken), lines(tmp_path / 'run'), strict=True
   ):
     for name in filter(lambda name: '/' in name, expected):
-      values = [row[sweeps.named(name, place)] for place in range(4)]
+      names = [metric_window.member_name(name, k) for k in range(4)]
+      values = [row[k] for k in names]
       np.testing.assert_allclose(values[3], expected[name], 1e-3, 1e-4)
       np.testing.assert_allclose(row[name], np.mean(values))
       np.testing.assert_allclose(row[f'{name}/std'], np.std(values, ddof=1))
       assert len(set(values)) > 1
 
 
-def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
+def test_resume_of_a_population_equals_unbroken_run(
   unbroken, tmp_path, monkeypatch
 ):
   feed = run_lib.Training.feed
@@ -82,7 +83,7 @@ def test_a_population_that_was_killed_goes_on_as_if_it_never_was(
   assert pictures(tmp_path / 'run') == pictures(unbroken)
 
 
-def test_a_member_that_is_not_finite_is_replayed(tmp_path, capsys):
+def test_replay_finds_the_member_that_is_not_finite(tmp_path, capsys):
   config = together(sample_every=0)
   config.sweep = 'generator.optimizer.learning_rate=1e-3,1e30'
   with pytest.raises(errors.NotFinite) as caught:
@@ -90,14 +91,14 @@ def test_a_member_that_is_not_finite_is_replayed(tmp_path, capsys):
   capsys.readouterr()
   with pytest.raises(errors.NotFinite, match=r'/member_0[13]') as again:
     replay.replay(tmp_path / 'run')
-  said = str(again.value).removesuffix(' is not finite')
-  assert str(caught.value).startswith(said)
+  named = str(again.value).removesuffix(' is not finite')
+  assert str(caught.value).startswith(named)
   output = capsys.readouterr().out
   assert 'member 00, state after it: finite' in output
   assert 'member 03, batch, image' in output
 
 
-def test_members_are_sampled_one_by_one(unbroken):
+def test_sample_draws_one_member(unbroken):
   paths = [sample.sample(unbroken, 4, member=place) for place in (0, 3)]
   assert paths[0].name == 'sample_step6_member00_num4_seed0.png'
   assert paths[0].read_bytes() != paths[1].read_bytes()
@@ -106,15 +107,15 @@ def test_members_are_sampled_one_by_one(unbroken):
       sample.sample(unbroken, 4, member=member)
 
 
-def test_a_lone_run_has_no_members(tmp_path):
+def test_single_run_has_no_members(tmp_path):
   loop.train(small(num_steps=0, sample_every=0), tmp_path)
-  assert restore_lib.members_of(tmp_path) == 0
+  assert restore_lib.num_members(tmp_path) == 0
   with pytest.raises(errors.UserError, match='--member=0'):
     sample.sample(tmp_path, member=0)
 
 
 @pytest.mark.parametrize('at_once', [1, 2, 4])
-def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
+def test_groups_match_single_runs(at_once):
   """With values that differ, in turn, by halves and all at once."""
 
   def step(state, batch, key, rate=0.5):
@@ -164,7 +165,7 @@ def test_groups_on_a_device_draw_and_compute_what_lone_runs_do(at_once):
       )
 
 
-def test_members_are_spread_over_devices():
+def test_make_for_members_spreads_members_over_devices():
   assert devices_lib.make_for_members(16).num_devices == 8
   assert devices_lib.make_for_members(6).num_devices == 6
   assert devices_lib.make_for_members(9).num_devices == 3
@@ -172,7 +173,7 @@ def test_members_are_spread_over_devices():
     devices_lib.make_for_members(16, 3)
 
 
-def test_a_grid_has_all_combinations_the_last_field_fastest():
+def test_sweep_has_all_combinations_last_field_fastest():
   config = small(sweep='penalties.r1=0,1;seed=3,7', seeds=2)
   found = sweeps.of(config)
   assert found.column == {
@@ -183,7 +184,7 @@ def test_a_grid_has_all_combinations_the_last_field_fastest():
 
 
 @pytest.mark.parametrize(
-  ('sweep', 'said'),
+  ('sweep', 'message'),
   [
     ('loss=hinge', 'loss is no number'),
     ('batch_size=16,32', 'batch_size is of the loop'),
@@ -198,8 +199,8 @@ def test_a_grid_has_all_combinations_the_last_field_fastest():
     ('penalties.r1=0,1;seed=0,1,2', 'as many values'),
   ],
 )
-def test_what_is_no_sweep_is_refused(sweep, said):
-  with pytest.raises(errors.UserError, match=said):
+def test_sweep_that_cannot_be_read_is_refused(sweep, message):
+  with pytest.raises(errors.UserError, match=message):
     sweeps.of(small(sweep=sweep, sweep_as='pairs'))
 
 
@@ -207,7 +208,7 @@ def test_what_is_no_sweep_is_refused(sweep, said):
   'sweep',
   ['latent_size=4,8', 'discriminator_steps=1,2', 'discriminator.dropout=0,0.5'],
 )
-def test_what_changes_the_program_is_refused(sweep):
+def test_sweep_that_changes_the_program_is_refused(sweep):
   config = small(sweep=sweep)
   name = sweep.partition('=')[0]
   with pytest.raises(errors.UserError, match=f'{name} .*launch/sweep.py'):
@@ -217,10 +218,10 @@ def test_what_changes_the_program_is_refused(sweep):
 @pytest.mark.parametrize(
   'sweep', ['top_k_images=10,50', 'penalties.r1=0,1;replay_share=0.1,0.2']
 )
-def test_what_changes_nothing_is_refused(sweep):
+def test_sweep_without_effect_is_refused(sweep):
   config = small(sweep=sweep, sweep_as='pairs')
   name = sweep.rpartition(';')[2].partition('=')[0]
-  with pytest.raises(errors.UserError, match=f'{name} changes nothing'):
+  with pytest.raises(errors.UserError, match=f'{name} has no effect'):
     sweeps.refuse(sweeps.of(config), steps.find('gan'), data.load(config.data))
 
 
@@ -234,7 +235,7 @@ def test_what_changes_nothing_is_refused(sweep):
     'ema_halflife=10,20;ema_rampup=0,0.1',
   ],
 )
-def test_weights_that_are_off_for_some_members_can_be_swept(sweep):
+def test_sweep_of_weights_that_are_zero_for_some_members(sweep):
   config = small(sweep=sweep, sweep_as='pairs')
   sweeps.refuse(sweeps.of(config), steps.find('gan'), data.load(config.data))
 
@@ -247,7 +248,7 @@ def test_weights_that_are_off_for_some_members_can_be_swept(sweep):
     ('autoencoder_mnist', 'encoder.optimizer.learning_rate=1e-3,1e-4'),
   ],
 )
-def test_numbers_of_other_algorithms_can_be_swept(name, sweep):
+def test_sweep_of_other_algorithms(name, sweep):
   config = module(ROOT / 'configs' / f'{name}.py').get_config()
   config.update(sweep=sweep)
   config.data.update(source='embedded', limit=64)
@@ -257,9 +258,7 @@ def test_numbers_of_other_algorithms_can_be_swept(name, sweep):
 
 
 @pytest.mark.parametrize('member', [0, 1])
-def test_a_part_of_the_state_that_some_members_lack_is_no_obstacle(
-  member, tmp_path
-):
+def test_sweep_restores_state_that_some_members_lack(member, tmp_path):
   values = '0,1' if member else '1,0'
   config = small(
     sweep=f'generator.optimizer.historical_averaging={values}',
@@ -274,33 +273,32 @@ def test_a_part_of_the_state_that_some_members_lack_is_no_obstacle(
   assert lines(tmp_path)[-1]['step'] == 4
 
 
-def test_spaces_are_no_sweep():
+def test_sweep_of_spaces_is_a_single_run():
   assert sweeps.of(small(sweep=' ; ;')) is None
 
 
-def test_weights_of_a_population_are_no_first_weights(unbroken, tmp_path):
+def test_init_from_refuses_a_population(unbroken, tmp_path):
   config = small(init_from=str(unbroken))
   with pytest.raises(errors.UserError, match=r'init_from=.*a population'):
     loop.train(config, tmp_path / 'run')
 
 
-def test_every_member_shows_what_it_made():
+def test_rows_shows_every_member():
   lone = np.arange(3 * 12 * 4, dtype=np.float32).reshape(3, 12, 2, 2, 1)
-  assert population_lib._rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
-  np.testing.assert_array_equal(
-    population_lib._rows([lone, -lone])[5], -lone[2]
-  )
+  assert population_lib.rows([lone, -lone]).shape == (6, 12, 2, 2, 1)
+  np.testing.assert_array_equal(population_lib.rows([lone, -lone])[5], -lone[2])
   samples = lone[0]
-  assert population_lib._rows([samples, samples]).shape == (2, 10, 2, 2, 1)
+  assert population_lib.rows([samples, samples]).shape == (2, 10, 2, 2, 1)
 
 
 @pytest.mark.parametrize(('values', 'is_averaged'), [('0,9', 0), ('5,9', 1)])
-def test_a_caption_is_true_of_all_members(values, is_averaged, tmp_path):
+def test_is_averaged_requires_all_members(values, is_averaged):
   config = small(sweep=f'ema_halflife={values}')
-  assert population_lib.Members(config, tmp_path).is_averaged() == is_averaged
+  states = population_lib.ManyStates(sweeps.of(config))
+  assert states.is_averaged() == is_averaged
 
 
-def test_runs_from_before_there_were_populations_go_on():
+def test_resume_of_runs_older_than_populations():
   recorded = small().to_dict()
   for name in config_lib.DEFAULTS_OF_OLD_RUNS:
     recorded.pop(name)

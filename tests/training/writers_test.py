@@ -33,7 +33,7 @@ LINES = {
 
 
 @pytest.mark.parametrize('method', LINES)
-def test_a_line_shows_losses_first(method, capsys):
+def test_console_shows_losses_first(method, capsys):
   metrics, shown = LINES[method]
   console = writers.Console(20, 0)
   console.scalars(10, {'images': 1} | NORMS | metrics | {'steps_per_second': 2})
@@ -41,7 +41,7 @@ def test_a_line_shows_losses_first(method, capsys):
   assert capsys.readouterr().out == expected
 
 
-def test_a_line_has_room_for_a_few():
+def test_console_shows_few_metrics():
   metrics = {f'generator/{k}': 0.0 for k in 'abcdefg'} | {'generator/loss': 1.0}
   found = writers.most_telling(metrics)
   assert list(found)[:2] == ['generator/loss', 'generator/a']

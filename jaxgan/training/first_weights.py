@@ -1,0 +1,55 @@
+"""First weights of a run: `config.init_from` names the workdir of another."""
+
+import pathlib
+
+import jax
+import numpy as np
+
+from jaxgan import errors
+from jaxgan.training import checkpoint, digests, sweeps
+from jaxgan.training import workdir as workdir_lib
+
+
+def check(workdir: str) -> None:
+  """Raises a UserError if a workdir does not hold a single run."""
+  record = workdir_lib.read(pathlib.Path(workdir))
+  if record is None:
+    problem = 'holds no run'
+  elif sweeps.is_population(record['config']):
+    problem = 'holds a population, whose members have different weights'
+  else:
+    return
+  raise errors.UserError(
+    f'init_from={workdir!r} {problem}. Set the workdir of a single run.'
+  )
+
+
+def adopt(workdir, state):
+  """Returns a fresh state with weights, statistics and EMA of another run.
+
+  Args:
+    workdir: the workdir of the other run.
+    state: a state at step 0.
+
+  Raises:
+    UserError: if the networks of the two runs have different shapes.
+  """
+  saved, _ = checkpoint.load(workdir, None)
+
+  def is_taken(path):
+    kind = path.split('/')
+    return kind[0] == 'ema' or (
+      kind[0] == 'networks' and kind[2] in ('params', 'stats')
+    )
+
+  saved, wanted = (
+    {path: leaf for path, leaf in digests.paths(tree).items() if is_taken(path)}
+    for tree in (saved, state)
+  )
+  digests.refuse(workdir, digests.mismatches(saved, wanted))
+
+  def pick(path, leaf):
+    path = jax.tree_util.keystr(path, simple=True, separator='/')
+    return np.asarray(saved.get(path, leaf))
+
+  return jax.tree_util.tree_map_with_path(pick, state)

@@ -1,0 +1,143 @@
+"""The state of one run on the devices, and the functions of that state.
+
+`OneState` and `jaxgan.training.population.ManyStates` have the same methods.
+The training loop calls them and does not know how many runs it trains.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from jaxgan.training import compile as compile_lib
+from jaxgan.training import devices as devices_lib
+
+# Folded into the key of the run for the latents of the grids.
+PREVIEW_STREAM = 2**31 - 1
+
+
+def preview_key(seed):
+  """Returns the key of the latents of a run's grids."""
+  return jax.random.fold_in(jax.random.key(seed), PREVIEW_STREAM)
+
+
+def on_host(scores) -> dict[str, float]:
+  return {name: float(x) for name, x in jax.device_get(scores).items()}
+
+
+class OneState:
+  """The state of one run.
+
+  Attributes:
+    config: the config of the run.
+    engine: the devices.
+    algorithm: an algorithm of `jaxgan.steps`.
+    method: the parts of the algorithm that never change.
+    arrays: the state on the devices, as compiled rounds take it.
+    seed: the seed on the devices, as compiled rounds take it.
+  """
+
+  def __init__(self, config):
+    self.config = config
+
+  def make_engine(self) -> devices_lib.Engine:
+    self.engine = devices_lib.make(self.config.engine, self.config.batch_size)
+    return self.engine
+
+  def build(self, algorithm, method, dataset) -> None:
+    """Takes the algorithm; raises if it does not fit the config.
+
+    Args:
+      algorithm: an algorithm of `jaxgan.steps`.
+      method: built from `config`.
+      dataset: the training images.
+    """
+    del dataset
+    self.algorithm, self.method = algorithm, method
+
+  def tables(self) -> list[str]:
+    """Returns tables for the start of the run."""
+    return []
+
+  def like(self):
+    """Returns shapes, types and shardings of the saved state."""
+    init = functools.partial(self.algorithm.init, self.method)
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(
+        x.shape, x.dtype, sharding=self.engine.replicated
+      ),
+      jax.eval_shape(init, jax.random.key(0)),
+    )
+
+  def restore(self, saved) -> None:
+    """Takes a saved state, of the form of `like`."""
+    self.arrays = saved
+
+  def initialize(self, adopt: Callable) -> None:
+    """Makes the state before the first round.
+
+    Args:
+      adopt: maps a fresh state to the state to start from.
+    """
+    init = compile_lib.jit_once(
+      functools.partial(self.algorithm.init, self.method),
+      out_shardings=self.engine.replicated,
+    )
+    self.arrays = adopt(init(jax.random.key(self.config.seed)))
+
+  def train_step(self) -> Callable:
+    """Returns the function that `compile_rounds` repeats."""
+    return functools.partial(self.algorithm.train_step, self.method)
+
+  def compile(self) -> None:
+    """Compiles previews and scores, and puts the seed on the devices."""
+    jit = functools.partial(jax.jit, out_shardings=self.engine.replicated)
+    self.seed = self.engine.replicate(np.uint32(self.config.seed))
+    self._preview_key = jit(preview_key)(self.seed)
+    self._preview = jit(functools.partial(self.algorithm.preview, self.method))
+    self._evaluate = jit(
+      functools.partial(self.algorithm.evaluate, self.method)
+    )
+
+  def for_all(self, call: Callable) -> Callable:
+    """Returns compiled rounds as a function of `arrays`, data and `seed`."""
+    return call
+
+  def scores(self, batch, score_samples: Callable) -> dict[str, float]:
+    """Scores held-out images and samples.
+
+    Args:
+      batch: held-out images.
+      score_samples: (method, state) -> scores of samples.
+    """
+    scores = on_host(self._evaluate(self.arrays, batch))
+    return scores | score_samples(self.method, self.arrays)
+
+  def with_spread(self, values: dict[str, float]) -> dict[str, float]:
+    """Returns the metrics; a population adds means over its members."""
+    return values
+
+  def preview(self, batch) -> dict[str, np.ndarray]:
+    """Returns images by name, the main images first; see `jaxgan.steps`."""
+    return jax.device_get(self._preview(self.arrays, batch, self._preview_key))
+
+  def is_averaged(self) -> bool:
+    """Returns True if previews come from EMA weights."""
+    return bool(self.config.get('ema_halflife'))
+
+  def to_save(self):
+    """Returns the state that a checkpoint holds."""
+    return self.arrays
+
+  def by_name(self) -> dict[str, object]:
+    """Returns states on the host by member; '' stands for a single run."""
+    return {'': jax.device_get(self.arrays)}
+
+  def seeds(self) -> dict[str, int]:
+    """Returns seeds by member, with the names of `by_name`."""
+    return {'': self.config.seed}
+
+  def equilibrium_metrics(self) -> dict[str, float]:
+    """Returns the metrics that theory predicts for the end of training."""
+    return self.algorithm.equilibrium_metrics(self.method)
