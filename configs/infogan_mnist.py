@@ -11,7 +11,8 @@ dimensions 10 and 11.
 """
 
 from jaxgan import config as config_lib
-from jaxgan import presets
+from jaxgan import infogan, presets
+from jaxgan.config import fields
 
 
 def _default(config):
@@ -27,10 +28,8 @@ def get_config(variant: str = ''):
   config.update(presets.dcgan())
   config.method = 'infogan'
   config.num_steps = 10_000
-  config.codes = 'categorical 10 + uniform 2'
+  config.update(fields.build(infogan.FIELDS))
   config.latent_size = 62
-  config.information = 1.0  # weight of the codes' log-likelihood
-  config.information_images = 0  # images until that weight; 0: at once
   config.penalties.r1 = 0.05
   config.ema_halflife = 10_000.0
   config.discriminator.update(conditioning='auxiliary', hidden=0)

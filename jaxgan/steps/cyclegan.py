@@ -17,6 +17,7 @@ change Adam's updates.
 """
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -175,13 +176,9 @@ def modules(method):
 
 def equilibrium_metrics(method) -> dict[str, float]:
   """Returns losses and D(x) where translations are distributed as images."""
-  return {
-    name: value
-    for domain, generator in zip('ba', GENERATORS, strict=True)
-    for name, value in discriminator_lib.equilibrium_metrics(
-      method.loss, f'discriminator_{domain}', generator
-    ).items()
-  }
+  at = functools.partial(discriminator_lib.equilibrium_metrics, method.loss)
+  ab, ba = GENERATORS
+  return at('discriminator_b', ab) | at('discriminator_a', ba)
 
 
 def init(method, key: jax.Array) -> TrainState:
@@ -204,9 +201,10 @@ def export_functions(method, state: TrainState):
 
 def _returned(method, state: TrainState, way: str, batch, key):
   """Returns images where a way starts, translations, and returned images."""
-  names = (f'generator_{way}', f'generator_{way[::-1]}')
-  start = _domains(batch)[way[0]]
-  return image_to_image.there_and_back(method, state, names, start, key)
+  names, start = [f'generator_{x}' for x in (way, way[::-1])], way[0]
+  return image_to_image.there_and_back(
+    method, state, names, _domains(batch)[start], key
+  )
 
 
 def preview(method, state: TrainState, batch, key):

@@ -21,6 +21,8 @@ import optax
 from jaxgan import errors
 from jaxgan.adversarial.terms import Scene, Term
 from jaxgan.config import networks as networks_lib
+from jaxgan.config import validate
+from jaxgan.config.fields import field
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents
@@ -33,18 +35,17 @@ init, modules, train_step = gan.init, gan.modules, gan.train_step
 batches_per_round, decode = gan.batches_per_round, gan.decode
 export_functions, use_ema_weights = gan.export_functions, gan.use_ema_weights
 
+FIELDS = dict(
+  codes=field('categorical 10 + uniform 2'),
+  information=field(1.0, 0),  # weight of the codes' log-likelihood
+)
 HEAD = 'classes'  # name of the output of Q
 UNIFORM_WEIGHT = 0.1  # of uniform codes, as in the authors' code
 
 
 @dataclasses.dataclass(frozen=True)
 class CodeLoss:
-  """Minus the log of Q(c | x), the function of a term.
-
-  Attributes:
-    codes: the first parts of the latents.
-    name: of the part whose loss this is.
-  """
+  """Minus the log of Q(c | x) for one of the codes, the function of a term."""
 
   codes: Latents
   name: str
@@ -56,17 +57,6 @@ class CodeLoss:
     if self.name.startswith('categorical'):
       return jnp.mean(optax.softmax_cross_entropy(predicted, code))
     return jnp.mean(0.5 * jnp.sum((code - predicted) ** 2, axis=-1))
-
-
-@dataclasses.dataclass(frozen=True)
-class Ramp:
-  """A weight that grows from 0 to `end` over the first images."""
-
-  end: float
-  images: float
-
-  def __call__(self, seen):
-    return self.end * jnp.minimum(seen / self.images, 1.0)
 
 
 def predict_codes(method, state, images):
@@ -93,14 +83,9 @@ def evaluate(method, state, batch):
   return scores
 
 
-def _weight(config, share: float):
-  end = config.information * share
-  images = config.information_images
-  return Ramp(end, images) if images else end
-
-
 def from_config(config, spec: Spec) -> GAN:
   """Builds the method; the only reader of the config for this algorithm."""
+  validate(config, FIELDS)
   codes = Latents(latents_lib.parse(config.codes))
   if not codes.parts:
     raise errors.UserError(
@@ -128,7 +113,7 @@ def from_config(config, spec: Spec) -> GAN:
     Term(
       f'{part.name}_loss',
       CodeLoss(codes, part.name),
-      _weight(config, weights.get(part.distribution, UNIFORM_WEIGHT)),
+      config.information * weights.get(part.distribution, UNIFORM_WEIGHT),
       kinds=('fake',),
     )
     for part in codes.parts
