@@ -2,7 +2,7 @@ r"""GAN for sprites of 16 x 16 pixels with a small palette, from a folder.
 
 Command: python -m jaxgan.main --config=configs/pixel_art.py \
   --config.data.path=FOLDER
-Time: 2.5 minutes for 1,500 of 5,000 rounds on two busy CPU cores.
+Time: 8 minutes on one busy CPU core.
 Score: not measured.
 
 Variants: `32` (32 x 32 pixels). Samples have the `palette` most fitting
