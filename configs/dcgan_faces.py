@@ -4,7 +4,7 @@ https://arxiv.org/abs/1511.06434
 
 Command: python -m jaxgan.main --config=configs/dcgan_faces.py \
   --config.data.source=folder --config.data.path=FOLDER
-Time: about 30 minutes on one CPU core.
+Time: not measured to the end.
 Score: Frechet distance 2.29 after 6,000 rounds, r1=0.01 (docs/results.md).
 
 Variants: `28`, `128` (sizes), `paper` (networks and recipe of the paper).
