@@ -35,10 +35,6 @@ NOT_YET = (
   'jaxgan/steps/cyclegan.py',
   'jaxgan/config/presets.py',
   'jaxgan/core/state.py',
-  'jaxgan/main.py',
-  'jaxgan/training/checkpoint.py',
-  'jaxgan/training/run.py',
-  'jaxgan/training/sweeps.py',
 )
 
 
