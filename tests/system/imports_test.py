@@ -28,10 +28,6 @@ PARTS = {
   'py.typed',
 }
 LONGEST, LONGEST_STEP = 300, 250
-# Tables of data, of any length.
-TABLES = ()
-# Files that are too long for now. Remove an entry after shortening its file.
-NOT_YET = ()
 
 
 def read_modules(root: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -206,7 +202,6 @@ def test_files_are_short():
       name = path.relative_to(ROOT).as_posix()
       is_step = name.startswith('jaxgan/steps/')
       limit = LONGEST_STEP if is_step else LONGEST
-      if len(path.read_text().splitlines()) > limit and name not in TABLES:
+      if len(path.read_text().splitlines()) > limit:
         too_long.add(name)
-  assert too_long - set(NOT_YET) == set()
-  assert set(NOT_YET) - too_long == set(), 'Remove these from NOT_YET.'
+  assert too_long == set()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from runs import ROOT
 
-from benchmarks import checkouts, same_numbers, tricks
+from benchmarks import checkouts, same_numbers, trick_fields
 
 
 def tree(**changed):
@@ -76,7 +76,7 @@ def test_every_documented_trick_is_compared():
   for field in fields:
     name = field.lstrip('.')
     assert any(f == name or f.endswith(f'.{name}') for f in compared), field
-  measured = {f for fields in tricks.TRICKS.values() for f in fields}
+  measured = {f for fields in trick_fields.TRICKS.values() for f in fields}
   assert measured <= compared | {
     *('generator.upsampling', 'generator.kernel'),  # variants of configs
   }
