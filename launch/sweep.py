@@ -47,9 +47,9 @@ def _parse(argv):
   add('--root', default='runs', help='folder of all workdirs (runs)')
   add('--parallel', type=int, default=1, help='runs at the same time (1)')
   add('--dry-run', action='store_true', help='print the commands')
-  place = argv.index('--') if '--' in argv else len(argv)
-  flags = parser.parse_args(argv[:place])
-  others = argv[place + 1 :]
+  end = argv.index('--') if '--' in argv else len(argv)
+  flags = parser.parse_args(argv[:end])
+  others = argv[end + 1 :]
   if flags.to == 'local' and others:
     _fail(f'{others[0]!r} after -- is for --to=slurm and --to=tpu')
   if flags.parallel < 1:
