@@ -43,7 +43,7 @@ class CodeLoss:
 
   Attributes:
     codes: the first parts of the latents.
-    name: of the part whose loss this is.
+    name: name of the part whose loss is computed.
   """
 
   codes: Latents
