@@ -122,8 +122,8 @@ def main(argv) -> int:
     workdirs[workdir] += 1
     if workdirs[workdir] > 1:
       _fail(
-        f'{workdir} is the workdir of two runs: their settings differ only in '
-        'fields that do not change a run. Remove one of them from the sweep.'
+        f'two runs have the same workdir {workdir}: their settings differ only '
+        'in fields that do not change a run. Remove one of the runs.'
       )
     if is_finished(workdir, num_steps):
       print(f'# finished: {workdir}')
