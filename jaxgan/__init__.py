@@ -1,21 +1,29 @@
 """jaxgan: generative adversarial networks as pure functions in JAX.
 
-Packages, in the order in which data flow: `core` holds state, noise and
-optimizers; `data` yields batches; `visual` draws pictures; `models` holds Flax
-networks; `metrics` scores images; `adversarial` holds losses, penalties and
-tricks; `config` builds networks from config fields; `steps` holds one file per
-algorithm; `training` runs the loop; `modes` holds tools for a finished run.
-Everything before `training` is pure and runs under `jit`, `pmap`, `vmap` and
-`scan`, apart from reading data.
+Packages, each of which imports only from packages before it:
+
+  core         state, noise and optimizers
+  data         reads images and yields batches
+  visual       draws pictures
+  models       Flax networks
+  metrics      scores of images
+  adversarial  losses, penalties and tricks
+  config       builds networks from config fields
+  steps        one file per algorithm
+  training     runs the training loop
+  modes        tools for a finished run
+
+Packages before `training` are pure, apart from reading data. Their functions
+run under `jit`, `pmap`, `vmap` and `scan`.
 
 Names for use from Python, imported on first access:
 
   trainer    compiles rounds of an algorithm on arrays, without files
   restore    reads a workdir: method, state, config
   show       draws images in [-1, 1] as one Pillow image for a notebook
-  gan, vae, and all other files of `jaxgan.steps`, with their defaults
+  gan, vae, and the other files of `jaxgan.steps`, with their defaults
   config, data, losses, metrics, models, penalties, presets, train
-             the modules of these names
+             modules of the same names
 """
 
 import importlib
@@ -24,7 +32,7 @@ import pkgutil
 
 from jaxgan.core.version import __version__ as __version__
 
-# name -> the module that it is, or 'module:attribute'.
+# name -> 'module' or 'module:attribute'.
 _PUBLIC = {
   'trainer': 'jaxgan.training.on_arrays:trainer',
   'restore': 'jaxgan.modes.restore:restore',
@@ -59,12 +67,12 @@ def __getattr__(name: str):
     return importlib.import_module('jaxgan.steps').find(name)
   if name not in _PUBLIC:
     raise AttributeError(
-      f'jaxgan has no {name!r}. It has {", ".join(__all__)}; import other '
-      'modules by their full name.'
+      f'jaxgan has no {name!r}. It has {", ".join(__all__)}. Import other '
+      'modules by their full names.'
     )
   module, _, attribute = _PUBLIC[name].partition(':')
-  found = importlib.import_module(module)
-  return getattr(found, attribute) if attribute else found
+  loaded = importlib.import_module(module)
+  return getattr(loaded, attribute) if attribute else loaded
 
 
 def __dir__():

@@ -47,9 +47,9 @@ def _parse(argv):
   add('--root', default='runs', help='folder of all workdirs (runs)')
   add('--parallel', type=int, default=1, help='runs at the same time (1)')
   add('--dry-run', action='store_true', help='print the commands')
-  place = argv.index('--') if '--' in argv else len(argv)
-  flags = parser.parse_args(argv[:place])
-  others = argv[place + 1 :]
+  end = argv.index('--') if '--' in argv else len(argv)
+  flags = parser.parse_args(argv[:end])
+  others = argv[end + 1 :]
   if flags.to == 'local' and others:
     _fail(f'{others[0]!r} after -- is for --to=slurm and --to=tpu')
   if flags.parallel < 1:
@@ -122,8 +122,8 @@ def main(argv) -> int:
     workdirs[workdir] += 1
     if workdirs[workdir] > 1:
       _fail(
-        f'two runs have the same workdir {workdir}; their settings differ '
-        'in nothing that makes another run'
+        f'two runs have the same workdir {workdir}: their settings differ only '
+        'in fields that do not change a run. Remove one of the runs.'
       )
     if is_finished(workdir, num_steps):
       print(f'# finished: {workdir}')

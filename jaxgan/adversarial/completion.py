@@ -18,9 +18,9 @@ class Mask:
 
   Attributes:
     size: S, side of the hole.
-    value: fills the hole.
-    channel: True if a channel says which pixels are known.
-    noise_channels: channels of Gaussian noise that are appended.
+    value: pixel value in the hole.
+    channel: True to append a channel that is 1 where pixels are known.
+    noise_channels: number of channels of Gaussian noise to append.
   """
 
   size: int
@@ -51,8 +51,8 @@ class Reconstruction:
   the 'hole'.
 
   Attributes:
-    weight: in the generator's loss.
-    distance: of pixels, a key of `DISTANCES`.
+    weight: factor in the generator's loss.
+    distance: key of `DISTANCES`, the distance of pixels.
     region: pixels that count, 'hole' or 'all'.
   """
 
@@ -73,13 +73,13 @@ class Reconstruction:
 
 
 def shown(method, image, output, holes: masks.Holes) -> tuple:
-  """Returns reals and fakes as a discriminator compares them.
+  """Returns reals and fakes in the form that a discriminator compares.
 
   Args:
     method: has the fields `compositing`, `output` and `mask`.
     image: [B, H, W, C].
-    output: of the generator, images or patches.
-    holes: of the images.
+    output: output of the generator, images or patches.
+    holes: holes of the images.
   """
   if method.compositing:
     return image, masks.complete(image, output, holes)

@@ -1,9 +1,9 @@
 """The discriminator's side of a round.
 
-A discriminator takes a tuple of inputs, images first, and after them what else
-it looks at: labels, or an image that the first one was made from. It returns
-logits, one per example [B] or a map [B, h, w], and may sow 'features' [B, D]
-and 'classes' [B, K]. Both kinds of images are 'real' and 'fake' throughout.
+A discriminator takes a tuple of inputs: images, then labels or source images if
+it is conditional. It returns logits, one per example [B] or a map [B, h, w],
+and may sow 'features' [B, D] and 'classes' [B, K]. The two kinds of images are
+called 'real' and 'fake' throughout.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def separate(discriminator: BoundNetwork, real, fake, keys):
 
 
 def joint(discriminator: BoundNetwork, real, fake, keys):
-  """Applies a discriminator once to both kinds, as one batch."""
+  """Applies a discriminator once to reals and fakes, as one batch."""
   both = jax.tree.map(lambda *parts: jnp.concatenate(parts), real, fake)
   output = discriminator(*both, key=keys['real'])
   parts = jax.tree.map(
@@ -53,8 +53,8 @@ def only_fake(discriminator: BoundNetwork, real, fake, keys):
   return ABSENT, discriminator(*fake, key=keys['fake'])
 
 
-# Config value -> functions (discriminator, real, fake, keys) -> (output for
-# reals, output for fakes), one for each gradient step on a batch.
+# Config value -> one function for each gradient step on a batch. Each maps
+# (discriminator, real, fake, keys) to (output for reals, output for fakes).
 UPDATES = {
   'separate': (separate,),
   'joint': (joint,),
@@ -83,11 +83,11 @@ def discriminator_loss(
     method: the parts of the algorithm that never change.
     networks: all networks by name, as functions.
     state: the state before.
-    batch: of the round.
-    name: of the discriminator.
-    real: its inputs for reals, a tuple.
-    fake: its inputs for fakes, likewise.
-    keys: those of `loss_keys`.
+    batch: the batch of the round.
+    name: name of the discriminator.
+    real: tuple of its inputs for reals.
+    fake: tuple of its inputs for fakes.
+    keys: result of `loss_keys`.
     apply: a function of `UPDATES`.
     extra: parts of the state's 'extra' that changed before.
   """
@@ -100,15 +100,15 @@ def discriminator_loss(
 
 
 def generator_loss(method, state, discriminator, real, fake, keys):
-  """Returns a generator's adversarial loss, and the outputs for both kinds.
+  """Returns a generator's adversarial loss, and the discriminator's outputs.
 
   Args:
     method: the parts of the algorithm that never change.
     state: the state before.
-    discriminator: as a function, with frozen weights.
-    real: its inputs for reals, a tuple.
-    fake: its inputs for fakes, likewise.
-    keys: with 'real' and 'fake'.
+    discriminator: the discriminator as a function, with frozen weights.
+    real: tuple of its inputs for reals.
+    fake: tuple of its inputs for fakes.
+    keys: PRNG keys 'real' and 'fake'.
   """
   on_real = discriminator(*real, key=keys['real'])
   on_fake = discriminator(*fake, key=keys['fake'])
@@ -120,19 +120,19 @@ def generator_loss(method, state, discriminator, real, fake, keys):
 def update(
   method, state: TrainState, name: str, loss: Callable, *inputs
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-  """Updates a discriminator alone, by each of `method.tricks.updates`.
+  """Updates a discriminator once for each of `method.tricks.updates`.
 
   Args:
     method: the parts of the algorithm that never change.
     state: the state before.
-    name: of the discriminator.
+    name: name of the discriminator.
     loss: (method, networks, state, *inputs, apply) -> (scalar, `Aux`), where
       `apply` is one of the updates.
     *inputs: further inputs of the loss.
 
   Returns:
-    The state after it and metrics: 'loss', D(x) of each kind, values of terms,
-    and norms. Losses of several updates are summed; norms are of the last.
+    The next state and metrics: 'loss', D(x) of each kind, values of terms, and
+    norms. Losses of several updates are summed; norms are of the last update.
   """
   metrics, extra = {}, {}
   for apply in method.tricks.updates:
@@ -150,21 +150,21 @@ def update(
 
 
 def held_out(method, state: TrainState, name: str, inputs, label):
-  """Judges real images that were never trained on.
+  """Scores held-out real images with the discriminator.
 
-  Where D(x) falls below its value on training images, the discriminator has
-  overfit, and the generator learns nothing more from it.
+  If D(x) is lower on held-out images than on training images, the
+  discriminator has overfit.
 
   Args:
     method: the parts of the algorithm that never change.
     state: a state.
-    name: of the discriminator.
-    inputs: its inputs, of which images [N, ...] come first and are packed.
+    name: name of the discriminator.
+    inputs: tuple of its inputs; the images [N, ...] come first and are packed.
     label: classes [N], for a network that classifies.
 
   Returns:
-    'NAME/held_out', mean D(x), and 'NAME/held_out_error', the share that is
-    classified wrong.
+    'NAME/held_out', mean D(x), and 'NAME/held_out_error', the classification
+    error.
   """
   image, *others = inputs
   pack = method.tricks.pack
@@ -183,7 +183,7 @@ def equilibrium_metrics(
   discriminator: str = 'discriminator',
   generator: str = 'generator',
 ) -> dict[str, float]:
-  """Returns metrics of both networks where fakes are distributed as reals."""
+  """Returns the metrics of both networks at the theoretical equilibrium."""
   values = losses.equilibrium(loss)
   names = {
     f'{discriminator}/loss': 'discriminator',

@@ -8,7 +8,7 @@ from jaxgan.adversarial import losses, terms
 from jaxgan.adversarial.terms import Term
 from jaxgan.adversarial.tricks import Tricks
 
-ADAM = optax.adam(2e-4, b1=0.5)  # the optimizer of methods made by hand
+ADAM = optax.adam(2e-4, b1=0.5)  # default of methods built without a config
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,11 +18,11 @@ class Game:
   Attributes:
     loss: a row of `losses.PAIRS`.
     adversarial: weight of the generator's adversarial loss.
-    tricks: what happens between generator and discriminator.
+    tricks: changes between generator and discriminator; see `Tricks`.
     discriminator_terms: summands of the discriminator's loss.
     generator_terms: summands of the generator's loss.
-    ema_halflife: of the generator's average, in images; 0 for no average.
-    ema_rampup: cap of the half-life, as a share of the images seen.
+    ema_halflife: half-life of the generator's EMA weights, in images; 0 is off.
+    ema_rampup: upper limit of the half-life, as a share of the images seen.
   """
 
   loss: losses.Pair = losses.PAIRS['non_saturating']
@@ -35,12 +35,12 @@ class Game:
 
 
 def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:
-  """Returns the first 'extra' of a state: an empty pool, states of terms.
+  """Returns the initial 'extra' of a state: an empty pool, states of terms.
 
   Args:
     method: the parts of the game that never change.
-    shape: of one image in the pool of earlier fakes.
-    key: of the run.
+    shape: shape of an image in the pool of earlier fakes.
+    key: key of the run.
   """
   both = (*method.discriminator_terms, *method.generator_terms)
   pool = method.tricks.replay_fakes.init(shape)

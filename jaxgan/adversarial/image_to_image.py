@@ -1,7 +1,7 @@
 """Networks that map images to images, with averaged weights.
 
-Running statistics are averaged with the weights, so that a single image can be
-translated.
+Running statistics are averaged together with the weights. A single image can
+therefore be translated.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from jaxgan.core import ema as ema_lib
 from jaxgan.core import state as state_lib
 from jaxgan.core.state import TrainState
 
-CHUNK = 50  # held-out images at a time
+CHUNK = 50  # held-out images per batch
 
 
 def export_function(method, state: TrainState, name: str, shape):
-  """Returns a network for images of a shape, for export; see `jaxgan.steps`."""
+  """Returns the exported parts of a network; see `jaxgan.steps`."""
   function = state_lib.inference(getattr(method, name))
   weights = ema_lib.variables(state, name)
   return function, weights, {'image': jnp.zeros((1, *shape))}
@@ -29,9 +29,9 @@ def translate(method, state: TrainState, name: str, image, key):
   Args:
     method: the parts that never change.
     state: a state.
-    name: of the network.
+    name: name of the network.
     image: [N, H, W, C] in [-1, 1].
-    key: of dropout, which is the noise of a network where it stays on.
+    key: PRNG key of dropout, for networks with dropout at test time.
   """
   stats = ema_lib.variables(state, name)
   params = stats.pop('params')
@@ -40,14 +40,14 @@ def translate(method, state: TrainState, name: str, image, key):
 
 
 def there_and_back(method, state: TrainState, names, start, key):
-  """Returns images, their translations, and what comes back, a list.
+  """Returns a list: images, translations, and images translated back.
 
   Args:
     method: the parts that never change.
     state: a state.
-    names: of the generators there and back.
+    names: names of the generators, there and back.
     start: images [N, H, W, C] in [-1, 1].
-    key: of dropout.
+    key: PRNG key of dropout.
   """
   images = [start]
   for name, part in zip(names, jax.random.split(key), strict=True):

@@ -1,10 +1,10 @@
 """Adversarial losses over discriminator logits.
 
-Every row of `PAIRS` maps (real_logits [B], fake_logits [B]) to a loss per
-example [B] for either player; a step takes the mean. Both players see both
-logits, so that relativistic pairs have the shape of the classic ones. The
-discriminator's loss counts real and fake in full (no factor 1/2), unless the
-paper writes one.
+Every row of `PAIRS` has a loss for the discriminator and one for the generator.
+Each maps (real_logits [B], fake_logits [B]) to a loss per example [B]; a step
+takes the mean. All losses take both logits, because relativistic losses compare
+them. The discriminator's loss is the sum of its terms for reals and fakes,
+without a factor 1/2 unless the paper has one.
 """
 
 import dataclasses
@@ -32,15 +32,15 @@ def _mean(logits):
 
 
 class Pair(NamedTuple):
-  """The losses of both players, each (real_logits, fake_logits) -> [B].
+  """The losses of both networks, each (real_logits, fake_logits) -> [B].
 
   Attributes:
-    discriminator: what the discriminator minimises.
-    generator: what the generator minimises.
-    as_real: the discriminator's term for logits [B] that are labelled real, if
-      its loss is a sum of one term for reals and one for fakes.
-    as_fake: the term for logits that are labelled fake, likewise.
-    output: logits -> D(x) as the paper draws it.
+    discriminator: loss of the discriminator.
+    generator: loss of the generator.
+    as_real: the discriminator's term for logits [B] labelled real; None if the
+      loss is not a sum of a term for reals and a term for fakes.
+    as_fake: the discriminator's term for logits [B] labelled fake, or None.
+    output: logits -> D(x) as plotted in the paper.
   """
 
   discriminator: Loss
@@ -52,9 +52,9 @@ class Pair(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sum:
-  """A discriminator loss of one term for reals and one for fakes.
+  """A discriminator loss with one term for reals and one for fakes.
 
-  A term whose logits are None is left out, as in updates on one kind alone.
+  A term whose logits are None is left out, in updates on reals or fakes alone.
   """
 
   as_real: Callable
@@ -135,13 +135,14 @@ PAIRS = {
 
 
 def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
-  """Softens the discriminator's labels; the generator's stay as they are.
+  """Softens the discriminator's labels; the generator's loss is unchanged.
 
-  A share `real` of every real label is given to the class fake, and a share
-  `fake` the other way. For the logistic losses this is label smoothing to
+  A share `real` of each real label goes to the class fake, and a share `fake`
+  of each fake label to the class real. For logistic losses the targets become
   1 - real and fake (Salimans et al. 2016, https://arxiv.org/abs/1606.03498,
-  section 3.4: one-sided, fake = 0); for least squares it differs from softened
-  targets by a constant. In expectation it equals flipping labels that often.
+  section 3.4: one-sided, fake = 0). For least squares the loss differs from one
+  with softened targets by a constant. In expectation, smoothing equals flipping
+  the same share of labels.
 
   Args:
     pair: a row of `PAIRS`.
@@ -149,26 +150,26 @@ def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
     fake: share in [0, 0.5) taken from the label of fakes.
 
   Raises:
-    ValueError: if the loss has no term of its own for reals and for fakes.
+    ValueError: if the loss has no separate terms for reals and fakes.
   """
   known = [x for x in (real, fake) if not isinstance(x, jax.core.Tracer)]
   if not all(0.0 <= share < 0.5 for share in known):
     raise ValueError(
-      f'label smoothing takes shares in [0, 0.5), not {real} and {fake}'
+      f'real={real} and fake={fake} are shares and must be in [0, 0.5).'
     )
   if not (switches.is_on(real) or switches.is_on(fake)):
     return pair
   if pair.as_real is None:
     raise ValueError(
-      'label smoothing needs a loss with one term for reals and one for '
-      'fakes; relativistic losses compare the two'
+      'label smoothing is incompatible with relativistic losses, which have no '
+      'separate terms for reals and fakes. Set real=0 and fake=0.'
     )
   return soften(pair, real, fake)
 
 
 @dataclasses.dataclass(frozen=True)
 class Soft:
-  """A loss term whose label belongs by a share to the other class."""
+  """A loss term that gives a share of its label to the other class."""
 
   own: Callable
   other: Callable
@@ -182,9 +183,9 @@ class Soft:
 
 
 def soften(pair: Pair, real, fake) -> Pair:
-  """Returns `smooth` with shares of any size in [0, 1], numbers or arrays [B].
+  """Returns losses with softened labels; see `smooth`.
 
-  A share of 1 is a flipped label.
+  Shares are numbers or arrays [B] in [0, 1]. A share of 1 is a flipped label.
   """
   as_real = Soft(pair.as_real, pair.as_fake, real)
   as_fake = Soft(pair.as_fake, pair.as_real, fake)
@@ -195,7 +196,7 @@ def soften(pair: Pair, real, fake) -> Pair:
 
 @dataclasses.dataclass(frozen=True)
 class SoftGenerator:
-  """A generator loss that takes a share of the discriminator's fake term."""
+  """A generator loss mixed with a share of the discriminator's fake term."""
 
   generator: Loss
   as_fake: Callable
@@ -208,10 +209,10 @@ class SoftGenerator:
 
 
 def label_shares(key, count: int, noise_share: float, flip: float):
-  """Random shares [count] of the other class, for reals and for fakes.
+  """Draws the shares [count] of the other class, for reals and for fakes.
 
-  Noisy labels take a uniform share in [0, noise_share); a share `flip` of all
-  labels is swapped (https://github.com/soumith/ganhacks, tricks 6).
+  The shares are uniform in [0, noise_share). A share `flip` of all labels is
+  flipped (https://github.com/soumith/ganhacks, tricks 6).
   """
   u = noise.uniform(key, count, (2, 2))
   shares = noise_share * u[:, 0]
@@ -220,10 +221,10 @@ def label_shares(key, count: int, noise_share: float, flip: float):
 
 
 def top_share(logits, share):
-  """Weights [B] of mean 1 that keep the highest `share` of logits [B].
+  """Returns weights [B] of mean 1 that keep the highest `share` of logits [B].
 
   Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: the generator
-  learns from the fakes that look most real. At least one is kept.
+  learns from the fakes that look most real. At least one fake is kept.
   """
   logits = jax.lax.stop_gradient(logits)
   batch = axis.gather(logits)
@@ -233,11 +234,11 @@ def top_share(logits, share):
 
 
 def equilibrium(pair: Pair) -> dict[str, float]:
-  """Both losses and D(x) where fakes are distributed as reals.
+  """Returns both losses and D(x) where fakes are distributed as reals.
 
-  There the best discriminator is a constant; it is found on a fine grid. Values
-  that the constant leaves open (the generator's Wasserstein loss, for one) are
-  left out.
+  The best discriminator is then constant; the constant is searched on a fine
+  grid. Values that depend on an arbitrary constant are left out, for example
+  the generator's Wasserstein loss.
 
   Returns:
     A dict with some of 'discriminator', 'generator' and 'output'.
@@ -245,19 +246,19 @@ def equilibrium(pair: Pair) -> dict[str, float]:
   constants = np.linspace(-4.0, 4.0, 8001)
 
   def at(loss):
-    every = jax.vmap(lambda c: loss(c[None], c[None])[0])
-    return np.asarray(every(jnp.asarray(constants)), np.float64)
+    values = jax.vmap(lambda c: loss(c[None], c[None])[0])
+    return np.asarray(values(jnp.asarray(constants)), np.float64)
 
   discriminator = at(pair.discriminator)
   best = discriminator <= discriminator.min() + 1e-7
   outputs = np.asarray(pair.output(jnp.asarray(constants)), np.float64)
-  found = {
+  equilibria = {
     'discriminator': discriminator[best],
     'generator': at(pair.generator)[best],
     'output': outputs[best],
   }
   return {
     name: float(np.median(values))
-    for name, values in found.items()
+    for name, values in equilibria.items()
     if np.ptp(values) < 2e-2
   }

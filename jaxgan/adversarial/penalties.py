@@ -1,12 +1,13 @@
 """Penalties on the discriminator's slope.
 
-Every row of `PENALTIES` is (critic, real, fake, key) -> [B]:
+Every row of `PENALTIES` maps (critic, real, fake, key) to values [B]:
 
   critic: images [B, ...] -> logits [B], row by row.
-  real, fake: images [B, ...] in [-1, 1], or a tuple of them at several scales.
-  key: one PRNG key for the whole batch; rows of noise follow the example.
+  real, fake: images [B, ...] in [-1, 1], or a tuple of images at several
+    scales.
+  key: PRNG key for the batch; row i of the noise belongs to example i.
 
-A step adds the weight times the mean over the batch.
+The loss of a step contains the weight times the mean over the batch.
 """
 
 import jax

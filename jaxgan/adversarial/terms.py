@@ -16,25 +16,25 @@ import optax
 from jaxgan.core import axis, switches
 from jaxgan.core.state import Aux, BoundNetwork, Output, TrainState
 
-ABSENT = Output(None)  # output for a kind that an update does not look at
+ABSENT = Output(None)  # output for reals or fakes that an update leaves out
 
 
 class Scene(NamedTuple):
-  """What a term may look at: one forward pass of a game.
+  """Inputs of a term: one forward pass of a game.
 
   Attributes:
     method: the parts of the algorithm that never change.
     state: the state before the update.
-    batch: the real images of the update, and labels if there are any.
+    batch: the real images of the update, with labels if the data have labels.
     networks: all networks by name, as functions.
-    discriminator: the one that judged.
-    real: its inputs for reals, a tuple that begins with images.
-    fake: its inputs for fakes, likewise.
+    discriminator: the discriminator of the forward pass.
+    real: tuple of its inputs for reals, images first.
+    fake: tuple of its inputs for fakes, images first.
     on_real: its output for `real`; `ABSENT` in an update on fakes alone.
     on_fake: its output for `fake`; `ABSENT` in an update on reals alone.
     keys: PRNG keys by purpose: 'penalty', 'further', 'real', 'fake'.
-    z: latents of the fakes, if there are any.
-    generated: the output of the generator, where it is the one that learns.
+    z: latents of the fakes; None for methods without latents.
+    generated: output of the generator in its own update, else None.
   """
 
   method: Any
@@ -56,13 +56,13 @@ class Term:
   """A summand of a loss.
 
   Attributes:
-    name: of its metric, and of its state in the state's 'extra'.
+    name: name of the metric, and of the term's state in 'extra'.
     function: scene -> scalar; with `init`, (scene, state) -> (scalar, state).
     weight: a number, or a function of the images seen.
     kinds: outputs that must be present, 'real' or 'fake' or both.
-    init: key -> the first state of the term, a tree of arrays; None for none.
-    every: rounds between two evaluations. The value counts `every` times, so
-      that the mean over rounds stays the same (Karras et al. 2020,
+    init: key -> initial state of the term, a tree of arrays; None for no state.
+    every: rounds between two evaluations. The value is multiplied by `every`,
+      so that the mean over rounds stays the same (Karras et al. 2020,
       https://arxiv.org/abs/1912.04958, section 3.1).
   """
 
@@ -79,7 +79,7 @@ class Term:
     return all(outputs[kind] is not ABSENT for kind in self.kinds)
 
   def __call__(self, scene: Scene):
-    """Returns the weight, the value, and the term's state after it."""
+    """Returns the weight, the value, and the term's next state."""
     state = scene.state.extra.get(self.name)
 
     def evaluate():
@@ -108,7 +108,7 @@ def add_up(terms: Sequence[Term], loss, scene: Scene):
   """Adds weighted terms to a loss.
 
   Args:
-    terms: of the network that learns.
+    terms: terms of the network that learns.
     loss: a scalar.
     scene: the forward pass.
 
@@ -132,7 +132,7 @@ def discriminator_total(method, name: str, loss, scene: Scene, extra=None):
 
   Args:
     method: has `loss` and `discriminator_terms`.
-    name: of the discriminator.
+    name: name of the discriminator.
     loss: a scalar.
     scene: the forward pass.
     extra: parts of the state's 'extra' that changed before.
@@ -155,7 +155,7 @@ def generator_total(method, name: str, loss, scene: Scene):
 
   Args:
     method: has `adversarial` and `generator_terms`.
-    name: of the generator.
+    name: name of the generator.
     loss: its adversarial loss, a scalar.
     scene: the forward pass.
   """
@@ -167,7 +167,7 @@ def generator_total(method, name: str, loss, scene: Scene):
 
 
 def first_states(terms: Sequence[Term], key) -> dict[str, Any]:
-  """Returns the first states of terms, parts of a state's 'extra'."""
+  """Returns the initial states of terms, parts of a state's 'extra'."""
   return {
     term.name: term.init(jax.random.fold_in(key, index))
     for index, term in enumerate(terms)
@@ -198,7 +198,7 @@ class Penalty:
 
 
 def classification(output: Output, labels):
-  """Returns the mean cross-entropy of sown 'classes' [B, K], labels [B]."""
+  """Returns the mean cross-entropy of sown 'classes' [B, K] and labels [B]."""
   return jnp.mean(
     optax.softmax_cross_entropy_with_integer_labels(
       output.sown['classes'], labels
@@ -207,30 +207,42 @@ def classification(output: Output, labels):
 
 
 def real_classes(scene: Scene):
-  """Odena et al. 2017, https://arxiv.org/abs/1610.09585, equation 3: reals."""
+  """Returns the classification loss of reals.
+
+  Odena et al. 2017, https://arxiv.org/abs/1610.09585, equation 3.
+  """
   return classification(scene.on_real, scene.batch['label'])
 
 
 def fake_classes(scene: Scene):
-  """Odena et al. 2017, https://arxiv.org/abs/1610.09585, equation 3: fakes."""
+  """Returns the classification loss of fakes.
+
+  Odena et al. 2017, https://arxiv.org/abs/1610.09585, equation 3.
+  """
   return classification(scene.on_fake, scene.batch['label'])
 
 
 def fake_as_class(scene: Scene):
-  """Returns the cross-entropy of fakes and one more class, 'fake'."""
+  """Returns the cross-entropy of fakes with the additional class 'fake'."""
   label = jnp.full_like(scene.batch['label'], scene.method.num_classes)
   return classification(scene.on_fake, label)
 
 
 def labelled_classes(scene: Scene):
-  """Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 5."""
+  """Returns the classification loss of labelled reals.
+
+  Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 5.
+  """
   inputs = (scene.batch['labelled_image'], *scene.real[1:])
   output = scene.discriminator(*inputs, key=scene.keys['further'])
   return classification(output, scene.batch['labelled_label'])
 
 
 def feature_matching(scene: Scene):
-  """Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1."""
+  """Returns the squared distance between mean features of reals and fakes.
+
+  Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1.
+  """
   real, fake = axis.mean(
     [
       jnp.mean(output.sown['features'], axis=0)
@@ -241,7 +253,7 @@ def feature_matching(scene: Scene):
 
 
 def of_weights(*rows) -> tuple[Term, ...]:
-  """Returns a term for each (name, function, weight, kinds) that is on."""
+  """Returns a term for each (name, function, weight, kinds) with a weight."""
   return tuple(
     Term(name, function, weight, kinds)
     for name, function, weight, kinds in rows

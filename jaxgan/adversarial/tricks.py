@@ -1,8 +1,8 @@
-"""Tricks of GAN training, as functions that are put in once.
+"""Tricks of GAN training, as functions that are set once per method.
 
-`Tricks` collects what happens between the generator and the discriminator. All
-tricks are the identity by default. `build` makes them from plain values.
-Tricks compare by value, so that equal methods compile once.
+`Tricks` collects the changes between generator and discriminator. All tricks
+are the identity by default. `build` makes them from plain values. Tricks
+compare by value, so that equal methods compile once.
 """
 
 import dataclasses
@@ -21,7 +21,12 @@ from jaxgan.core.state import TrainState
 
 
 def images_seen(state: TrainState, local: int):
-  """Returns the images of all rounds before; `local` images per device."""
+  """Returns the number of images in all rounds before the state.
+
+  Args:
+    state: the state before the round.
+    local: images per device and round.
+  """
   return state.step * local * axis.size()
 
 
@@ -31,8 +36,8 @@ class AugmentInputs:
 
   Attributes:
     augmentations: rows of `augment.AUGMENTATIONS`.
-    noise: deviation of instance noise.
-    noise_images: images after which that noise is gone; 0 is never.
+    noise: standard deviation of instance noise.
+    noise_images: images after which the noise is zero; 0 keeps it constant.
     pack: examples that the discriminator sees as one.
   """
 
@@ -59,10 +64,10 @@ class AugmentInputs:
 
 @dataclasses.dataclass(frozen=True)
 class ReplayFakes:
-  """Shows some earlier fakes; the pool is part of the state's 'extra'.
+  """Replaces some fakes by earlier ones; the pool is in the state's 'extra'.
 
   Attributes:
-    size: earlier fakes that are kept; 0 is off.
+    size: number of earlier fakes in the pool; 0 is off.
     share: share of fakes that are replaced by earlier ones.
     rule: `image_pool.mix` or `image_pool.swap`.
   """
@@ -72,7 +77,7 @@ class ReplayFakes:
   rule: Callable = image_pool.mix
 
   def init(self, shape: tuple[int, ...], name: str = 'replay'):
-    """Returns an empty pool by name, or nothing where it is off."""
+    """Returns {name: empty pool}, or {} if replay is off."""
     return {name: image_pool.create(self.size, shape)} if self.size else {}
 
   def __call__(self, state: TrainState, fake, key, name: str = 'replay'):
@@ -89,14 +94,14 @@ class SoftenLabels:
 
   Attributes:
     noise: largest random share that is taken from a label.
-    flip: probability of a swapped label.
+    flip: probability of a flipped label.
   """
 
   noise: float = 0.0
   flip: float = 0.0
 
   def __call__(self, loss: losses.Pair, examples, key) -> losses.Pair:
-    """Returns the losses with labels drawn for images [B, ...] of each kind."""
+    """Returns the losses with random labels for B reals and B fakes."""
     if not (switches.is_on(self.noise) or switches.is_on(self.flip)):
       return loss
     count = len(jax.tree.leaves(examples)[0])
@@ -108,11 +113,11 @@ class SoftenLabels:
 class SelectFakes:
   """Weighs the fakes that the generator learns from.
 
-  Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: those that
-  look most real.
+  Sinha et al. 2020 (https://arxiv.org/abs/2002.06224), section 3: the
+  generator learns from the fakes that look most real.
 
   Attributes:
-    share: share of fakes that count, in the end.
+    share: final share of fakes that count.
     images: images after which the share is reached; 0 is from the start.
     pack: examples that the discriminator sees as one.
   """
@@ -134,7 +139,7 @@ class SelectFakes:
 
 
 def unchanged(gradient):
-  """Returns the gradient as it is."""
+  """Returns its argument."""
   return gradient
 
 
@@ -165,7 +170,7 @@ class OutputGradient:
 
 @dataclasses.dataclass(frozen=True)
 class Tricks:
-  """What happens between the generator and the discriminator.
+  """Changes between the generator and the discriminator.
 
   Attributes:
     augment_inputs: (state, images, key) -> images that a discriminator sees.
@@ -200,7 +205,7 @@ class Tricks:
     )
 
   def example(self, shape: tuple[int, ...]) -> Any:
-    """Returns zeros [1, ...] like augmented inputs of images of a shape."""
+    """Returns zeros [1, ...] of the shape of an augmented image."""
     return augment.pack(jnp.zeros((self.pack, *shape)), self.pack)
 
 
@@ -227,17 +232,17 @@ def build(
 
   Args:
     augmentations: rows of `augment.AUGMENTATIONS`.
-    instance_noise: deviation of the noise on what the discriminator sees.
-    instance_noise_images: images after which that noise is gone; 0 is never.
+    instance_noise: standard deviation of noise on the discriminator's inputs.
+    instance_noise_images: images after which the noise is zero; 0 keeps it.
     pack: examples that the discriminator sees as one.
-    replay_size: earlier fakes that are kept; 0 is none.
+    replay_size: number of earlier fakes in the pool; 0 is off.
     replay_share: share of fakes that are replaced by earlier ones.
     replay_rule: `image_pool.mix` or `image_pool.swap`.
     discriminator_batches: a key of `discriminator.UPDATES`.
     label_noise: largest random share taken from the discriminator's labels.
-    label_flip: probability with which its labels are swapped.
-    top_k: share of fakes that the generator learns from, in the end.
-    top_k_images: images after which it is reached; 0 is from the start.
+    label_flip: probability with which its labels are flipped.
+    top_k: final share of fakes that the generator learns from.
+    top_k_images: images after which that share is reached; 0 is from the start.
     fakes: statistics of fakes for the discriminator, 'batch' or 'running'.
   """
   return Tricks(

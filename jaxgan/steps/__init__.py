@@ -1,7 +1,7 @@
 """Training algorithms, one file each.
 
-Every file holds a frozen dataclass of the parts that never change (the method)
-and functions of it. Each file defines these:
+Every file has a frozen dataclass (the method), which holds the networks and
+settings of an algorithm, and functions that take it. Each file defines these:
 
   from_config(config, spec) -> method
   modules(method) -> {name: (module, examples of its inputs)}
@@ -9,32 +9,32 @@ and functions of it. Each file defines these:
   train_step(method, state, batch, key) -> (TrainState, metrics)
   evaluate(method, state, batch) -> scores of held-out images
 
-Where images come from latents, the method has a field `latents`, and the file
-defines
+If images come from latents, the method has a field `latents`, and the file
+defines this function:
 
   decode(method, state, z, label=None) -> images, with the weights of
     `use_ema_weights`
 
 Everything else has a default in `jaxgan.steps._defaults`:
 
-  sample(method, state, key, num) -> images that metrics score
-  preview(method, state, batch, key) -> {name: images} that a person looks at:
-    images [N, H, W, C], or [rows, columns, H, W, C] where the layout matters.
-    The first is the main picture. Several come in an OrderedDict, as `jit`
-    sorts the keys of a plain one
+  sample(method, state, key, num) -> images for scores
+  preview(method, state, batch, key) -> {name: images} for the sample pictures:
+    images [N, H, W, C], or [rows, columns, H, W, C] for a fixed layout. The
+    first is the main picture. Several pictures need an OrderedDict, because
+    `jit` sorts the keys of a plain dict
   SHOWN_IMAGES: held-out examples in the batch of `preview`
   batches_per_round(method) -> batches of `batch_size` examples in a round
-  equilibrium_metrics(method) -> {metric: value} where theory says it ends
+  equilibrium_metrics(method) -> {metric: value at the theoretical equilibrium}
   use_ema_weights(method, state) -> state for `decode`
   export_functions(method, state) -> {name: (function, weights, inputs)}: the
-    function maps the weights and a batch of each input to images; the inputs
-    are examples [1, ...] by name, keys of `export.INPUTS`
+    function maps the weights and a batch of each input to images; `inputs`
+    maps names, keys of `export.INPUTS`, to examples [1, ...]
 
-Where there is a discriminator, the method extends `adversarial.game.Game`.
+A method with a discriminator extends `adversarial.game.Game`.
 
-`key` is the key of the run and never changes: a step folds in `state.step`, so
-a resumed run draws the numbers that it would have drawn. Nothing here knows of
-files, flags or the training loop.
+`key` is the key of the run and never changes. A step folds in `state.step`, so
+that a resumed run draws the same random numbers as an unbroken run. No
+algorithm depends on files, flags or the training loop.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ class Algorithm:
   """A file of `jaxgan.steps` together with the defaults of the contract.
 
   Attributes:
-    module: the file.
+    module: the module of the file.
   """
 
   module: ModuleType
@@ -85,7 +85,7 @@ def with_defaults(algorithm) -> Algorithm:
   """Returns an algorithm with the defaults of the contract.
 
   Args:
-    algorithm: an `Algorithm`, or a module with the functions that differ.
+    algorithm: an `Algorithm`, or a module with the functions of the contract.
   """
   return algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
 
@@ -100,7 +100,7 @@ def find(name: str) -> Algorithm:
   """Returns the algorithm `name`.
 
   Raises:
-    UserError: if there is none.
+    UserError: if the name is unknown.
   """
   if name not in known():
     raise errors.unknown('method', name, known())

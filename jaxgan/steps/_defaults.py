@@ -1,4 +1,4 @@
-"""Defaults of the contract of a file in `steps/`; see `jaxgan.steps`.
+"""Default functions of an algorithm; see `jaxgan.steps`.
 
 Each function takes the algorithm before the arguments of the contract.
 """
@@ -20,8 +20,8 @@ def batches_per_round(algorithm, method) -> int:
 def equilibrium_metrics(algorithm, method) -> dict[str, float]:
   """Returns losses and D(x) where fakes are distributed as reals.
 
-  There are none without a discriminator, or with a reconstruction loss, which
-  moves the generator elsewhere.
+  Returns {} without a discriminator, and with a reconstruction loss, which
+  moves the equilibrium.
   """
   del algorithm
   if not isinstance(method, Game) or getattr(method, 'reconstruction', 0.0):
@@ -30,7 +30,7 @@ def equilibrium_metrics(algorithm, method) -> dict[str, float]:
 
 
 def use_ema_weights(algorithm, method, state: TrainState) -> TrainState:
-  """Returns the state as it is."""
+  """Returns the unchanged state."""
   del algorithm, method
   return state
 
@@ -58,7 +58,7 @@ def preview(algorithm, method, state: TrainState, batch, key):
 
 
 def export_functions(algorithm, method, state: TrainState):
-  """Refuses: there is nothing to export.
+  """Raises an error: there is nothing to export.
 
   Raises:
     UserError: always.

@@ -12,8 +12,8 @@ from jaxgan.metrics.likelihood import LIKELIHOODS
 def observe(method, images: jax.Array, key) -> jax.Array:
   """Returns images [B, ...] in [-1, 1] as pixels in [0, 1].
 
-  Binarised pixels are 1 with their grey value as probability, and drawn again
-  with every key (Burda et al. 2015, https://arxiv.org/abs/1509.00519, section
+  Binarised pixels are 1 with their grey value as probability; each key gives a
+  new draw (Burda et al. 2015, https://arxiv.org/abs/1509.00519, section
   5; Salakhutdinov and Murray 2008, https://doi.org/10.1145/1390156.1390266).
   """
   pixels = to_pixels(images)
@@ -24,7 +24,7 @@ def observe(method, images: jax.Array, key) -> jax.Array:
 
 
 def divergence(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-  """Returns KL(N(mean, variance) || N(0, 1)) in nats [B] of [B, Z] each.
+  """Returns KL(N(mean, variance) || N(0, 1)) in nats [B] for inputs [B, Z].
 
   Kingma and Welling 2013, https://arxiv.org/abs/1312.6114, appendix B.
   """
@@ -34,18 +34,18 @@ def divergence(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
 
 
 def terms(method, code, run, pixels: jax.Array, draw: jax.Array):
-  """Returns the parts of both bounds.
+  """Returns the parts of the ELBO and of the importance-weighted bound.
 
   Args:
-    method: the parts that never change.
+    method: a `VAE`.
     code: output of the encoder [B, 2 Z].
-    run: the decoder, latents [B * k, Z] to outputs.
+    run: the decoder; maps latents [B * k, Z] to outputs.
     pixels: [B, ...] in [0, 1].
     draw: standard normal noise [B, k, Z].
 
   Returns:
-    Posterior mean [B, Z], divergence [B], and for every draw the log-likelihood
-    [B, k] and the log-weight [B, k].
+    Posterior mean [B, Z], divergence [B], and the log-likelihood [B, k] and
+    log-weight [B, k] of each draw.
   """
   mean, log_variance = jnp.split(code, 2, axis=-1)
   deviation = jnp.exp(0.5 * log_variance)
@@ -61,7 +61,7 @@ def terms(method, code, run, pixels: jax.Array, draw: jax.Array):
 
 
 def refuse(config) -> None:
-  """Raises a UserError for settings that exclude each other."""
+  """Raises a UserError for settings that are wrong or exclude each other."""
   if config.likelihood not in LIKELIHOODS:
     raise errors.unknown('likelihood', config.likelihood, LIKELIHOODS)
   if config.decoder_deviation <= 0:

@@ -1,8 +1,8 @@
 """Parts that methods with an encoder and a decoder share.
 
-Such a method is a frozen dataclass with the fields `encoder`, `decoder`, their
-optimizers `encoder_optimizer` and `decoder_optimizer`, `shape`, `ema_halflife`
-and `ema_rampup`. Both networks have an average.
+The method is a frozen dataclass with the fields `encoder`, `decoder`,
+`encoder_optimizer`, `decoder_optimizer`, `shape`, `ema_halflife` and
+`ema_rampup`. Both networks have EMA weights.
 """
 
 import math
@@ -19,12 +19,12 @@ NETWORKS = ('encoder', 'decoder')
 
 
 def init(method, modules, key: jax.Array) -> TrainState:
-  """Returns the first state of a method.
+  """Returns the state before the first round.
 
   Args:
-    method: the parts that never change.
+    method: the networks and settings.
     modules: {name: (module, examples of its inputs)} of both networks.
-    key: of the run.
+    key: key of the run.
   """
   networks = state_lib.create_all(method, modules, key)
   ema, extra = ema_lib.start(networks, NETWORKS)
@@ -35,11 +35,11 @@ def step(method, state: TrainState, loss, local: int, *inputs):
   """Returns the state after one update of both networks, and metrics.
 
   Args:
-    method: the parts that never change.
+    method: the networks and settings.
     state: the state before.
-    loss: as of `state.gradient_step`.
-    local: images in this device's part of the batch.
-    *inputs: of the loss.
+    loss: loss function for `state.gradient_step`.
+    local: number of images on this device.
+    *inputs: inputs of the loss.
   """
   state, metrics = state_lib.gradient_step(
     method, state, NETWORKS, loss, *inputs
@@ -49,7 +49,7 @@ def step(method, state: TrainState, loss, local: int, *inputs):
 
 
 def averaged(method, state: TrainState, name: str, inputs: jax.Array):
-  """Returns the output of the network `name` with averaged weights."""
+  """Returns the output of the network `name` with EMA weights."""
   network = state_lib.inference(getattr(method, name))
   return network(ema_lib.variables(state, name), inputs)
 
@@ -57,8 +57,8 @@ def averaged(method, state: TrainState, name: str, inputs: jax.Array):
 def code_pictures(code: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Returns codes [B, ...] as pictures [B, *shape] in [-1, 1].
 
-  The numbers of a flat code, or the channels of a code [B, h, w, C], lie in a
-  square, row by row. The smallest number of all codes is black, the largest
+  The numbers of a flat code, or the channels of a code [B, h, w, C], fill a
+  square, row by row. The smallest number of all codes is black, the largest is
   white.
   """
   code = code.reshape(len(code), *(1, 1, *code.shape[1:])[-3:])

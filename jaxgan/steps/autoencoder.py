@@ -49,10 +49,10 @@ def loss(method, networks, state, pixels, keys):
 
 
 def train_step(method, state, batch, key):
-  """One update of both networks.
+  """Updates both networks.
 
   Args:
-    method: the parts that never change, an `Autoencoder`.
+    method: an `Autoencoder`.
     state: the state before the round.
     batch: 'image' [B, ...] in [-1, 1].
     key: the key of the run.
@@ -67,7 +67,7 @@ def train_step(method, state, batch, key):
 
 
 def corrupt(method, pixels: jax.Array, key):
-  """Returns pixels with noise, as the encoder sees them."""
+  """Returns pixels with noise, the inputs of the encoder."""
   if not method.corruption:
     return pixels
   draw = noise.normal(key, len(pixels), pixels.shape[1:])
@@ -80,18 +80,18 @@ SMALLEST_ERROR = 1e-10  # of an image, 100 dB
 
 @dataclasses.dataclass(frozen=True)
 class Autoencoder:
-  """The parts that never change.
+  """Networks and settings of an autoencoder.
 
   Attributes:
-    encoder: pixels [B, *shape] in [0, 1] to codes [B, ...].
-    decoder: codes to logits of pixels [B, *shape].
+    encoder: maps pixels [B, *shape] in [0, 1] to codes [B, ...].
+    decoder: maps codes to logits of pixels [B, *shape].
     shape: (height, width, channels) of an image.
-    encoder_optimizer: moves the encoder.
-    decoder_optimizer: moves the decoder.
-    corruption: standard deviation of the noise on pixels in [0, 1] that the
-      encoder sees, clipped to [0, 1] again; 0 is off.
-    ema_halflife: of both networks' averages, in images; 0 for no average.
-    ema_rampup: cap of the half-life, as a share of the images seen.
+    encoder_optimizer: optimizer of the encoder.
+    decoder_optimizer: optimizer of the decoder.
+    corruption: standard deviation of noise on the pixels in [0, 1] that the
+      encoder sees; noisy pixels are clipped to [0, 1]. 0 is off.
+    ema_halflife: half-life of the EMA weights, in images; 0 is off.
+    ema_rampup: upper limit of the half-life, as a share of the images seen.
   """
 
   encoder: nn.Module
@@ -105,13 +105,13 @@ class Autoencoder:
 
 
 def _code(method):
-  """Returns the shape of a code, and an image for it, [1, ...] each."""
+  """Returns the shape of a code, and an example image, [1, ...] each."""
   image = jnp.zeros((1, *method.shape))
   return state_lib.output_shapes(method.encoder, image), image
 
 
 def modules(method):
-  """Both networks with an example of their inputs, for tables."""
+  """Returns both networks with an example of their inputs."""
   code, image = _code(method)
   return {
     'encoder': (method.encoder, (image,)),
@@ -120,12 +120,12 @@ def modules(method):
 
 
 def init(method, key: jax.Array) -> TrainState:
-  """The state before the first round."""
+  """Returns the state before the first round."""
   return _encoder_decoder.init(method, modules(method), key)
 
 
 def export_functions(method, state: TrainState):
-  """Images [B, ...] to their reconstructions; see `jaxgan.steps`."""
+  """Returns the autoencoder for export; see `jaxgan.steps`."""
   encode, decode = (
     state_lib.inference(getattr(method, name)) for name in NETWORKS
   )
@@ -140,12 +140,12 @@ def export_functions(method, state: TrainState):
 
 
 def evaluate(method, state: TrainState, batch):
-  """Reconstruction of images that were never trained on, averaged weights.
+  """Returns reconstruction errors of held-out images with EMA weights.
 
-  With `corruption`, of images under the same noise every time.
+  With `corruption`, the noise on the images is the same each time.
 
   Args:
-    method: the parts that never change.
+    method: an `Autoencoder`.
     state: a state.
     batch: 'image' [N, ...] in [-1, 1].
 
@@ -168,17 +168,17 @@ def evaluate(method, state: TrainState, batch):
 
 
 def preview(method, state: TrainState, batch, key):
-  """Rows of images, what the encoder sees, codes and reconstructions.
+  """Returns rows of images, noisy images, codes and reconstructions.
 
   Args:
-    method: the parts that never change.
+    method: an `Autoencoder`.
     state: a state.
-    batch: 'image' [N, ...] in [-1, 1], the same ones every time.
-    key: the same key gives the same corruption.
+    batch: 'image' [N, ...] in [-1, 1].
+    key: key of the corruption.
 
   Returns:
-    'reconstructions' [rows, N, ...] in [-1, 1]. What the encoder sees has a row
-    of its own only with `corruption`.
+    'reconstructions' [rows, N, ...] in [-1, 1]. The row of noisy images is
+    present only with `corruption`.
   """
   images = batch['image']
   seen = corrupt(method, to_pixels(images), key)
@@ -195,17 +195,19 @@ def from_config(config, spec: Spec) -> Autoencoder:
   """Builds the method; the only reader of the config for this algorithm."""
   if config.corruption < 0:
     raise errors.UserError(
-      f'corruption={config.corruption} must not be negative; 0 is off'
+      f'corruption={config.corruption} is negative. Set corruption=0 for none.'
     )
   method = Autoencoder(
     **networks_lib.encoder_and_decoder(config, spec),
     corruption=config.corruption,
   )
   code, _ = _code(method)
-  made = state_lib.made_shape(method.decoder, jnp.zeros(code.shape, code.dtype))
-  if made != spec.shape:
+  example = jnp.zeros(code.shape, code.dtype)
+  output_shape = state_lib.made_shape(method.decoder, example)
+  if output_shape != spec.shape:
     raise errors.UserError(
-      f'decoder.name={config.decoder.name!r} makes images of shape {made} and '
-      f'the data have {spec.shape}; choose another network'
+      f'decoder.name={config.decoder.name!r} makes images of shape '
+      f'{output_shape} and the data have shape {spec.shape}. Choose another '
+      'network, or change its fields.'
     )
   return method

@@ -1,14 +1,14 @@
-"""A classifier of images: what metrics take their features from.
+"""A classifier of images; its features are used by the scores.
 
 The loss is the cross-entropy with softened labels (Szegedy et al. 2015,
-https://arxiv.org/abs/1512.00567, section 7). Images are shifted at random, and
-what counts in the end are averaged weights with averaged running statistics.
+https://arxiv.org/abs/1512.00567, section 7). Images are shifted at random. The
+trained classifier uses EMA weights and averaged running statistics.
 
   method = classifier.Classifier(ConvNet(num_classes=10), (28, 28, 1), 10)
   state = classifier.init(method, key)
   state, metrics = jax.jit(classifier.train_step, static_argnums=0)(
       method, state, {'image': images, 'label': labels}, key)
-  found = classifier.predict(method, state, images)
+  outputs = classifier.predict(method, state, images)
 """
 
 import dataclasses
@@ -42,10 +42,10 @@ def loss(method, networks, state, image, label, key):
 
 
 def train_step(method, state, batch, key):
-  """One update.
+  """Updates the network.
 
   Args:
-    method: the parts that never change, a `Classifier`.
+    method: a `Classifier`.
     state: the state before the round.
     batch: 'image' [B, ...] in [-1, 1] and 'label' [B].
     key: the key of the run.
@@ -72,23 +72,23 @@ def train_step(method, state, batch, key):
   return state, metrics
 
 
-SHOWN_IMAGES = 1_000  # of which the preview shows the worst
+SHOWN_IMAGES = 1_000  # the preview shows the worst of these
 PREVIEW_SIZE = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-  """The parts that never change.
+  """Network and settings of a classifier.
 
   Attributes:
-    network: images [B, *shape] to logits [B, num_classes].
+    network: maps images [B, *shape] to logits [B, num_classes].
     shape: (height, width, channels) of an image.
-    num_classes: of the data.
-    network_optimizer: moves the network.
+    num_classes: number of classes in the data.
+    network_optimizer: optimizer of the network.
     augment: rows of `augment.AUGMENTATIONS`.
     label_smoothing: share of each label that is spread over all classes.
-    ema_halflife: of the average, in images; 0 for no average.
-    ema_rampup: cap of the half-life, as a share of the images seen.
+    ema_halflife: half-life of the EMA weights, in images; 0 is off.
+    ema_rampup: upper limit of the half-life, as a share of the images seen.
   """
 
   network: nn.Module
@@ -102,20 +102,20 @@ class Classifier:
 
 
 def modules(method):
-  """The network with an example of its inputs, for tables."""
+  """Returns the network with an example of its inputs."""
   return {'network': (method.network, (jnp.zeros((1, *method.shape)),))}
 
 
 def _averaged(network: state_lib.Network):
-  """What the average is of: weights, and the statistics that belong to them."""
+  """Returns the averaged arrays of a network: weights and statistics."""
   return {'params': network.params, 'stats': network.stats}
 
 
 def init(method, key: jax.Array) -> TrainState:
-  """The state before the first round."""
+  """Returns the state before the first round."""
   (module, inputs), *_ = modules(method).values()
   network = state_lib.create(module, method.network_optimizer, key, *inputs)
-  # A copy: the state is donated, and a buffer can be given away only once.
+  # A copy, because the state is donated and a buffer can be donated only once.
   average = jax.tree.map(jnp.copy, _averaged(network))
   return TrainState(
     jnp.zeros((), jnp.int32), {'network': network}, {'network': average}, {}
@@ -123,12 +123,12 @@ def init(method, key: jax.Array) -> TrainState:
 
 
 def _error(logits, label):
-  """Share of examples whose largest logit is another class's."""
+  """Returns the share of examples whose largest logit is of a wrong class."""
   return jnp.mean(jnp.argmax(logits, axis=-1) != label)
 
 
 def predict(method, state: TrainState, image):
-  """What averaged weights say of images [N, ...] in [-1, 1].
+  """Applies the network with EMA weights to images [N, ...] in [-1, 1].
 
   Returns:
     'logits' [N, num_classes] and 'features' [N, D].
@@ -141,7 +141,7 @@ def predict(method, state: TrainState, image):
 
 
 def evaluate(method, state: TrainState, batch):
-  """Loss and error on images that were never trained on, averaged weights."""
+  """Returns loss and error on held-out images with EMA weights."""
   logits, label = (
     predict(method, state, batch['image'])['logits'],
     batch['label'],
@@ -154,10 +154,10 @@ def evaluate(method, state: TrainState, batch):
 
 
 def preview(method, state: TrainState, batch, key):
-  """The held-out images whose class is least probable to the network.
+  """Returns the held-out images with the largest losses.
 
   Returns:
-    'worst' [100, ...], or fewer, the worst one first.
+    'worst' [100, ...] or fewer, in descending order of the loss.
   """
   del key
   image, label = batch['image'], batch['label']
@@ -171,11 +171,12 @@ def from_config(config, spec: Spec) -> Classifier:
   if not spec.num_classes:
     raise errors.UserError(
       f"method='classifier' needs labels and data.source="
-      f'{config.data.source!r} has none; give a folder of class folders'
+      f'{config.data.source!r} has none. Use data with labels, for example a '
+      'folder with one folder per class.'
     )
   smoothing = config.label_smoothing
   if switches.is_known(smoothing) and not 0.0 <= smoothing < 1.0:
-    raise errors.UserError(f'label_smoothing={smoothing} must be in [0, 1)')
+    raise errors.UserError(f'label_smoothing={smoothing} must be in [0, 1).')
   network, optimizer = networks_lib.build_network(
     config,
     'network',

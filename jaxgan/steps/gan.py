@@ -36,7 +36,7 @@ from jaxgan.data.dataset import Spec
 
 
 def discriminator_loss(gan, networks, state, batch, z, key, apply):
-  """Line 4: minimises -log D(x) - log(1 - D(G(z))), and terms."""
+  """Returns the loss of line 4, -log D(x) - log(1 - D(G(z))), with terms."""
   D, G, y = networks['discriminator'], networks['generator'], _label(gan, batch)
   keys = discriminator_lib.update_keys(key)
   fake = G(z, *y, key=keys['dropout'], train=gan.tricks.batch_fakes).images
@@ -51,7 +51,7 @@ def discriminator_loss(gan, networks, state, batch, z, key, apply):
 
 
 def generator_loss(gan, networks, state, batch, z, key):
-  """Line 7, as section 3 has it: minimises -log D(G(z)), and terms."""
+  """Returns the loss of line 7 as in section 3, -log D(G(z)), with terms."""
   D, G, y = networks['discriminator'], networks['generator'], _label(gan, batch)
   keys = noise.keys(jax.random.fold_in(key, 1), *GENERATOR_KEYS)
   generated = G(z, *y, key=keys['dropout'])
@@ -67,10 +67,10 @@ def generator_loss(gan, networks, state, batch, z, key):
 
 
 def train_step(gan, state, batch, key):
-  """One round: k updates of the discriminator, then one of the generator.
+  """Trains one round: k discriminator updates, then one generator update.
 
   Args:
-    gan: the parts that never change, a `GAN`.
+    gan: a `GAN`.
     state: the state before the round.
     batch: 'image' [k * B, ...] in [-1, 1], and 'label' [k * B] if used.
     key: the key of the run.
@@ -89,12 +89,12 @@ def train_step(gan, state, batch, key):
   state, metrics = jax.lax.scan(update, state, (parts, jnp.stack(keys)))
   part = jax.tree.map(lambda x: x[-1], parts)
   z = _latents(gan, keys[-1] if gan.latent_reuse else generator_key, part)
-  state, found = generator_step(gan, state, part, z, generator_key)
-  metrics = jax.tree.map(jnp.mean, metrics) | found
+  state, values = generator_step(gan, state, part, z, generator_key)
+  metrics = jax.tree.map(jnp.mean, metrics) | values
   return state.replace(step=state.step + 1), metrics
 
 
-# Latents that averaged weights are run on for their batch statistics.
+# Latents for the batch statistics of the EMA weights.
 STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 128
 GENERATOR_KEYS = ('dropout', 'real_show', 'fake_show', 'real', 'fake')
 
@@ -107,7 +107,7 @@ def discriminator_step(gan, state: TrainState, batch, z, key):
 
 
 def generator_step(gan, state: TrainState, batch, z, key):
-  """Updates the generator alone, and its average; see `discriminator_step`."""
+  """Updates the generator alone, and its EMA; see `discriminator_step`."""
   state, metrics = state_lib.gradient_step(
     gan, state, ('generator',), generator_loss, batch, z, key
   )
@@ -130,20 +130,20 @@ def _split(gan, x):
 
 @dataclasses.dataclass(frozen=True)
 class GAN(Game):
-  """The parts of the game that never change, with those of `Game`.
+  """Networks and settings of a GAN, in addition to those of `Game`.
 
   Attributes:
-    generator: latents [B, Z] (and labels [B]) to images, or to a tuple of
+    generator: maps latents [B, Z] (and labels [B]) to images, or to a tuple of
       images at several scales, the largest last.
-    discriminator: images (and labels) to logits [B].
-    generator_optimizer: moves the generator.
-    discriminator_optimizer: moves the discriminator.
-    latents: how z is drawn.
-    latent_reuse: True if the generator's update takes the latents of the
-      discriminator's last one.
+    discriminator: maps images (and labels) to logits [B].
+    generator_optimizer: optimizer of the generator.
+    discriminator_optimizer: optimizer of the discriminator.
+    latents: distribution of z.
+    latent_reuse: True if the generator's update takes the latents of the last
+      discriminator update.
     discriminator_steps: k, discriminator updates per round.
     real_reuse: True if all discriminator updates of a round see the same reals.
-    num_classes: number of labels that both networks take; 0 for none.
+    num_classes: number of classes of conditional networks; 0 for none.
   """
 
   generator: nn.Module
@@ -158,7 +158,7 @@ class GAN(Game):
 
 
 def batches_per_round(gan) -> int:
-  """Returns the batches of real images that a round takes."""
+  """Returns the number of batches of real images in a round."""
   return 1 if gan.real_reuse else gan.discriminator_steps
 
 
@@ -185,7 +185,7 @@ def init(gan, key: jax.Array) -> TrainState:
 
 
 def use_ema_weights(gan, state: TrainState) -> TrainState:
-  """Returns a state for `decode`: averages with their own statistics."""
+  """Returns a state for `decode`, with EMA weights and new statistics."""
   count = STANDING_BATCHES * STANDING_BATCH_SIZE
   y = (jnp.arange(count) % gan.num_classes,) if gan.num_classes else ()
   # A fixed key: the same statistics for every sample of a state.
@@ -199,8 +199,8 @@ def use_ema_weights(gan, state: TrainState) -> TrainState:
 def decode(gan, state: TrainState, z, label=None):
   """Returns images [N, ...] in [-1, 1] of latents [N, Z].
 
-  `state` is a result of `use_ema_weights`. Without classes `label` [N],
-  conditional networks make all classes in turn.
+  `state` is a result of `use_ema_weights`. If `label` [N] is None, conditional
+  networks draw all classes in turn.
   """
   if label is None:
     label = jnp.arange(len(z)) % max(gan.num_classes, 1)
@@ -211,7 +211,7 @@ def decode(gan, state: TrainState, z, label=None):
 
 
 def evaluate(gan, state: TrainState, batch):
-  """Judges held-out images; see `discriminator.held_out`."""
+  """Returns scores of held-out images; see `discriminator.held_out`."""
   seen = ((batch['image'], *_label(gan, batch)), batch.get('label'))
   return discriminator_lib.held_out(gan, state, 'discriminator', *seen)
 

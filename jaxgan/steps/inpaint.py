@@ -1,9 +1,9 @@
 """Image completion: context encoders and context-conditional GANs.
 
 Pathak et al. 2016 (https://arxiv.org/abs/1604.07379), equation 3; Denton et al.
-2016 (https://arxiv.org/abs/1611.06430). Every example x gets a hole of its own,
-a square at a random place. The generator G fills it; the discriminator tells
-completed images from real ones, or patches from real patches. G minimises
+2016 (https://arxiv.org/abs/1611.06430). Each example x has a square hole at a
+random position. The generator G fills the hole. The discriminator distinguishes
+completed images from real images, or patches from real patches. G minimises
 
   -adversarial log D(G(holes(x))) + reconstruction distance(x, G(holes(x))).
 
@@ -35,7 +35,7 @@ from jaxgan.data.dataset import Spec
 
 
 def discriminator_loss(method, networks, state, batch, key, apply):
-  """Minimises -log D(x) - log(1 - D(G(holes(x)))), and terms."""
+  """Returns the loss -log D(x) - log(1 - D(G(holes(x)))), with terms."""
   fill_key, key = jax.random.split(key)
   keys = noise.keys(key, 'replay', 'real', 'fake')
   G, x = networks['generator'], batch['image']
@@ -52,14 +52,14 @@ def discriminator_loss(method, networks, state, batch, key, apply):
 
 
 def generator_loss(method, networks, state, batch, key):
-  """Equation 3: the sum of both losses by their weights, and terms."""
+  """Returns the weighted sum of both losses (equation 3), with terms."""
   names = ('real_show', 'fake_show', 'real', 'fake')
   keys = noise.keys(jax.random.fold_in(key, 1), *names)
   D, G, x = networks['discriminator'], networks['generator'], batch['image']
   output, holes = _fill(method, G, x, key)
   error = method.reconstruction(x, output.images, holes, method.mask.size)
-  made = method.tricks.output_gradient(output.images)
-  real, fake = completion.shown(method, x, made, holes)
+  images = method.tricks.output_gradient(output.images)
+  real, fake = completion.shown(method, x, images, holes)
   real = (method.tricks.augment_inputs(state, real, keys['real_show']),)
   fake = (method.tricks.augment_inputs(state, fake, keys['fake_show']),)
   loss, *outputs = discriminator_lib.generator_loss(
@@ -74,12 +74,12 @@ def generator_loss(method, networks, state, batch, key):
 
 
 def train_step(method, state, batch, key):
-  """One round: the discriminator, then the generator, with holes of their own.
+  """Trains one round: the discriminator, then the generator, with new holes.
 
   Args:
-    method: the parts that never change, an `Inpaint`.
+    method: an `Inpaint`.
     state: the state before the round.
-    batch: 'image' [B, H, W, C] in [-1, 1], and 'label' [B] if classes count.
+    batch: 'image' [B, H, W, C] in [-1, 1], and 'label' [B] with `num_classes`.
     key: the key of the run.
 
   Returns:
@@ -87,22 +87,22 @@ def train_step(method, state, batch, key):
   """
   keys = jax.random.split(jax.random.fold_in(key, state.step))
   state, metrics = discriminator_step(method, state, batch, keys[0])
-  state, found = generator_step(method, state, batch, keys[1])
-  return state.replace(step=state.step + 1), metrics | found
+  state, values = generator_step(method, state, batch, keys[1])
+  return state.replace(step=state.step + 1), metrics | values
 
 
 SHOWN_IMAGES = 10  # in the grid
 
 
 def discriminator_step(method, state: TrainState, batch, key):
-  """Updates the discriminator alone; batch: as in `train_step`."""
+  """Updates the discriminator alone; see `train_step` for `batch`."""
   return discriminator_lib.update(
     method, state, 'discriminator', discriminator_loss, batch, key
   )
 
 
 def generator_step(method, state: TrainState, batch, key):
-  """Updates the generator alone, and its average."""
+  """Updates the generator alone, and its EMA weights."""
   state, metrics = state_lib.gradient_step(
     method, state, ('generator',), generator_loss, batch, key
   )
@@ -118,21 +118,21 @@ def _fill(method, generator, image, key, train: bool = True):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inpaint(Game):
-  """The parts of the game that never change, with those of `Game`.
+  """Networks and settings, in addition to those of `Game`.
 
   Attributes:
-    generator: images with holes [B, H, W, C + extra channels] to whole images
+    generator: maps images with holes [B, H, W, C + extra channels] to images
       [B, H, W, C] or to patches [B, S, S, C].
-    discriminator: images or patches to logits [B] or maps of them [B, h, w].
+    discriminator: maps images or patches to logits [B] or [B, h, w].
     shape: (H, W, C).
-    mask: the holes.
-    generator_optimizer: moves the generator.
-    discriminator_optimizer: moves the discriminator.
+    mask: makes the holes.
+    generator_optimizer: optimizer of the generator.
+    discriminator_optimizer: optimizer of the discriminator.
     output: 'image' or 'patch'.
     compositing: True if the discriminator sees the known pixels around the
-      completed hole; else it sees the generator's output alone.
+      completed hole; False if it sees the generator's output alone.
     reconstruction: the generator's distance to the true image.
-    num_classes: classes of the discriminator's head; 0 is no head.
+    num_classes: classes of the discriminator's head; 0 for no head.
   """
 
   generator: nn.Module
@@ -178,10 +178,10 @@ def init(method, key: jax.Array) -> TrainState:
 
 
 def fill(method, state: TrainState, image, key):
-  """Completes images [N, H, W, C] in [-1, 1] with averaged weights.
+  """Completes images [N, H, W, C] in [-1, 1] with EMA weights.
 
   Returns images with holes, completed images, and the holes. The hole of image
-  i depends on the key and on i alone.
+  i depends only on the key and on i.
   """
   seen, holes = method.mask(image, *jax.random.split(key))
   run = state_lib.inference(method.generator)
@@ -193,8 +193,8 @@ def fill(method, state: TrainState, image, key):
 def export_functions(method, state: TrainState):
   """Returns a function of images and known pixels; see `jaxgan.steps`.
 
-  The missing pixels must be a square as in training. A generator of patches
-  puts its output at the top left of the missing pixels.
+  The missing pixels must be a square of the size in training. A patch is placed
+  at the top left of the missing pixels.
   """
   run = state_lib.inference(method.generator)
 
@@ -219,8 +219,8 @@ def preview(method, state: TrainState, batch, key):
 def evaluate(method, state: TrainState, batch):
   """Returns errors in the holes of held-out images.
 
-  These are the mean absolute error on the scale of [-1, 1], and the ratio of
-  the squared range of pixels to the mean square error, in decibels.
+  The errors are the mean absolute error on the scale of [-1, 1], and the ratio
+  of the squared range of pixels to the mean square error, in decibels.
   """
   image = batch['image']
   _, completed, holes = fill(method, state, image, jax.random.key(0))
@@ -245,6 +245,6 @@ def from_config(config, spec: Spec) -> Inpaint:
     )
   method = Inpaint(**fields)
   module, inputs = modules(method)['generator']
-  made = state_lib.made_shape(module, *inputs)
-  completion_config.refuse_output(config, made, _output_shape(method))
+  shape = state_lib.made_shape(module, *inputs)
+  completion_config.refuse_output(config, shape, _output_shape(method))
   return method

@@ -1,8 +1,8 @@
 """Image to image from pairs: pix2pix.
 
 Isola et al. 2017 (https://arxiv.org/abs/1611.07004), equation 4. A generator G
-makes an image G(s) of a source s. A discriminator tells it from the true image
-x, patch by patch, beside the source. With the default losses they minimise
+makes an image G(s) of a source s. A discriminator distinguishes G(s) from the
+true image x, patch by patch, given the source. The default losses minimise
 
   -log D(x, s) - log(1 - D(G(s), s))    and
   -adversarial log D(G(s), s) + reconstruction |x - G(s)|.
@@ -42,12 +42,12 @@ from jaxgan.data.dataset import Spec
 
 
 def discriminator_loss(method, networks, state, batch, key, apply):
-  """Minimises -log D(x, s) - log(1 - D(G(s), s)), and terms."""
+  """Returns the loss -log D(x, s) - log(1 - D(G(s), s)), with terms."""
   keys = _discriminator_keys(key)
   x, s = batch['image'], batch['source']
   G, train = networks['generator'], method.tricks.batch_fakes
   fake = G(s, key=jax.random.fold_in(key, 0), train=train).images
-  # Earlier fakes are kept beside their sources.
+  # The pool keeps earlier fakes together with their sources.
   both = jnp.concatenate([fake, s], axis=-1)
   both, pool = method.tricks.replay_fakes(state, both, keys['replay'])
   fake = jnp.split(both, [method.shape[-1]], axis=-1)
@@ -61,7 +61,7 @@ def discriminator_loss(method, networks, state, batch, key, apply):
 
 
 def generator_loss(method, networks, state, batch, key):
-  """Minimises -adversarial log D(G(s), s) + reconstruction |x - G(s)|."""
+  """Returns -adversarial log D(G(s), s) + reconstruction |x - G(s)|."""
   x, s = batch['image'], batch['source']
   D, G = networks['discriminator'], networks['generator']
   keys = noise.keys(jax.random.fold_in(key, 2), *GENERATOR_KEYS)
@@ -85,12 +85,12 @@ def generator_loss(method, networks, state, batch, key):
 
 
 def train_step(method, state, batch, key):
-  """One round: the discriminator, then the generator, on the same outputs.
+  """Trains one round: the discriminator, then the generator.
 
-  Without an adversarial loss the discriminator does not learn.
+  Both use the same outputs. With adversarial=0, D is not trained.
 
   Args:
-    method: the parts that never change, a `Pix2Pix`.
+    method: a `Pix2Pix`.
     state: the state before the round.
     batch: 'image' [B, H, W, C] and 'source' [B, H, W, D] in [-1, 1].
     key: the key of the run.
@@ -102,8 +102,8 @@ def train_step(method, state, batch, key):
   metrics = {}
   if method.adversarial:
     state, metrics = discriminator_step(method, state, batch, key)
-  state, found = generator_step(method, state, batch, key)
-  return state.replace(step=state.step + 1), metrics | found
+  state, values = generator_step(method, state, batch, key)
+  return state.replace(step=state.step + 1), metrics | values
 
 
 GENERATOR_KEYS = ('real_show', 'fake_show', 'real', 'fake')
@@ -112,14 +112,14 @@ LEAST_SQUARE = 1e-10  # keeps the decibels of a perfect image finite
 
 
 def discriminator_step(method, state: TrainState, batch, key):
-  """Updates the discriminator alone; batch: as in `train_step`."""
+  """Updates the discriminator alone; see `train_step` for `batch`."""
   return discriminator_lib.update(
     method, state, 'discriminator', discriminator_loss, batch, key
   )
 
 
 def generator_step(method, state: TrainState, batch, key):
-  """Updates the generator alone, and its average."""
+  """Updates the generator alone, and its EMA weights."""
   state, metrics = state_lib.gradient_step(
     method, state, ('generator',), generator_loss, batch, key
   )
@@ -132,24 +132,24 @@ def _discriminator_keys(key):
 
 
 def _inputs(method, state, images, key):
-  """Augments an image and its source alike; D may see the image alone."""
+  """Augments an image and its source alike; drops an unused source."""
   images = tuple(images) if method.conditional else tuple(images)[:1]
   return tuple(method.tricks.augment_inputs(state, x, key) for x in images)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pix2Pix(Game):
-  """The parts of the game that never change, with those of `Game`.
+  """Networks and settings, in addition to those of `Game`.
 
   Attributes:
-    generator: sources [B, H, W, D] to images [B, H, W, C]. Its noise is
+    generator: maps sources [B, H, W, D] to images [B, H, W, C]. Its noise is
       dropout.
-    discriminator: images, and sources if it is conditional, to logits [B] or
-      maps of them [B, h, w].
+    discriminator: maps images, and sources if `conditional`, to logits [B] or
+      [B, h, w].
     shape: (H, W, C).
     source_shape: (H, W, D).
-    generator_optimizer: moves the generator.
-    discriminator_optimizer: moves the discriminator.
+    generator_optimizer: optimizer of the generator.
+    discriminator_optimizer: optimizer of the discriminator.
     conditional: True if the discriminator sees the source.
     reconstruction: weight of the generator's mean absolute error.
   """
@@ -203,9 +203,9 @@ def evaluate(method, state: TrainState, batch):
   """Returns errors on held-out pairs.
 
   Returns:
-    The mean absolute error on the scale of [-1, 1], and the mean over images of
-    the ratio of the squared range of pixels to the mean square error, in
-    decibels.
+    'held_out_l1' is the mean absolute error on the scale of [-1, 1].
+    'held_out_psnr' is the ratio of the squared range of pixels to the mean
+    square error in decibels, a mean over images.
   """
 
   def score(key, image, source):

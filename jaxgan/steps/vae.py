@@ -1,4 +1,4 @@
-"""Variational autoencoders: VAE, beta-VAE and the importance-weighted one.
+"""Variational autoencoders: VAE, beta-VAE and IWAE (importance-weighted).
 
 Kingma and Welling 2013 (https://arxiv.org/abs/1312.6114), equation 10 with the
 networks of appendix C: q(z|x) is a Gaussian with diagonal covariance, p(z) is
@@ -68,10 +68,10 @@ def loss(method, networks, state, pixels, keys):
 
 
 def train_step(method, state, batch, key):
-  """One update of both networks.
+  """Updates both networks.
 
   Args:
-    method: the parts that never change, a `VAE`.
+    method: a `VAE`.
     state: the state before the round.
     batch: 'image' [B, ...] in [-1, 1].
     key: the key of the run.
@@ -93,22 +93,22 @@ ACTIVE_VARIANCE = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class VAE:
-  """The parts that never change.
+  """Networks and settings of a VAE.
 
   Attributes:
-    encoder: pixels [B, *shape] in [0, 1] to [B, 2 Z], mean and log-variance.
-    decoder: latents [B, Z] to what the likelihood takes, [B, *shape].
+    encoder: maps pixels [B, *shape] in [0, 1] to mean, log-variance [B, 2 Z].
+    decoder: maps latents [B, Z] to inputs [B, *shape] of the likelihood.
     shape: (height, width, channels) of an image.
     latent_size: Z.
-    encoder_optimizer: moves the encoder.
-    decoder_optimizer: moves the decoder.
+    encoder_optimizer: optimizer of the encoder.
+    decoder_optimizer: optimizer of the decoder.
     likelihood: p(x|z).
     beta: weight of the divergence.
     importance_samples: k of the importance-weighted bound; 0 for the ELBO.
-    held_out_samples: k of the bound on held-out images; 0 leaves it out.
-    binarised: pixels are drawn as 0 or 1, see `observe`.
-    ema_halflife: of both networks' averages, in images; 0 for no average.
-    ema_rampup: cap of the half-life, as a share of the images seen.
+    held_out_samples: k of the bound on held-out images; 0 disables the bound.
+    binarised: True to draw pixels as 0 or 1, see `observe`.
+    ema_halflife: half-life of the EMA weights, in images; 0 is off.
+    ema_rampup: upper limit of the half-life, as a share of the images seen.
   """
 
   encoder: nn.Module
@@ -145,7 +145,7 @@ def init(method, key: jax.Array) -> TrainState:
 
 def decode(method, state: TrainState, z, label=None):
   """Returns mean images [N, ...] in [-1, 1] of latents [N, Z]."""
-  del label  # There are no conditional VAEs here.
+  del label  # No VAE here is conditional.
   outputs = averaged(method, state, 'decoder', z)
   return to_images(method.likelihood.mean(outputs))
 
@@ -163,9 +163,9 @@ def export_functions(method, state: TrainState):
 
 
 def evaluate(method, state: TrainState, batch):
-  """Returns bounds on held-out images with averaged weights.
+  """Returns bounds on held-out images with EMA weights.
 
-  The noise is the same every time, and so are binarised pixels.
+  The noise and the binarised pixels are the same each time.
 
   Returns:
     Nats per image: 'held_out_loss', the negative ELBO with beta = 1, and its
@@ -184,7 +184,7 @@ def evaluate(method, state: TrainState, batch):
     run = lambda z: averaged(method, state, 'decoder', z)
     return terms(method, code, run, pixels, draw)
 
-  # One draw at a time: all at once would hold K times the images.
+  # One draw at a time, because all draws together need K times the memory.
   mean, kl, likelihood, log_weights = jax.lax.map(one, jnp.moveaxis(draw, 1, 0))
   reconstruction, kl = -jnp.mean(likelihood), jnp.mean(kl[0])
   active = jnp.var(mean[0], axis=0) > ACTIVE_VARIANCE
