@@ -45,16 +45,7 @@ UNIFORM_WEIGHT = 0.1  # of uniform codes, as in the authors' code
 
 @dataclasses.dataclass(frozen=True)
 class CodeLoss:
-<<<<<<< HEAD
   """Minus the log of Q(c | x) for one of the codes, the function of a term."""
-=======
-  """Minus the log of Q(c | x), the function of a term.
-
-  Attributes:
-    codes: the first parts of the latents.
-    name: name of the part whose loss is computed.
-  """
->>>>>>> h-lang2
 
   codes: Latents
   name: str
