@@ -14,6 +14,7 @@ from jaxgan import errors, gan
 from jaxgan.core import axis
 from jaxgan.models import mlp
 
+pytestmark = pytest.mark.eight_devices
 SHAPE = (4, 4, 1)
 DEVICES = jax.device_count()
 
