@@ -160,7 +160,7 @@ def held_out(method, state: TrainState, name: str, inputs, label):
     state: a state.
     name: name of the discriminator.
     inputs: tuple of its inputs; the images [N, ...] come first and are packed.
-    label: classes [N], for a network that classifies.
+    label: classes [N], for a network that classifies; None for no classes.
 
   Returns:
     'NAME/held_out', mean D(x), and 'NAME/held_out_error', the classification
@@ -168,11 +168,13 @@ def held_out(method, state: TrainState, name: str, inputs, label):
   """
   image, *others = inputs
   pack = method.tricks.pack
-  image = augment.pack(image[: len(image) // pack * pack], pack)
+  image = jax.tree.map(
+    lambda x: augment.pack(x[: len(x) // pack * pack], pack), image
+  )
   network = state_lib.bind(method, state)[name]
   output = network(image, *others, train=False)
   scores = {f'{name}/held_out': jnp.mean(method.loss.output(output.logits))}
-  if 'classes' in output.sown:
+  if 'classes' in output.sown and label is not None:
     wrong = jnp.argmax(output.sown['classes'], axis=-1) != label
     scores[f'{name}/held_out_error'] = jnp.mean(wrong)
   return scores

@@ -4,10 +4,13 @@ import dataclasses
 
 import optax
 
+from jaxgan import errors
 from jaxgan.adversarial import losses, terms
 from jaxgan.adversarial.terms import Term
 from jaxgan.adversarial.tricks import Tricks
 
+RESERVED = ('replay', 'generator_stats')  # parts of 'extra'
+METRICS = ('loss', 'real', 'fake', 'reconstruction')
 ADAM = optax.adam(2e-4, b1=0.5)  # default of methods built without a config
 
 
@@ -44,4 +47,33 @@ def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:
   """
   both = (*method.discriminator_terms, *method.generator_terms)
   pool = method.tricks.replay_fakes.init(shape)
+  _refuse_names(method)
   return pool | terms.first_states(both, key)
+
+
+def _refuse_names(method: Game) -> None:
+  """Raises a UserError for names of terms that other values have."""
+  names = [
+    term.name
+    for term in (*method.discriminator_terms, *method.generator_terms)
+    if term.init is not None
+  ]
+  for name in {*names, *RESERVED}:
+    if names.count(name) + (name in RESERVED) > 1:
+      raise errors.UserError(
+        f'the term {name!r} has a state whose name is taken. Rename it.'
+      )
+  for term in (*method.discriminator_terms, *method.generator_terms):
+    if term.name in METRICS:
+      raise errors.UserError(
+        f'the term {term.name!r} has the name of a metric. Rename it.'
+      )
+
+
+def refuse_terms(method: Game) -> None:
+  """Raises a UserError for terms that a method with two games cannot use."""
+  if method.generator_terms or any(t.init for t in method.discriminator_terms):
+    raise errors.UserError(
+      f'{type(method).__name__} has no generator_terms, and its '
+      'discriminator_terms have no state. Remove them.'
+    )

@@ -14,8 +14,15 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.core import axis, switches
-from jaxgan.core.state import Aux, BoundNetwork, Output, TrainState
+from jaxgan.core.state import (
+  Aux,
+  BoundNetwork,
+  Output,
+  TrainState,
+  images_seen,
+)
 
+TERM_STREAM = 2**30  # keys of terms; those of networks start at 0
 ABSENT = Output(None)  # output for reals or fakes that an update leaves out
 
 
@@ -58,9 +65,12 @@ class Term:
   Attributes:
     name: name of the metric, and of the term's state in 'extra'.
     function: scene -> scalar; with `init`, (scene, state) -> (scalar, state).
-    weight: a number, or a function of the images seen.
-    kinds: outputs that must be present, 'real' or 'fake' or both.
+    weight: a number, or a function of the images seen, `batch_size` per round.
+    kinds: outputs that must be present, 'real' or 'fake' or both. A term of the
+      discriminator without kinds is in every update, so it counts twice where
+      reals and fakes have an update each.
     init: key -> initial state of the term, a tree of arrays; None for no state.
+      Float arrays of the next state are averaged over devices.
     every: rounds between two evaluations. The value is multiplied by `every`,
       so that the mean over rounds stays the same (Karras et al. 2020,
       https://arxiv.org/abs/1912.04958, section 3.1).
@@ -94,13 +104,15 @@ class Term:
       else jax.lax.cond(
         scene.state.step % self.every == 0,
         evaluate,
-        lambda: (jnp.zeros(()), state),
+        lambda: (
+          jax.tree.map(jnp.zeros_like, jax.eval_shape(evaluate)[0]),
+          state,
+        ),
       )
     )
     weight = self.weight
     if callable(weight):
-      images = len(jax.tree.leaves(scene.batch)[0]) * axis.size()
-      weight = weight(scene.state.step * images)
+      weight = weight(images_seen(scene.state, len(scene.batch['image'])))
     return weight, value, state
 
 
@@ -123,8 +135,12 @@ def add_up(terms: Sequence[Term], loss, scene: Scene):
       loss += weight * value
       metrics[term.name] = metrics.get(term.name, 0.0) + value
       if term.init is not None:
-        extra[term.name] = state
+        extra[term.name] = jax.tree.map(_mean_of_floats, state)
   return loss, metrics, extra
+
+
+def _mean_of_floats(x):
+  return axis.mean(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
 
 
 def discriminator_total(method, name: str, loss, scene: Scene, extra=None):
@@ -169,7 +185,7 @@ def generator_total(method, name: str, loss, scene: Scene):
 def first_states(terms: Sequence[Term], key) -> dict[str, Any]:
   """Returns the initial states of terms, parts of a state's 'extra'."""
   return {
-    term.name: term.init(jax.random.fold_in(key, index))
+    term.name: term.init(jax.random.fold_in(key, TERM_STREAM + index))
     for index, term in enumerate(terms)
     if term.init is not None
   }

@@ -12,22 +12,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgan import errors
 from jaxgan.adversarial import augment, image_pool, losses
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial.terms import per_example
-from jaxgan.core import axis, switches
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.core.state import TrainState
-
-
-def images_seen(state: TrainState, local: int):
-  """Returns the number of images in all rounds before the state.
-
-  Args:
-    state: the state before the round.
-    local: images per device and round.
-  """
-  return state.step * local * axis.size()
+from jaxgan.core import switches
+from jaxgan.core.state import TrainState, images_seen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +75,10 @@ class ReplayFakes:
     """Returns fakes [B, ...], and the parts of 'extra' that changed."""
     if not self.size:
       return fake, {}
+    if isinstance(fake, tuple):
+      raise errors.UserError(
+        f'replay_size={self.size} keeps images of one scale. Set replay_size=0.'
+      )
     fake, pool = self.rule(state.extra[name], fake, key, self.share)
     return fake, {name: pool}
 
@@ -147,8 +142,12 @@ def unchanged(gradient):
 class OutputGradient:
   """Applies a function to the gradient at the generator's output.
 
+  The gradient is that of the adversarial loss, and of terms that look at the
+  discriminator's inputs or outputs.
+
   Attributes:
-    change: gradient -> gradient, of the shape of the images.
+    change: gradient -> gradient, of the shape of the images. A module-level
+      function or a frozen dataclass, so that methods compare by value.
   """
 
   change: Callable = unchanged

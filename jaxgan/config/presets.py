@@ -13,11 +13,6 @@ from jaxgan.config.fields import build
 from jaxgan.core import optim
 
 
-def penalty_weights() -> ml_collections.ConfigDict:
-  """Returns all penalties with weight zero, so each penalty is a field."""
-  return build(algorithms.PENALTIES)
-
-
 def game() -> ml_collections.ConfigDict:
   """Returns the fields of `steps/gan.py`, with every trick off.
 

@@ -27,8 +27,10 @@ def at_scales_of(image, like):
   """
   if not isinstance(like, tuple):
     return image
+  batch, *_, channels = image.shape
   return tuple(
-    jax.image.resize(image, (len(image), *x.shape[1:]), 'linear') for x in like
+    jax.image.resize(image, (batch, *x.shape[1:-1], channels), 'linear')
+    for x in like
   )
 
 

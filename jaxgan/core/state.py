@@ -204,3 +204,8 @@ def gradient_step(
     networks=state.networks | networks, extra=state.extra | aux.extra
   )
   return state, metrics
+
+
+def images_seen(state: TrainState, local: int) -> jax.Array:
+  """Returns the images of all earlier rounds, float32; `local` per device."""
+  return state.step.astype(jnp.float32) * (local * axis.size())

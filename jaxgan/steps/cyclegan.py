@@ -27,7 +27,7 @@ import optax
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import image_pool, image_to_image, losses
 from jaxgan.adversarial import tricks as tricks_lib
-from jaxgan.adversarial.game import ADAM, Game
+from jaxgan.adversarial.game import ADAM, Game, refuse_terms
 from jaxgan.adversarial.tricks import Tricks
 from jaxgan.config import game as game_config
 from jaxgan.config import networks as networks_lib
@@ -83,8 +83,7 @@ def generators_loss(method, networks, state, batch, key):
 def train_step(method, state, batch, key):
   """One round: both discriminators, then both generators by one gradient.
 
-  `batch` has 'source' [B, *shape_a] and 'image' [B, *shape_b] in [-1, 1], and
-  `key` is the key of the run. Returns the state after it, and scalar metrics.
+  `batch` has 'source' [B, *shape_a] and 'image' [B, *shape_b] in [-1, 1].
   """
   key = jax.random.fold_in(key, state.step)
   state, ab = discriminator_step(method, state, 'ab', batch, key)
@@ -183,6 +182,7 @@ def equilibrium_metrics(method) -> dict[str, float]:
 
 def init(method, key: jax.Array) -> TrainState:
   """Returns the state before the first round."""
+  refuse_terms(method)
   networks = state_lib.create_all(method, modules(method), key)
   ema, extra = ema_lib.start(networks, GENERATORS, with_stats=True)
   for domain, shape in ('a', method.shape_a), ('b', method.shape_b):

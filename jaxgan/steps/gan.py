@@ -28,7 +28,7 @@ from jaxgan.config import game as game_config
 from jaxgan.config import networks as networks_lib
 from jaxgan.core import ema as ema_lib
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import noise
+from jaxgan.core import noise, pixels
 from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents
 from jaxgan.core.state import TrainState
@@ -178,9 +178,8 @@ def init(gan, key: jax.Array) -> TrainState:
   """Returns the state before the first round."""
   networks = state_lib.create_all(gan, modules(gan), key)
   ema, _ = ema_lib.start(networks, ('generator',))
-  module, inputs = modules(gan)['generator']
-  shape = state_lib.made_shape(module, *inputs)
-  extra = game_lib.first_extra(gan, shape, key)
+  generator, z = modules(gan)['generator']
+  extra = game_lib.first_extra(gan, state_lib.made_shape(generator, *z), key)
   return TrainState(jnp.zeros((), jnp.int32), networks, ema, extra)
 
 
@@ -188,7 +187,6 @@ def use_ema_weights(gan, state: TrainState) -> TrainState:
   """Returns a state for `decode`, with EMA weights and new statistics."""
   count = STANDING_BATCHES * STANDING_BATCH_SIZE
   y = (jnp.arange(count) % gan.num_classes,) if gan.num_classes else ()
-  # A fixed key: the same statistics for every sample of a state.
   batches = jax.tree.map(
     lambda x: x.reshape(STANDING_BATCHES, STANDING_BATCH_SIZE, *x.shape[1:]),
     (gan.latents.sample(jax.random.key(0), count), *y),
@@ -211,9 +209,11 @@ def decode(gan, state: TrainState, z, label=None):
 
 
 def evaluate(gan, state: TrainState, batch):
-  """Returns scores of held-out images; see `discriminator.held_out`."""
-  seen = ((batch['image'], *_label(gan, batch)), batch.get('label'))
-  return discriminator_lib.held_out(gan, state, 'discriminator', *seen)
+  """Judges held-out images; see `discriminator.held_out`."""
+  shown = modules(gan)['discriminator'][1][0]
+  seen = (pixels.at_scales_of(batch['image'], shown), *_label(gan, batch))
+  label = batch.get('label')
+  return discriminator_lib.held_out(gan, state, 'discriminator', seen, label)
 
 
 def export_functions(gan, state: TrainState):

@@ -73,13 +73,16 @@ def evaluate(method, state, batch):
   frequent one of their category, found on the same images.
   """
   scores = gan.evaluate(method, state, {'image': batch['image']})
-  scores.pop('discriminator/held_out_error', None)
   code = predict_codes(method, state, batch['image']).get('categorical')
   if code is not None and 'label' in batch:
-    size = len(batch['image'])  # There are no more classes than images.
-    counts = jnp.zeros((code.shape[-1], size))
-    counts = counts.at[jnp.argmax(code, axis=-1), batch['label']].add(1)
-    scores['discriminator/code_error'] = 1.0 - counts.max(axis=1).sum() / size
+    category, label = jnp.argmax(code, axis=-1), batch['label']
+    alike = (category[:, None] == category[None]) & (
+      label[:, None] == label[None]
+    )
+    votes = jnp.sum(alike, axis=1)  # [N]: images of the category and class
+    members = category[None] == jnp.arange(code.shape[-1])[:, None]  # [K, N]
+    right = jnp.sum(jnp.max(jnp.where(members, votes[None], 0), axis=1))
+    scores['discriminator/code_error'] = 1.0 - right / len(label)
   return scores
 
 

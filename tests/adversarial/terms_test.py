@@ -253,3 +253,47 @@ def test_codes_that_are_no_parts_are_refused(codes, message):
   config.codes = codes
   with pytest.raises(errors.UserError, match=message):
     networks_lib.latents(config)
+
+
+@pytest.mark.eight_devices
+def test_state_of_a_term_is_that_of_the_global_batch(key):
+  """A running mean of the reals is the same on one device and on eight."""
+
+  def running_mean(scene, state):
+    return jnp.zeros(()), state + 0.5 * (jnp.mean(scene.real[0]) - state)
+
+  term = terms.Term('mean', running_mean, 0.0, init=lambda _: jnp.zeros(()))
+  method = make(discriminator_terms=(term,))
+  state = gan.init(method, key)
+  one, _ = jax.jit(gan.train_step, static_argnums=0)(method, state, BATCH, key)
+  mapped = jax.pmap(
+    gan.train_step,
+    axis_name='data',
+    static_broadcasted_argnums=0,
+    in_axes=(None, None, 0, None),
+    out_axes=None,
+  )
+  batch = {'image': BATCH['image'].reshape(8, 1, *SHAPE)}
+  many, _ = mapped(method, state, batch, key)
+  np.testing.assert_allclose(one.extra['mean'], many.extra['mean'], rtol=1e-5)
+  assert abs(float(one.extra['mean'])) > 0.1
+
+
+def test_held_out_images_are_judged_at_several_scales(key):
+  method = make(generator=Pyramid(), discriminator=Scales())
+  scores = gan.evaluate(method, gan.init(method, key), BATCH)
+  assert 'discriminator/held_out' in scores
+
+
+@pytest.mark.parametrize('name', ['replay', 'loss', 'real'])
+def test_names_that_are_taken_are_refused(name, key):
+  count = lambda scene, state: (jnp.zeros(()), state)
+  term = terms.Term(name, count, 0.0, init=lambda _: jnp.zeros(()))
+  with pytest.raises(errors.UserError, match='Rename it'):
+    gan.init(make(discriminator_terms=(term,)), key)
+
+
+def test_lazy_term_of_another_type_is_evaluated(key):
+  term = terms.Term('half', lambda scene: jnp.ones((), jnp.bfloat16), every=2)
+  _, metrics = rounds(make(generator_terms=(term,)), 2, key)
+  assert [float(m['generator/half']) for m in metrics] == [2.0, 0.0]
