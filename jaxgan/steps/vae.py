@@ -37,6 +37,7 @@ from jaxgan.core.state import Aux, TrainState
 from jaxgan.data.dataset import Spec
 from jaxgan.metrics.likelihood import LIKELIHOODS, Bernoulli, Gaussian
 from jaxgan.steps import _encoder_decoder
+from jaxgan.steps._elbo import divergence as divergence
 from jaxgan.steps._elbo import observe, refuse, terms
 from jaxgan.steps._encoder_decoder import averaged
 
