@@ -24,6 +24,7 @@ from docs_runner import PAGES, ROOT
 from PIL import Image
 
 import jaxgan
+import jaxgan.main  # defines the flags
 from jaxgan import config as config_lib
 from jaxgan import steps
 from jaxgan.core import latents as latents_lib
