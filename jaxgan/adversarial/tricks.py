@@ -2,7 +2,8 @@
 
 `Tricks` collects the changes between generator and discriminator. All tricks
 are the identity by default. `build` makes them from plain values. Tricks
-compare by value, so that equal methods compile once.
+compare by value, so that equal methods compile once. This needs functions that
+compare by value: those of a module, or frozen dataclasses.
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import complete
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import Request
-from tests.modes.sample_test import begun, read
+from tests.modes.sample_test import finished_run, read
 
 SIDE = 7
 FEW = dict(num=3, restarts=1, iterations=3)
@@ -24,7 +24,7 @@ def workdir(tmp_path_factory):
   """Conditional, in colour, of an odd size, packed."""
   fields = {'conditional': True, 'latent': 'uniform'}
   fields |= {'data.image_size': SIDE, 'data.channels': 3}
-  return begun(tmp_path_factory.mktemp('conditional') / 'run', **fields)
+  return finished_run(tmp_path_factory.mktemp('conditional') / 'run', **fields)
 
 
 def completed(workdir, **fields):
@@ -140,7 +140,7 @@ def test_bad_requests_are_refused(workdir, case, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_points_are_refused(tmp_path):
-  workdir = begun(tmp_path / 'run', **{'data.name': 'ring'})
+  workdir = finished_run(tmp_path / 'run', **{'data.name': 'ring'})
   with pytest.raises(errors.UserError, match='no images from latents'):
     complete.complete(workdir, mask='half')
 

@@ -28,7 +28,7 @@ from jaxgan.steps import (
   pix2pix,
   vae,
 )
-from tests.modes.sample_test import begun
+from tests.modes.sample_test import finished_run
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHAPE = (8, 7, 3)
@@ -53,7 +53,7 @@ def digits(tmp_path_factory):
   """The default network, untrained, and its exported files."""
   folder = tmp_path_factory.mktemp('digits') / 'runs' / 'gan_mnist'
   fields = {'data.image_size': 28, 'latent_size': 100}
-  begun(folder, **fields | {'generator.widths': (128, 256, 512)})
+  finished_run(folder, **fields | {'generator.widths': (128, 256, 512)})
   return folder, export.export(folder)
 
 

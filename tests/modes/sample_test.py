@@ -20,7 +20,7 @@ from jaxgan.visual import animation, grid
 CLASSES = ('nw', 'ne', 'sw', 'se')
 
 
-def begun(folder, **fields):
+def finished_run(folder, **fields):
   """A run that ends at step 0: nothing here depends on training."""
   fields = {'num_steps': 0, 'sample_every': 0} | fields
   loop.train(small(**fields), folder)
@@ -29,7 +29,7 @@ def begun(folder, **fields):
 
 @pytest.fixture(scope='module')
 def plain(tmp_path_factory):
-  return begun(tmp_path_factory.mktemp('plain') / 'run')
+  return finished_run(tmp_path_factory.mktemp('plain') / 'run')
 
 
 @pytest.fixture(scope='module')
@@ -37,13 +37,13 @@ def classy(tmp_path_factory):
   """Conditional, in colour, of an odd size, latents on a sphere."""
   fields = {'conditional': True, 'latent': 'sphere'}
   fields |= {'data.image_size': 7, 'data.channels': 3}
-  return begun(tmp_path_factory.mktemp('classy') / 'run', **fields)
+  return finished_run(tmp_path_factory.mktemp('classy') / 'run', **fields)
 
 
 @pytest.fixture(scope='module')
 def points(tmp_path_factory):
   fields = {'data.name': 'ring', 'latent': 'uniform'}
-  return begun(tmp_path_factory.mktemp('points') / 'run', **fields)
+  return finished_run(tmp_path_factory.mktemp('points') / 'run', **fields)
 
 
 def decoded(workdir, z, label=None):

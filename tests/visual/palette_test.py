@@ -6,7 +6,7 @@ import pytest
 from jaxgan import errors
 from jaxgan.modes import sample
 from jaxgan.visual import palette
-from tests.modes.sample_test import begun, read
+from tests.modes.sample_test import finished_run, read
 
 RED, TEAL, GREY = (250, 10, 10), (0, 120, 120), (128, 128, 128)
 
@@ -41,7 +41,7 @@ def test_find_returns_the_centres_of_clusters(channels):
 
 def test_samples_use_the_palette_of_the_config_or_of_the_flag(tmp_path):
   fields = {'data.channels': 3, 'data.image_size': 5, 'palette': 2}
-  workdir = begun(tmp_path / 'run', **fields)
+  workdir = finished_run(tmp_path / 'run', **fields)
 
   def count_colours(**flags):
     path = sample.sample(workdir, 4, format='images', **flags)
