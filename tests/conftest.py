@@ -1,11 +1,18 @@
 """A strict session: no silent broadcasting, one device, no shared caches."""
 
+import gc
 import os
+
+import compilation
 
 # Before JAX: more threads than cores, or collectives of 8 devices deadlock.
 os.environ.setdefault('NPROC', '16')
-os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+os.environ['XLA_FLAGS'] = ' '.join(
+  [
+    os.environ.get('XLA_FLAGS', ''),
+    '--xla_force_host_platform_device_count=8',
+    compilation.XLA_FLAGS,
+  ]
 )
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('TFDS_DATA_DIR', '/nonexistent')
@@ -15,10 +22,10 @@ import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# Nearly all of the suite's time is compilation of tiny programs that run once.
-# Programs of their own processes are compiled as users have them.
 jax.config.update('jax_disable_most_optimizations', True)
 device_limit.install()
+# The many objects of traced programs are not searched for garbage so often.
+gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_configure(config):

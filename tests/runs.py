@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import compilation
 from absl import flags
 from absl import logging as absl_logging
 from absl.testing import flagsaver
@@ -84,7 +85,7 @@ def assert_same_run(one, other):
 
 def launch(workdir, **popen):
   """A process that trains tiny networks on real digits."""
-  environment = os.environ | {'XLA_FLAGS': '', 'PYTHONUNBUFFERED': '1'}
+  environment = os.environ | compilation.FAST | {'PYTHONUNBUFFERED': '1'}
   flags = [
     '--config.generator.widths=(32,)',
     '--config.discriminator.widths=(32,)',

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import chex
+import compilation
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def run(name: str, *flags: str) -> subprocess.CompletedProcess:
   return subprocess.run(
     [sys.executable, '-m', f'benchmarks.{name}', *flags],
     cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': '', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    env=os.environ | compilation.FAST,
     capture_output=True,
     text=True,
   )

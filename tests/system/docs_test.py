@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 
+import compilation
 import docs_runner
 import jax
 import numpy as np
@@ -227,8 +228,7 @@ def copy(tmp_path):
 
 def run(pages, folder, *flags):
   environment = os.environ | {
-    'XLA_FLAGS': '',
-    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # or compilation takes minutes
+    **compilation.FAST,
     'XDG_CACHE_HOME': str(folder / 'cache'),
     'PYTHONPATH': str(folder),
     'PATH': f'{folder / "bin"}:{os.environ["PATH"]}',

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import compilation
 import pytest
 from runs import ROOT, assert_same_run, digests, finish, launch, wait_for
 
@@ -35,7 +36,7 @@ def start(*flags, command=(), small=SMALL, **environment):
   return subprocess.Popen(
     [*command, sys.executable, '-m', 'jaxgan.main', *small, *flags],
     cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': '', 'PYTHONUNBUFFERED': '1'} | environment,
+    env=os.environ | compilation.FAST | {'PYTHONUNBUFFERED': '1'} | environment,
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,

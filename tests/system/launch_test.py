@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import compilation
 import numpy as np
 import pytest
 import yaml
@@ -619,10 +620,10 @@ def train(workdir, *flags, devices, processes=1, config=CONFIG):
     ],
     cwd=ROOT,
     env=os.environ
+    | compilation.FAST
     | {
       'JAXGAN_PYTHON': sys.executable,
       'JAX_NUM_CPU_DEVICES': str(devices),
-      'XLA_FLAGS': '',
       'NPROC': '16',  # threads: a collective needs one of each device
     },
     stdout=subprocess.PIPE,

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import compilation
 import pytest
 import runs
 
@@ -20,7 +21,7 @@ def run(*flags, timeout=120, **environment):
   return subprocess.run(
     [sys.executable, '-m', 'jaxgan.main', *flags],
     cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': ''} | environment,
+    env=os.environ | compilation.FAST | environment,
     capture_output=True,
     text=True,
     timeout=timeout,
