@@ -13,6 +13,7 @@ from jaxgan.config.fields import (
   from_json,
   vary,
 )
+from jaxgan.config.formats import FORMAT, apply_rules, rules_of
 from jaxgan.config.resume import (
   DEFAULTS_OF_OLD_RUNS,
   RESUMABLE_FIELDS,
@@ -23,13 +24,16 @@ from jaxgan.config.validate import missing, validate
 __all__ = [
   'DEFAULTS_OF_OLD_RUNS',
   'ENGINES',
+  'FORMAT',
   'PRECISIONS',
   'RESUMABLE_FIELDS',
+  'apply_rules',
   'defaults',
   'differences',
   'flatten',
   'from_json',
   'missing',
+  'rules_of',
   'validate',
   'vary',
 ]

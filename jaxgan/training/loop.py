@@ -119,7 +119,7 @@ def train(config, workdir, make_scorer=None) -> None:
     run.start(checkpoints)
     if processes.is_first():
       devices = run.engine.mesh.devices.flat
-      workdir_lib.write(workdir, config, run.dataset, devices)
+      workdir_lib.write(workdir, config, run.rules, run.dataset, devices)
       workdir_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))

@@ -37,9 +37,13 @@ class Training:
     workdir: folder of the run.
     states: the state of one run, `OneState`, or of all members, `ManyStates`.
     step: the number of finished rounds.
+    rules: fields that keep a rule of older code, see `config/formats.py`.
   """
 
   def __init__(self, config, workdir: pathlib.Path, make_scorer=None):
+    record = workdir_lib.read(workdir)
+    self.rules = record['rules'] if record else {}
+    config_lib.apply_rules(config, self.rules)
     population = sweeps.of(config)
     self.states = ManyStates(population) if population else OneState(config)
     self.config = config
@@ -238,6 +242,8 @@ class Training:
 
   def save(self, checkpoints) -> None:
     meta = {
+      'format': config_lib.FORMAT,
+      'rules': self.rules,
       'config': self.config.to_dict(),
       'data': workdir_lib.of_data(self.dataset),
       'pending': self.window.pending(),

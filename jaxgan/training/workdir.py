@@ -92,11 +92,19 @@ def read(workdir: pathlib.Path) -> dict[str, Any] | None:
       f'{path} is damaged ({error}). Restore the file from a backup, or choose '
       'another --workdir.'
     ) from None
+  return _by_its_rules(record)
+
+
+def _by_its_rules(record: dict[str, Any]) -> dict[str, Any]:
+  """Adds 'rules', which older code followed, also as fields of the config."""
+  record['rules'] = config_lib.rules_of(record)
+  config_lib.apply_rules(record['config'], record['rules'])
   return record
 
 
 def refuse_changes(workdir, record, config, dataset=None) -> None:
   """Raises a UserError if a workdir belongs to another config or other data."""
+  record = _by_its_rules(record)  # Checkpoints of older code lack them.
   changed = config_lib.differences(record['config'], config)
   if dataset is not None and not changed:
     changed = config_lib.differences(
@@ -116,9 +124,11 @@ def refuse_changes(workdir, record, config, dataset=None) -> None:
     )
 
 
-def write(workdir: pathlib.Path, config, dataset, devices) -> None:
+def write(workdir: pathlib.Path, config, rules, dataset, devices) -> None:
   """Writes `config.json`."""
   record = {
+    'format': config_lib.FORMAT,
+    'rules': rules,
     'config': config.to_dict(),
     'data': of_data(dataset),
     'device': {

@@ -1,0 +1,77 @@
+"""Formats of `config.json`, and the rules that runs of older formats keep.
+
+A repair that changes what a config computes adds a field. New configs have its
+new value or lack it; a row of a table below has the value that reproduces older
+runs. A run of an older format samples, scores and resumes by the old rule.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxgan import errors
+from jaxgan.config.fields import is_group
+
+FORMAT = 2
+
+# Format that added fields -> dotted field -> its value in older runs. Fields of
+# a group that a config lacks are skipped.
+RULES: dict[int, dict[str, Any]] = {2: {}}
+# Format that added fields -> class of a network in `jaxgan/models` -> fields.
+NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {2: {}}
+
+
+def _older_rules(config, version: int) -> Iterator[tuple[list[str], Any]]:
+  """Yields the path and the value of each field that the run lacks."""
+  for table in (rules for added, rules in RULES.items() if added > version):
+    for name, value in table.items():
+      yield name.split('.'), value
+  networks = {
+    name: group['name']
+    for name, group in config.items()
+    if is_group(group) and 'optimizer' in group and 'name' in group
+  }
+  for table in (r for added, r in NETWORK_RULES.items() if added > version):
+    for network, kind in networks.items():
+      for field, value in table.get(kind, {}).items():
+        yield [network, field], value
+
+
+def rules_of(record: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the old rules that a run keeps, by dotted field.
+
+  Args:
+    record: a `config.json`, or what a checkpoint holds of it: 'config' and, in
+      newer formats, 'format' and 'rules'.
+
+  Raises:
+    UserError: for a format that only newer code knows.
+  """
+  version = record.get('format', 1)
+  if type(version) is not int or not 1 <= version <= FORMAT:
+    raise errors.UserError(
+      f'format={version!r} of config.json is unknown: this code reads formats '
+      f'1 to {FORMAT}. Use the code that made the run (git '
+      f'{record.get("git")}).'
+    )
+  rules = dict(record.get('rules', {}))
+  for path, value in _older_rules(record['config'], version):
+    group = record['config']
+    for name in path[:-1]:
+      group = group.get(name) if is_group(group) else None
+    if is_group(group) and path[-1] not in group:
+      rules['.'.join(path)] = value
+  return rules
+
+
+def apply_rules(config, rules: Mapping[str, Any]) -> None:
+  """Sets fields by dotted name, in a dict or a config."""
+  for name, value in rules.items():
+    *groups, last = name.split('.')
+    group = config
+    for part in groups:
+      group = group[part]
+    if hasattr(group, 'unlocked'):
+      with group.unlocked():
+        group[last] = value
+    else:
+      group[last] = value

@@ -1,0 +1,69 @@
+"""Runs of older formats keep the rules that they were made with."""
+
+import json
+
+import pytest
+import runs
+
+from jaxgan import config as config_lib
+from jaxgan import errors
+from jaxgan.config import formats
+from jaxgan.training import loop
+from jaxgan.training import workdir as workdir_lib
+
+
+@pytest.fixture
+def repaired(monkeypatch):
+  """A repair that changed a field of all runs and one of a network."""
+  monkeypatch.setitem(formats.RULES, 2, {'data.shuffle': 7, 'none.x': 1})
+  networks = {'mlp.Generator': {'norm': 'batch', 'slope': 0.5}}
+  monkeypatch.setitem(formats.NETWORK_RULES, 2, networks)
+
+
+def record(**fields):
+  network = {'name': 'mlp.Generator', 'slope': 0.2, 'optimizer': {}}
+  return {'config': {'data': {}, 'generator': network}, **fields}
+
+
+def test_rules_of_an_old_run_are_of_fields_that_it_lacks(repaired):
+  rules = config_lib.rules_of(record())
+  assert rules == {'data.shuffle': 7, 'generator.norm': 'batch'}
+  config = record()['config']
+  config_lib.apply_rules(config, rules)
+  assert config['generator']['norm'] == 'batch'
+  assert config['data'] == {'shuffle': 7}
+  locked = config_lib.from_json(record()['config']).lock()
+  config_lib.apply_rules(locked, rules)
+  assert locked.data.shuffle == 7
+
+
+def test_a_new_run_has_the_rules_that_are_written(repaired):
+  assert config_lib.rules_of(record(format=2)) == {}
+  kept = record(format=2, rules={'data.shuffle': 7})
+  assert config_lib.rules_of(kept) == {'data.shuffle': 7}
+
+
+@pytest.mark.parametrize('version', [0, 3, '2', None, True])
+def test_an_unknown_format_is_refused(version):
+  with pytest.raises(errors.UserError, match='reads formats 1 to 2'):
+    config_lib.rules_of(record(format=version))
+
+
+def test_an_old_run_resumes_by_its_rule(tmp_path, monkeypatch):
+  """Resumed twice: the rule is written down."""
+  with monkeypatch.context() as patch:
+    patch.setattr(config_lib, 'FORMAT', 1)
+    loop.train(runs.small(num_steps=2), tmp_path)
+  path = tmp_path / 'config.json'
+  assert json.loads(path.read_text())['format'] == 1
+  networks = {'mlp.Generator': {'norm_first': True}}
+  monkeypatch.setitem(formats.NETWORK_RULES, 2, networks)
+  found = workdir_lib.read(tmp_path)
+  assert found['config']['generator']['norm_first'] is True
+  # A network needs a field that it knows.
+  networks['mlp.Generator'] = {'momentum': 0.5}
+  for steps in (3, 4):
+    loop.train(runs.small(num_steps=steps), tmp_path)
+    found = json.loads(path.read_text())
+    assert found['rules'] == {'generator.momentum': 0.5}
+    assert found['format'] == 2
