@@ -1,6 +1,6 @@
 """Reads the blocks of README.md and docs/, and executes them in one process.
 
-  python tests/docs_runner.py [--quick] README.md docs/howto.md
+  python tests/docs_runner.py README.md docs/howto.md
 
 runs the blocks of these pages in the current folder, which is a copy made by
 `docs_test.py`. Training is shortened to two rounds of tiny networks.
@@ -32,8 +32,6 @@ NEEDS = {'gpu', 'tpu', 'cluster', 'network', 'video'}
 EXCERPT = 'gan.py'  # `<!-- gan.py -->` precedes lines of that file.
 
 SHORT_STEPS = 2
-# Commands with these words take most of the time; `--quick` leaves them out.
-LONG = {'--mode=evaluate', '--config=configs/dcgan_faces.py'}
 _BLOCK = re.compile(
   r'(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$',
   re.DOTALL | re.MULTILINE,
@@ -229,13 +227,12 @@ def run_command(words: list[str]) -> None:
     _call(words)
 
 
-def run_page(page: str, done: set[str], quick: bool) -> int:
+def run_page(page: str, done: set[str]) -> int:
   """Runs the blocks of a page in order and returns the number of failures.
 
   Args:
     page: path of the page.
     done: commands to skip, because they have run; grows.
-    quick: skips commands that are `LONG`.
   """
   failures = 0
   for block in read_blocks(page):
@@ -246,7 +243,7 @@ def run_page(page: str, done: set[str], quick: bool) -> int:
     if block.kind == 'bash':
       for words in block.commands:
         text = shlex.join(words)
-        if text not in done and not (quick and LONG & {*words}):
+        if text not in done:
           done.add(text)
           calls.append((text, functools.partial(run_command, words)))
     elif block.kind == 'python':
@@ -276,9 +273,7 @@ def main(arguments: list[str]) -> int:
 
   jaxgan.presets.classifier = brief
   done = set()
-  quick = '--quick' in arguments
-  pages = [page for page in arguments if page != '--quick']
-  return sum(run_page(page, done, quick) for page in pages)
+  return sum(run_page(page, done) for page in arguments)
 
 
 if __name__ == '__main__':

@@ -226,7 +226,7 @@ def copy(tmp_path):
   return tmp_path
 
 
-def run(pages, folder, *flags):
+def run(pages, folder):
   environment = os.environ | {
     **compilation.FAST,
     'XDG_CACHE_HOME': str(folder / 'cache'),
@@ -235,7 +235,7 @@ def run(pages, folder, *flags):
     'JAXGAN_PYTHON': sys.executable,
   }
   done = subprocess.run(
-    [sys.executable, docs_runner.__file__, *flags, *pages],
+    [sys.executable, docs_runner.__file__, *pages],
     cwd=folder,
     env=environment,
     capture_output=True,
@@ -250,11 +250,6 @@ def run(pages, folder, *flags):
     is_run = block.kind and not (block.needs or block.target)
     if block.page in pages and is_run and block.mark != docs_runner.EXCERPT:
       assert block.name in ran
-
-
-@pytest.mark.timeout(900)
-def test_readme_runs(copy):
-  run(['README.md'], copy, '--quick')
 
 
 @pytest.mark.slow

@@ -657,10 +657,9 @@ def same_numbers(left, right):
       assert ours[name] == pytest.approx(theirs[name], rel=2e-3, abs=2e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-  'engine', [pytest.param('jit', marks=pytest.mark.slow), 'pmap']
-)
+@pytest.mark.parametrize('engine', ['jit', 'pmap'])
 def test_two_processes_train_as_one_does(engine, tmp_path):
   """Data on the device, then streamed, after a restart."""
   two, one = tmp_path / 'two', tmp_path / 'one'
