@@ -47,8 +47,9 @@ def _geometry(size, kernel, stride, padding) -> Geometry:
   if padding == 'VALID':
     pads = ((0, 0), (0, 0))
   else:
+    lower = padding == 'SAME_LOWER'
     pads = tuple(
-      (total // 2, total - total // 2)
+      ((total + lower) // 2, total - (total + lower) // 2)
       for n, k in zip(size, kernel, strict=True)
       for total in [max((-(-n // stride) - 1) * stride + k - n, 0)]
     )
@@ -58,15 +59,25 @@ def _geometry(size, kernel, stride, padding) -> Geometry:
 def conv(x, w, stride: int = 1, padding: str = 'SAME'):
   """Convolves x [B, H, W, I] by w [h, w, I, O]: [B, H', W', O].
 
-  The result is that of `lax.conv`.
+  The result is that of `lax.conv`. Padding 'SAME_LOWER' is 'SAME' with the odd
+  pixel before the image. For a kernel of 3 and a stride of 2, this equals one
+  pixel on every side, as in PyTorch.
   """
   return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
 
 
-def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
+def conv_transpose(
+  x,
+  w,
+  stride: int = 1,
+  size: tuple[int, int] | None = None,
+  padding: str = 'SAME',
+):
   """Convolves images [B, H, W, I] to [B, H * stride, W * stride, O].
 
-  The result is that of `lax.conv_transpose` with padding 'SAME'.
+  With padding 'SAME', the result is that of `lax.conv_transpose`. With padding
+  'SAME_LOWER', a kernel of 3 and a stride of 2, the result is that of PyTorch
+  with padding=1 and output_padding=1.
 
   Args:
     x: images.
@@ -74,9 +85,10 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
     stride: factor by which the image grows.
     size: (height, width) of the result; by default H and W times the stride. A
       convolution of `size` by this stride has the size [H, W].
+    padding: of the convolution whose adjoint this is, see `conv`.
   """
   size = size or tuple(n * stride for n in x.shape[1:3])
-  geometry = _geometry(size, w.shape[:2], stride, 'SAME')
+  geometry = _geometry(size, w.shape[:2], stride, padding)
   if stride == 1:
     return _forward(x, w, geometry.mirrored)
   return _transposed(x, conv_forms._turned(w), geometry)
