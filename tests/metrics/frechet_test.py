@@ -87,7 +87,7 @@ def test_distance_of_steep_spectra_equals_arithmetic_of_fifty_digits(spread):
 
 
 def test_null_space_of_a_singular_covariance_adds_nothing():
-  """With the thin factors X and Y, Tr (S1 S2)^1/2 is the sum of those of X Y."""
+  """With thin factors X and Y, Tr (S1 S2)^1/2 is the nuclear norm of X Y^T."""
   x, y = RNG.standard_normal((40, 64)), RNG.standard_normal((256, 64))
   centred = [(s - s.mean(0)) / np.sqrt(len(s) - 1) for s in (x, y)]
   first, second = (s.T @ s for s in centred)
