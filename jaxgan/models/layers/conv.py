@@ -101,7 +101,8 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
   so the image is never enlarged. A kernel of 3 then makes twice the size with 4
   products instead of 9. A kernel of 5 makes four times the size with 4 products
   instead of 25. The sums are used if they save `SAVED` of the products, and if
-  the size is a multiple of the size of x.
+  the size is a multiple of the size of x. Sums of 16 bits are rounded once, as
+  the entries were before.
 
   Args:
     x: images [B, H, W, I].
@@ -124,8 +125,10 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
 
   def phase(row, col):
     pads = tuple((-first, first + len(sums) - 1) for first, sums in (row, col))
-    down, across = (sums.astype(w.dtype) for _, sums in (row, col))
-    kernel = jnp.einsum('ai,bj,ijxy->abxy', down, across, w)
+    down, across = (sums for _, sums in (row, col))
+    wide = w.astype(jnp.promote_types(w.dtype, jnp.float32))
+    kernel = jnp.einsum('ai,bj,ijxy->abxy', down, across, wide)
+    kernel = kernel.astype(w.dtype)
     geometry = Geometry(small, kernel.shape[:2], 1, pads)
     return _forward(x, kernel, geometry)
 
