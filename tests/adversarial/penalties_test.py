@@ -115,19 +115,24 @@ def test_spectral_norm_bounds_the_slope(key):
 
 def test_spectral_norm_estimates_the_weights_in_use(key):
   """An iteration more is never further from the largest singular value."""
-  module = norms.SpectralNorm(nn.Dense(8, use_bias=False))
-  x = jnp.eye(16)
+
+  class Linear(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train):
+      return nn.Dense(8, use_bias=False)(x)
+
+  module, x = norms.SpectralNorm(Linear()), jnp.eye(16)
   variables = module.init(key, x, train=False)
   for _ in range(3):
     _, found = module.apply(variables, x, train=True, mutable=['spectral'])
     variables |= found
   change = 0.2 * jax.random.normal(key, (16, 8))
-  kernel = variables['params']['module']['kernel'] + change
-  variables |= {'params': {'module': {'kernel': kernel}}}
+  kernel = variables['params']['module']['Dense_0']['kernel'] + change
+  variables |= {'params': {'module': {'Dense_0': {'kernel': kernel}}}}
   largest = jnp.linalg.svd(kernel)[1][0]
   y = module.apply(variables, x, train=False)
   sigma = jnp.linalg.norm(kernel) / jnp.linalg.norm(y)
-  u = variables['spectral']['SpectralNorm_0']['module/kernel/u'][0]
+  u = variables['spectral']['SpectralNorm_0']['module/Dense_0/kernel/u'][0]
   kept = jnp.linalg.norm(kernel @ (u / jnp.linalg.norm(u)))
   assert kept <= sigma * (1 + 1e-6) <= largest * (1 + 1e-5)
 

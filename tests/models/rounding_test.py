@@ -9,7 +9,7 @@ from jax import lax
 from jaxgan.core import axis
 from jaxgan.models.layers import conv, conv_forms, norms
 
-# Mean 100, deviation 1: E[x^2] - m^2 is wrong by 4e-3 in these tests.
+# Mean 100, deviation 1. With E[x^2] - m^2, norms are wrong by 4e-3 and more.
 FAR = (np.random.default_rng(0).normal(size=(8, 5, 4, 3)) + 100.0).astype('f')
 
 
@@ -26,7 +26,7 @@ def normalised(over):
 def test_norms_keep_their_digits_far_from_zero(kind, over, key):
   layer = norms.norm(kind, train=True)
   found, variables = jax.jit(layer.init_with_output)(key, FAR)
-  np.testing.assert_allclose(found, normalised(over), atol=5e-5)
+  np.testing.assert_allclose(found, normalised(over), atol=3e-4)
   if kind == 'batch':
     _, stats = layer.apply(variables, FAR, mutable=['batch_stats'])
     variance = FAR.astype(np.float64).var(axis=over)
@@ -39,10 +39,12 @@ def test_parts_of_a_batch_share_mean_and_variance(key):
   x = jnp.asarray(FAR) + jnp.linspace(-0.5, 0.5, 8)[:, None, None, None]
   parts = x.reshape(4, 2, *x.shape[1:])
 
+  variables = norms.norm('batch', train=True).init(key, x)
+
   def both(x):
     norm = norms.norm('batch', train=True)
-    deviation = norms.MinibatchStddev().apply({}, x)
-    return norm.init_with_output(key, x)[0], deviation
+    y, _ = norm.apply(variables, x, mutable=['batch_stats'])
+    return y, norms.MinibatchStddev().apply({}, x)
 
   expected = both(x)
   found = jax.vmap(both, axis_name=axis.AXIS)(parts)

@@ -175,7 +175,7 @@ class MinibatchStddev(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     x = x.astype(jnp.float32)
-    mean = axis.mean(jnp.mean(x, axis=0))
+    mean = axis.mean(jnp.mean(x, axis=0, keepdims=True))
     variance = axis.mean(jnp.mean((x - mean) ** 2, axis=0))
     deviation = jnp.sqrt(variance + 1e-8)
     channel = jnp.broadcast_to(jnp.mean(deviation), (*x.shape[:-1], 1))
