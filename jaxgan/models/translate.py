@@ -116,8 +116,8 @@ class ResNet(nn.Module):
     shape: (height, width, channels) of the output.
     widths: channels; each layer but the first halves the image.
     blocks: number of residual blocks, with the last of the widths.
-    padding: of layers that halve or double the image. 'SAME_LOWER' is that of
-      the authors' code; 'SAME' makes the network the mirror of theirs.
+    padding: padding where layers halve or double the image. 'SAME_LOWER' is
+      that of the authors' code; 'SAME' makes the network the mirror of theirs.
     norm: after hidden layers, one of `norms.NORMS`.
     momentum: decay of running statistics.
     dtype: dtype of hidden layers, see `jaxgan.models`.

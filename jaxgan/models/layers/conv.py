@@ -85,7 +85,7 @@ def conv_transpose(
     stride: factor by which the image grows.
     size: (height, width) of the result; by default H and W times the stride. A
       convolution of `size` by this stride has the size [H, W].
-    padding: of the convolution whose adjoint this is, see `conv`.
+    padding: padding of the convolution whose adjoint this is, see `conv`.
   """
   size = size or tuple(n * stride for n in x.shape[1:3])
   geometry = _geometry(size, w.shape[:2], stride, padding)
