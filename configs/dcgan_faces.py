@@ -53,7 +53,7 @@ def _paper(config):
     widths=(128, 256, 512, 1024), norm='batch', minibatch_stddev=False
   )
   for player in ('generator', 'discriminator'):
-    config[player].update(kernel=5, initializer='normal')
+    config[player].update(kernel=5, initializer='normal', epsilon=1e-5)
 
 
 VARIANTS = {'': _64, '28': _28, '128': _128, 'paper': _paper}

@@ -5,8 +5,8 @@ that the generator learns through them.
 
 Rows of `AUGMENTATIONS` map (images [B, H, W, C] in [-1, 1], key) to images of
 the same shape. They are the augmentations of DiffAugment (Zhao et al. 2020,
-https://arxiv.org/abs/2006.10738, section 4.2), with the strengths of the
-authors' code. Row i of the noise belongs to example i.
+https://arxiv.org/abs/2006.10738, section 4.2), with the strengths, roundings
+and ranges of the authors' code. Row i of the noise belongs to example i.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,14 @@ def _offsets(key, count, low, high):
 
 def translation(x, key):
   """Shifts by up to an eighth of the side; new pixels are mid-grey."""
-  limit = tuple(round(side * SHIFT) for side in x.shape[1:3])
+  return _shifted(x, key, [_half_up(side * SHIFT) for side in x.shape[1:3]])
+
+
+def _half_up(value: float) -> int:
+  return int(value + 0.5)
+
+
+def _shifted(x, key, limit):
   padded = jnp.pad(x, ((0, 0), *((p, p) for p in limit), (0, 0)))
   starts = _offsets(key, len(x), (0, 0), [2 * p for p in limit])
 
@@ -51,12 +58,23 @@ def translation(x, key):
 
 
 def cutout(x, key):
-  """Cuts a mid-grey hole of half the side, centred anywhere."""
+  """Cuts a mid-grey hole of half the side, centred anywhere.
+
+  The centre of a hole with an even side is between two pixels, or at a border.
+  """
+  holes = [_half_up(side * HOLE) for side in x.shape[1:3]]
+  last = [
+    side - hole % 2 for side, hole in zip(x.shape[1:3], holes, strict=True)
+  ]
+  return _cut(x, key, holes, last)
+
+
+def _cut(x, key, holes, last):
+  """Cuts holes with centres from 0 to `last`."""
   sides = x.shape[1:3]
-  centres = _offsets(key, len(x), (0, 0), [s - 1 for s in sides])
+  centres = _offsets(key, len(x), (0, 0), last)
   inside = jnp.ones((len(x), *sides), bool)
-  for axis, side in enumerate(sides):
-    hole = max(round(side * HOLE), 1)
+  for axis, (side, hole) in enumerate(zip(sides, holes, strict=True)):
     offset = jnp.arange(side)[None] - (centres[:, axis, None] - hole // 2)
     within = (offset >= 0) & (offset < hole)  # [B, side]
     inside &= within[:, :, None] if axis == 0 else within[:, None, :]
@@ -70,8 +88,26 @@ AUGMENTATIONS = {
 }
 
 
-def find(names: Sequence[str], is_image: bool):
-  """Returns the named rows of `AUGMENTATIONS`.
+def _earlier_translation(x, key):
+  return _shifted(x, key, [round(side * SHIFT) for side in x.shape[1:3]])
+
+
+def _earlier_cutout(x, key):
+  sides = x.shape[1:3]
+  holes = [max(round(side * HOLE), 1) for side in sides]
+  return _cut(x, key, holes, [side - 1 for side in sides])
+
+
+# Rows of runs whose config has augment_as_authors=False: they round halves to
+# even, and the last centre of a hole is the last pixel.
+EARLIER = AUGMENTATIONS | {
+  'translation': _earlier_translation,
+  'cutout': _earlier_cutout,
+}
+
+
+def find(names: Sequence[str], is_image: bool, as_authors: bool = True):
+  """Returns the named rows of `AUGMENTATIONS`, or of `EARLIER`.
 
   Raises:
     UserError: for an unknown name, or for data that are not images.
@@ -84,7 +120,8 @@ def find(names: Sequence[str], is_image: bool):
       f'augment={tuple(names)} is for images and the data are points. Set '
       'augment=().'
     )
-  return tuple(AUGMENTATIONS[name] for name in names)
+  rows = AUGMENTATIONS if as_authors else EARLIER
+  return tuple(rows[name] for name in names)
 
 
 def instance_noise(x, key, deviation):

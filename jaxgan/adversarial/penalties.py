@@ -50,13 +50,15 @@ def dragan(critic, real, fake, key):
   """Penalises slopes other than one around reals.
 
   Kodali et al. 2017, https://arxiv.org/abs/1705.07215, section 2.3, with the
-  noise of the authors' code: uniform, up to half the batch's deviation.
+  noise of the authors' code: uniform, up to half the batch's deviation. Their
+  code then multiplies the noise of each image by a random share, `alpha`. The
+  paper has no such share, and neither has this function.
   """
   del fake
 
   def around(real):
-    mean, square = axis.mean((jnp.mean(real), jnp.mean(real**2)))
-    deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0.0))
+    mean = axis.mean(jnp.mean(real))
+    deviation = jnp.sqrt(axis.mean(jnp.mean((real - mean) ** 2)))
     return real + 0.5 * deviation * noise.uniform(
       key, len(real), real.shape[1:]
     )

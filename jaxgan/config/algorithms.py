@@ -66,6 +66,7 @@ GAME = dict(
   auxiliary=field(0.0, 0),  # weight of classification in both losses
   labelled=field(0.0, 0),  # weight of D's classification of labelled images
   augment=field((), items=str, one_of=augment.AUGMENTATIONS),
+  augment_as_authors=field(True),  # False: see augment.EARLIER
   instance_noise=field(0.0, 0),  # deviation of noise on images that D sees
   # Images after which that noise is gone; 0: never.
   instance_noise_images=field(0, 0, MOST_IMAGES),
@@ -143,6 +144,7 @@ VAE = dict(
 CLASSIFIER = dict(
   method=field('classifier'),
   augment=field((), items=str, one_of=augment.AUGMENTATIONS),
+  augment_as_authors=field(True),
   label_smoothing=field(0.0, 0, below=1),
   ema_halflife=field(10_000.0, 0),  # images; 0 turns averages off
   ema_rampup=field(0.05, 0),  # as a share of the images seen

@@ -15,9 +15,26 @@ FORMAT = 2
 
 # Format that added fields -> dotted field -> its value in older runs. Fields of
 # a group that a config lacks are skipped.
-RULES: dict[int, dict[str, Any]] = {2: {}}
+RULES: dict[int, dict[str, Any]] = {
+  2: {
+    'augment_as_authors': False,
+    'generator.optimizer.keras_eps': False,
+    'discriminator.optimizer.keras_eps': False,
+    'encoder.optimizer.keras_eps': False,
+    'decoder.optimizer.keras_eps': False,
+    'network.optimizer.keras_eps': False,
+  }
+}
+# Field of `RULES` -> field without which it has no meaning.
+NEEDED = {'augment_as_authors': 'augment'}
 # Format that added fields -> class of a network in `jaxgan/models` -> fields.
-NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {2: {}}
+NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {
+  2: {
+    'dcgan.Generator': {'epsilon': 1e-3},
+    'dcgan.Discriminator': {'epsilon': 1e-3},
+    'translate.ResNet': {'padding': 'SAME'},
+  }
+}
 
 
 def _older_rules(config, version: int) -> Iterator[tuple[list[str], Any]]:
@@ -58,6 +75,9 @@ def rules_of(record: Mapping[str, Any]) -> dict[str, Any]:
     group = record['config']
     for name in path[:-1]:
       group = group.get(name) if is_group(group) else None
+    needed = NEEDED.get(path[-1])
+    if needed is not None and needed not in record['config']:
+      continue
     if is_group(group) and path[-1] not in group:
       rules['.'.join(path)] = value
   return rules

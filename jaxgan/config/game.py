@@ -54,7 +54,9 @@ def fields(
     if _RENAMED.get(name, name) in known
   }
   values['augmentations'] = augment.find(
-    values.get('augmentations', ()), spec.is_image
+    values.get('augmentations', ()),
+    spec.is_image,
+    config.get('augment_as_authors', True),
   )
   auxiliary = config.get('auxiliary', 0.0)
   labelled = config.get('labelled', 0.0)

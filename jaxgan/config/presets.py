@@ -250,17 +250,18 @@ def as_tutorial(config) -> None:
 
   Labels of reals are 0.9. The discriminator takes one optimizer step on reals
   and one on fakes, and fakes come from running statistics. All epochs have the
-  same order. Initial kernels and eps of Adam have the values of Keras. The
-  first kernel of a fully connected network has the values of the notebooks.
-  Two details differ: in the tutorials, both networks share one counter of Adam
-  steps, and both draw labels of their own.
+  same order. Initial kernels have the values of Keras, and eps of Adam has the
+  value and the place (`optim.adam`). The first kernel of a fully connected
+  network has the values of the notebooks. Two details differ: in the tutorials,
+  both networks share one counter of Adam steps, and both draw labels of their
+  own.
   """
   config.label_smoothing.real = 0.1
   config.discriminator_batches = 'apart'
   config.fakes = 'running'
   config.data.shuffle = False
   for network in ('generator', 'discriminator'):
-    config[network].optimizer.eps = 1e-7
+    config[network].optimizer.update(eps=1e-7, keras_eps=True)
     config[network].initializer = 'glorot'
     if 'first_initializer' in config[network]:
       config[network].first_initializer = 'normal'

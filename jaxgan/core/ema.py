@@ -99,7 +99,10 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
     halflife: images after which a contribution has halved; 0 keeps the newest.
     rampup: the half-life is at most this share of the images seen, so that the
       random start is forgotten early (Karras et al. 2020,
-      https://arxiv.org/abs/2006.06676); 0 is off.
+      https://arxiv.org/abs/2006.06676); 0 is off. The images of this round
+      count, because `params` has seen them. The authors' code counts earlier
+      rounds alone: its average of round n has the half-life of round n - 1
+      here, and its first half-life is 0.
 
   Returns:
     The average after this round.

@@ -19,7 +19,11 @@ from jaxgan.core.ranges import ranged
 
 
 def adam(
-  learning_rate: optax.Schedule, b1: float, b2: float, eps: float = 1e-8
+  learning_rate: optax.Schedule,
+  b1: float,
+  b2: float,
+  eps: float = 1e-8,
+  keras_eps: bool = False,
 ) -> optax.GradientTransformation:
   """Returns Adam, equal to `optax.adam` up to rounding and faster on CPUs.
 
@@ -31,7 +35,10 @@ def adam(
     learning_rate: updates done -> learning rate.
     b1: decay of the mean.
     b2: decay of the mean square.
-    eps: added to the root of the corrected mean square.
+    eps: added to the root of the corrected mean square, as in PyTorch.
+    keras_eps: True to add eps to the root before the correction, as in Keras
+      (the paper's epsilon hat at the end of section 2). In the first update of
+      b2=0.999, eps then counts 32 times as much.
   """
 
   def init(params):
@@ -46,8 +53,9 @@ def adam(
     count = optax.safe_increment(state.count)
     root = jnp.sqrt(1 - b2**count)
     size = learning_rate(state.count) * root / (1 - b1**count)
+    added = eps if keras_eps else eps * root
     updates = jax.tree.map(
-      lambda m, v: -size * m / (jnp.sqrt(v) + eps * root), mu, nu
+      lambda m, v: -size * m / (jnp.sqrt(v) + added), mu, nu
     )
     return updates, optax.ScaleByAdamState(count, mu, nu)
 
@@ -174,6 +182,8 @@ class Optimizer:
     b1: decay of the mean gradient (momentum).
     b2: decay of the mean square gradient.
     eps: added to the root of the mean square.
+    keras_eps: True for the place of eps in Keras' Adam, see `adam`. Other
+      optimizers ignore this field.
     schedule: a key of `SCHEDULES`.
     schedule_images: images after which a decaying schedule reaches zero.
     warmup_images: images of a linear rise from zero, before the schedule.
@@ -187,6 +197,7 @@ class Optimizer:
   b1: float = ranged(0.5, 0, below=1)
   b2: float = ranged(0.999, 0, below=1)
   eps: float = ranged(1e-8, 0)
+  keras_eps: bool = False
   schedule: str = ranged('constant', one_of=SCHEDULES)
   schedule_images: int = ranged(0, 0)
   warmup_images: int = ranged(0, 0)
@@ -205,7 +216,9 @@ class Optimizer:
     )
     images = float(self.images_per_update)
     optimizer = OPTIMIZERS[self.name](
-      lambda updates: rate(updates * images), self.b1, self.b2, self.eps
+      lambda updates: rate(updates * images),
+      *(self.b1, self.b2, self.eps),
+      *([self.keras_eps] if self.name == 'adam' else []),
     )
     if self.clip_weights:
       optimizer = optax.chain(optimizer, clip_weights(self.clip_weights))

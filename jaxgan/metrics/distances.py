@@ -36,6 +36,22 @@ def squared(x: jax.Array, y: jax.Array) -> jax.Array:
   return jnp.maximum(lengths - 2.0 * product, 0.0)
 
 
+def rounding(x: jax.Array, squares: jax.Array) -> jax.Array:
+  """Bounds the rounding error of the difference of two distances.
+
+  Args:
+    x: rows [N, D].
+    squares: squared distances [N] from these rows.
+
+  Returns:
+    [N]: `squared` of two points that are equally far from a row, at about these
+    distances, differs by no more. Measured for up to 2,048 dimensions.
+  """
+  length = jnp.sqrt(jnp.sum(x**2, axis=1))
+  largest = length**2 + (length + jnp.sqrt(squares)) ** 2
+  return jnp.finfo(x.dtype).eps * (8.0 + x.shape[1] ** 0.5 / 2.0) * largest
+
+
 def blocks(x, columns: int) -> Iterator:
   """Yields blocks of rows of x [N, ...].
 

@@ -50,15 +50,19 @@ def radii(features, k: int) -> jax.Array:
   return jnp.sqrt(_squared_radii(*distances.centred(features), k))
 
 
-@jax.jit
-def _inside(rows, squared_radii, points):
-  # The authors' code is strict too: the k-th neighbour itself is outside.
-  inside = distances.squared(rows, points) < squared_radii[:, None]
+@functools.partial(jax.jit, static_argnames='closed')
+def _inside(rows, squared_radii, points, closed):
+  limits = distances.rounding(rows, squared_radii)
+  limits = squared_radii + (limits if closed else -limits)
+  inside = distances.squared(rows, points) <= limits[:, None]
   return jnp.sum(inside, axis=1), jnp.sum(inside, axis=0)
 
 
-def _balls(centres, points, k):
-  """Counts the points in each ball [N] and the balls around each point [M]."""
+def _balls(centres, points, k, closed):
+  """Counts the points in each ball [N] and the balls around each point [M].
+
+  Points on the sphere, up to rounding, are in closed balls alone.
+  """
   squared_radii = _squared_radii(centres, k)
   columns = len(points)
   blocks = zip(
@@ -67,7 +71,7 @@ def _balls(centres, points, k):
     strict=True,
   )
   inside, around = zip(
-    *(_inside(*pair, points) for pair in blocks), strict=True
+    *(_inside(*pair, points, closed) for pair in blocks), strict=True
   )
   return jnp.concatenate(inside), sum(around)
 
@@ -77,7 +81,9 @@ def precision_recall(real, fake, k: int = 3):
 
   Kynkaanniemi et al. 2019 (https://arxiv.org/abs/1904.06991), equations 1 and
   2. A point is near a set if it lies in the ball around any row of the set. The
-  radius is the distance from that row to its k-th nearest neighbour.
+  radius is the distance from that row to its k-th nearest neighbour. A point at
+  this distance is near, as in the paper and its code. Distances that agree up
+  to the rounding of float32 count as equal.
 
   Args:
     real: features [N, D].
@@ -94,8 +100,8 @@ def precision_recall(real, fake, k: int = 3):
   real, fake = check.features(real=real, fake=fake)
   _check_k(k, real=real, fake=fake)
   real, fake = distances.centred(real, fake)
-  _, around_fakes = _balls(real, fake, k)
-  _, around_reals = _balls(fake, real, k)
+  _, around_fakes = _balls(real, fake, k, closed=True)
+  _, around_reals = _balls(fake, real, k, closed=True)
   return jnp.mean(around_fakes > 0), jnp.mean(around_reals > 0)
 
 
@@ -107,6 +113,9 @@ def density_coverage(real, fake, k: int = 5):
 
     density = 1 / (k M) sum_ij [fake_j in B_i],
     coverage = 1 / N sum_i [any fake in B_i].
+
+  The balls are open, as in the authors' code. Distances that agree up to the
+  rounding of float32 count as equal.
 
   Args:
     real: features [N, D].
@@ -123,7 +132,7 @@ def density_coverage(real, fake, k: int = 5):
   """
   real, fake = check.features(real=real, fake=fake)
   _check_k(k, real=real)
-  inside, around = _balls(*distances.centred(real, fake), k)
+  inside, around = _balls(*distances.centred(real, fake), k, closed=False)
   return jnp.mean(around) / k, jnp.mean(inside > 0)
 
 

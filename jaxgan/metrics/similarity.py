@@ -158,7 +158,7 @@ def _ssim(real, fake):
 def num_scales(height: int, width: int) -> int:
   """Number of scales of MS-SSIM, at most five, on which the window fits."""
   side = min(height, width)
-  return sum(side // 2**i >= WINDOW for i in range(len(WEIGHTS)))
+  return sum(-(-side // 2**i) >= WINDOW for i in range(len(WEIGHTS)))
 
 
 def ms_ssim(real, fake) -> jax.Array:
@@ -166,10 +166,11 @@ def ms_ssim(real, fake) -> jax.Array:
 
   Wang et al. 2003 (https://doi.org/10.1109/ACSSC.2003.1292216), equation 7: a
   weighted geometric mean of the contrast-structure terms of all scales and the
-  luminance of the coarsest scale. Each scale halves the image. Negative terms
-  count as 0. In [0, 1], 1 for equal images. O(pixels).
+  luminance of the coarsest scale. Each scale halves the image; odd sides repeat
+  the last row or column first, as in the authors' code. Negative terms count as
+  0. In [0, 1], 1 for equal images. O(pixels).
 
-  Five scales need 176 pixels. Smaller images have fewer scales, whose weights
+  Five scales need 161 pixels. Smaller images have fewer scales, whose weights
   are divided by their sum: 28 x 28 has two scales, 64 x 64 three. Compare
   numbers of the same image size only.
 
@@ -190,8 +191,9 @@ def ms_ssim(real, fake) -> jax.Array:
 
 
 def _halve(x):
+  pads = [(0, side % 2) for side in x.shape[1:3]]
+  x = jnp.pad(x, ((0, 0), *pads, (0, 0)), 'edge')
   n, height, width, channels = x.shape
-  x = x[:, : height // 2 * 2, : width // 2 * 2]
   shape = (n, height // 2, 2, width // 2, 2, channels)
   return jnp.mean(x.reshape(shape), axis=(2, 4))
 

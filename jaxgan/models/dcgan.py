@@ -55,6 +55,7 @@ class Generator(nn.Module):
     dropout_at_test: True to apply dropout when sampling as well (Isola et al.
       2017, https://arxiv.org/abs/1611.07004, section 2.2).
     momentum: decay of running statistics.
+    epsilon: added to variances by norms; 1e-3 in Keras, 1e-5 in Torch.
     num_classes: classes to condition on; 0 ignores labels.
     initializer: initial kernels, a key of `layers.INITIALIZERS`.
     reference_size: first rows, which are a reference, see `norms`.
@@ -76,6 +77,7 @@ class Generator(nn.Module):
   dropout: float = ranged(0.0, 0, below=1)
   dropout_at_test: bool = False
   momentum: float = ranged(0.99, 0, 1)
+  epsilon: float = ranged(1e-3, above=0)
   num_classes: int = 0
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   reference_size: int = 0
@@ -96,6 +98,7 @@ class Generator(nn.Module):
         self.norm,
         train=train,
         momentum=self.momentum,
+        epsilon=self.epsilon,
         reference_size=self.reference_size,
         dtype=self.dtype,
       )(x)
@@ -166,6 +169,7 @@ class Discriminator(nn.Module):
       last convolution.
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     momentum: decay of running statistics.
+    epsilon: added to variances by norms; 1e-3 in Keras, 1e-5 in Torch.
     num_classes: classes to condition on; 0 ignores labels.
     initializer: initial kernels, a key of `layers.INITIALIZERS`.
     dtype: dtype of hidden layers, see `jaxgan.models`.
@@ -184,6 +188,7 @@ class Discriminator(nn.Module):
   minibatch_stddev: bool = False
   minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
   momentum: float = ranged(0.99, 0, 1)
+  epsilon: float = ranged(1e-3, above=0)
   num_classes: int = 0
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
@@ -221,6 +226,7 @@ class Discriminator(nn.Module):
           self.norm,
           train=train,
           momentum=self.momentum,
+          epsilon=self.epsilon,
           dtype=self.dtype,
         )(x)
       x = nn.leaky_relu(x, self.slope)

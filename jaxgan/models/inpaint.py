@@ -83,7 +83,9 @@ class ContextEncoder(nn.Module):
 
   Pathak et al. 2016 (https://arxiv.org/abs/1604.07379), section 3.1, in the
   size of the tutorial: an encoder, a bottleneck with dropout, and a decoder of
-  the missing patch. The defaults have 826,435 parameters for 32 x 32 colour
+  the missing patch. As in the tutorial, norms come before the rectifiers of the
+  encoder and after those of the decoder; in the paper's code, all norms come
+  before rectifiers. The defaults have 826,435 parameters for 32 x 32 colour
   pixels and patches of 8 x 8, 832 of them running statistics.
 
   Attributes:

@@ -47,8 +47,10 @@ class UNet(nn.Module):
   image and also sees the same scale of the encoder. Dropout is active when
   sampling too, because it is the only noise. The defaults are for 256 x 256
   pixels. They have 54,413,955 parameters with batch norm for three channels, as
-  the authors' PyTorch code, which applies dropout one layer later. For half the
-  size, leave out one 512.
+  the authors' PyTorch code, which applies dropout one layer later. Channels of
+  the decoder come before those of the encoder, as in the paper's own Torch
+  code. In the PyTorch code they come after them, so swap both halves of kernels
+  from there. For half the size, leave out one 512.
 
   Attributes:
     shape: (height, width, channels) of the output.
@@ -114,6 +116,8 @@ class ResNet(nn.Module):
     shape: (height, width, channels) of the output.
     widths: channels; each layer but the first halves the image.
     blocks: number of residual blocks, with the last of the widths.
+    padding: padding where layers halve or double the image. 'SAME_LOWER' is
+      that of the authors' code; 'SAME' makes the network the mirror of theirs.
     norm: after hidden layers, one of `norms.NORMS`.
     momentum: decay of running statistics.
     dtype: dtype of hidden layers, see `jaxgan.models`.
@@ -124,6 +128,7 @@ class ResNet(nn.Module):
     (64, 128, 256), 1, MOST_UNITS, lengths=NOT_EMPTY
   )
   blocks: int = ranged(9, 0, 100)
+  padding: str = ranged('SAME_LOWER', one_of=('SAME', 'SAME_LOWER'))
   norm: str = ranged('instance', one_of=norms.CHOICES)
   momentum: float = ranged(0.9, 0, 1)
   dtype: jnp.dtype | None = None
@@ -138,7 +143,7 @@ class ResNet(nn.Module):
       fields = dict(padding='VALID', use_bias=use_bias, dtype=dtype)
       return _Conv(width, kernel, **fields)(x)
 
-    hidden = dict(use_bias=use_bias, dtype=self.dtype)
+    hidden = dict(use_bias=use_bias, padding=self.padding, dtype=self.dtype)
     sizes = []
     x = nn.relu(norm(mirrored(x, self.widths[0], 7, use_bias)))
     for width in self.widths[1:]:

@@ -189,7 +189,9 @@ def from_config(config, spec: Spec) -> Classifier:
     spec.shape,
     spec.num_classes,
     optimizer,
-    augment=augment.find(config.augment, spec.is_image),
+    augment=augment.find(
+      config.augment, spec.is_image, config.augment_as_authors
+    ),
     label_smoothing=config.label_smoothing,
     ema_halflife=config.ema_halflife,
     ema_rampup=config.ema_rampup,

@@ -1,6 +1,7 @@
 """Penalties against critics whose slope is known."""
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,6 +111,30 @@ def test_spectral_norm_bounds_the_slope(key):
     variables = {**variables, **found}
   slope = jax.grad(lambda x: module.apply(variables, x, train=False).sum())(x)
   assert jnp.linalg.norm(slope, axis=1).max() <= 1.0 + 1e-3
+
+
+def test_spectral_norm_estimates_the_weights_in_use(key):
+  """An iteration more is never further from the largest singular value."""
+
+  class Linear(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train):
+      return nn.Dense(8, use_bias=False)(x)
+
+  module, x = norms.SpectralNorm(Linear()), jnp.eye(16)
+  variables = module.init(key, x, train=False)
+  for _ in range(3):
+    _, found = module.apply(variables, x, train=True, mutable=['spectral'])
+    variables |= found
+  change = 0.2 * jax.random.normal(key, (16, 8))
+  kernel = variables['params']['module']['Dense_0']['kernel'] + change
+  variables |= {'params': {'module': {'Dense_0': {'kernel': kernel}}}}
+  largest = jnp.linalg.svd(kernel)[1][0]
+  y = module.apply(variables, x, train=False)
+  sigma = jnp.linalg.norm(kernel) / jnp.linalg.norm(y)
+  u = variables['spectral']['SpectralNorm_0']['module/Dense_0/kernel/u'][0]
+  kept = jnp.linalg.norm(kernel @ (u / jnp.linalg.norm(u)))
+  assert kept <= sigma * (1 + 1e-6) <= largest * (1 + 1e-5)
 
 
 def test_spectral_norm_does_not_move_when_not_training(key):

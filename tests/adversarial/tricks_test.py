@@ -195,6 +195,40 @@ def test_translations_reach_an_eighth_and_cutout_half(key):
   assert holes.min() >= 16
 
 
+@pytest.mark.parametrize('side', [4, 5, 12, 20])
+def test_shifts_and_holes_have_the_rules_of_diffaugment(side, key):
+  """The authors' code: int(side * share + 0.5) rounds halves up.
+
+  A hole of `size` pixels starts at offset - size // 2, with offsets up to
+  side - size % 2, and is cut at the borders.
+  """
+  x = jnp.ones((3000, side, side, 1))
+  limit, size = int(side / 8 + 0.5), int(side / 2 + 0.5)
+  moved = np.asarray(augment.translation(x, key)[..., 0])
+  kept = moved.any(axis=2).sum(axis=1)
+  assert set(kept) == set(range(side - limit, side + 1))
+  gone = np.asarray(augment.cutout(x, key)[..., 0] == 0)
+  rows = gone.any(axis=2)  # [B, side]
+  found = {tuple(np.flatnonzero(row)) for row in rows}
+  starts = [offset - size // 2 for offset in range(side + 1 - size % 2)]
+  expected = {
+    tuple(range(max(start, 0), min(start + size, side))) for start in starts
+  }
+  assert found == expected
+  pixels = rows.mean(axis=0)  # The holes have no preferred side.
+  np.testing.assert_allclose(pixels, pixels[::-1], atol=0.06)
+
+
+def test_earlier_runs_keep_their_shifts_and_holes(key):
+  translation, cutout = augment.find(('translation', 'cutout'), True, False)
+  x = jnp.ones((2000, 4, 4, 1))
+  np.testing.assert_array_equal(translation(x, key), x)  # round(0.5) is 0
+  gone = np.asarray(cutout(x, key)[..., 0] == 0).any(axis=2)
+  starts = {int(np.flatnonzero(row)[0]) for row in gone}
+  assert starts == {0, 1, 2}  # never the last pixel alone
+  assert not (gone == [False, False, False, True]).all(axis=1).any()
+
+
 def test_packs_hold_whole_examples():
   packed = augment.pack(IMAGES, 2)
   assert packed.shape == (4, 8, 6, 2)

@@ -37,6 +37,27 @@ def test_rules_of_an_old_run_are_of_fields_that_it_lacks(repaired):
   assert locked.data.shuffle == 7
 
 
+def test_runs_of_format_1_keep_their_numbers():
+  network = {'optimizer': {'eps': 1e-7}}
+  config = {
+    'augment': ['cutout'],
+    'generator': {'name': 'dcgan.Generator', **network},
+    'discriminator': {'name': 'mlp.Discriminator', **network},
+  }
+  expected = {
+    'generator.epsilon': 1e-3,
+    'generator.optimizer.keras_eps': False,
+    'discriminator.optimizer.keras_eps': False,
+  }
+  rules = config_lib.rules_of({'config': config})
+  assert rules == expected | {'augment_as_authors': False}
+  del config['augment']
+  assert config_lib.rules_of({'config': config}) == expected
+  config['generator']['name'] = 'translate.ResNet'
+  found = config_lib.rules_of({'config': config})
+  assert found['generator.padding'] == 'SAME'
+
+
 def test_a_new_run_has_the_rules_that_are_written(repaired):
   assert config_lib.rules_of(record(format=2)) == {}
   kept = record(format=2, rules={'data.shuffle': 7})

@@ -31,6 +31,22 @@ def test_adam_equals_optax_adam(b1, b2, eps):
     states = state, other
 
 
+def test_eps_of_keras_is_added_before_the_correction():
+  """Keras: step (1 - b2^t)^1/2 / (1 - b1^t) m / (v^1/2 + eps)."""
+  settings = {'name': 'adam', 'learning_rate': 0.1, 'b1': 0.5, 'b2': 0.999}
+  optimizer = optim.build(settings | {'eps': 1e-4, 'keras_eps': True}, 1.0)
+  gradients, m, v = [1e-3, 2.0, -1e-4], 0.0, 0.0
+  state = optimizer.init(jnp.float32(0.0))
+  for step, gradient in enumerate(gradients, 1):
+    m, v = 0.5 * m + 0.5 * gradient, 0.999 * v + 0.001 * gradient**2
+    size = 0.1 * (1 - 0.999**step) ** 0.5 / (1 - 0.5**step)
+    update, state = optimizer.update(jnp.float32(gradient), state)
+    assert update == pytest.approx(-size * m / (v**0.5 + 1e-4), rel=1e-4)
+  plain = optim.build(settings | {'eps': 1e-4}, 1.0)
+  first, _ = plain.update(jnp.float32(1e-3), plain.init(jnp.float32(0.0)))
+  assert first == pytest.approx(-0.1 * 1e-3 / (1e-3 + 1e-4), rel=1e-4)
+
+
 @pytest.mark.parametrize('schedule', ['linear', 'late_linear', 'cosine'])
 def test_schedules_accept_more_images_than_32_bits_count(schedule):
   images = 2**33

@@ -117,6 +117,33 @@ def test_neighbour_scores_of_identical_sets_are_one():
   np.testing.assert_allclose((density, coverage), 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize('size', [2, 6, 300])
+@pytest.mark.parametrize('scale', [1.0, 0.1])
+def test_neighbour_scores_of_ties_equal_exact_arithmetic(size, scale):
+  """Points of a grid: most distances are ties, and 0.1 has no exact float."""
+  rng = np.random.default_rng(size)
+  side = 9 if size == 2 else 2
+  real, fake = rng.integers(0, side, (2, 150, size))
+  exact = lambda x, y: ((x[:, None] - y[None]) ** 2).sum(-1)  # integers
+  k = 3
+  real_radii, fake_radii = (
+    np.sort(exact(x, x), axis=1)[:, k, None] for x in (real, fake)
+  )
+  cross = exact(real, fake)
+  expected = (
+    (cross <= real_radii).any(0).mean(),
+    (fake_radii >= cross.T).any(0).mean(),
+    (cross < real_radii).sum() / (k * len(fake)),
+    (cross < real_radii).any(1).mean(),
+  )
+  sets = (scale * real + 3.0, scale * fake + 3.0)
+  scores = (
+    *neighbours.precision_recall(*sets, k),
+    *neighbours.density_coverage(*sets, k),
+  )
+  np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
 def test_coverage_of_equal_distributions():
   """About 1 - 2^-k in expectation, Naeem et al. 2020, lemma 2."""
   scores = neighbours.density_coverage(normal(4000, 4), normal(4000, 4))

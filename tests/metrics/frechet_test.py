@@ -1,5 +1,6 @@
 """Frechet distance: closed forms, splits, singular covariances and bias."""
 
+import decimal
 import functools
 import math
 
@@ -39,6 +40,62 @@ def test_distance_equals_the_formula_with_the_matrix_root():
   expected = mean @ mean + np.trace(a + b - 2.0 * root)
   distance = frechet.distance(gaussian(mean, a), gaussian(np.zeros(32), b))
   np.testing.assert_allclose(distance, expected, rtol=1e-6)
+
+
+def _two_by_two(spectrum):
+  """Rotates pairs of eigenvalues: symmetric matrices [len(spectrum) / 2, 2, 2].
+
+  All products are exact, so both triangles are equal.
+  """
+  angles = RNG.uniform(0, np.pi, len(spectrum) // 2)
+  cos, sin = np.cos(angles), np.sin(angles)
+  a, b = spectrum[::2], spectrum[1::2]
+  off = (a - b) * cos * sin
+  rows = [[a * cos**2 + b * sin**2, off], [off, a * sin**2 + b * cos**2]]
+  return np.moveaxis(np.array(rows), -1, 0)
+
+
+def _exact(first, second):
+  """Distance of centred Gaussians in arithmetic of 50 digits.
+
+  For 2 x 2, Tr (A B)^1/2 = (Tr A B + 2 (det A det B)^1/2)^1/2.
+  """
+  with decimal.localcontext(prec=50):
+    number = np.vectorize(decimal.Decimal, otypes=[object])
+    total = decimal.Decimal(0)
+    for a, b in zip(number(first), number(second), strict=True):
+      det = lambda m: m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0]
+      cross = ((a * b).sum() + 2 * (det(a) * det(b)).sqrt()).sqrt()
+      total += np.trace(a) + np.trace(b) - 2 * cross
+    return float(total)
+
+
+@pytest.mark.parametrize('spread', [0.0, 0.01, 1.0])
+def test_distance_of_steep_spectra_equals_arithmetic_of_fifty_digits(spread):
+  """Eigenvalues from 1 to 1e-12; all blocks are mixed by a reflection."""
+  spectrum = np.logspace(0, -12, 64)
+  change = np.exp(spread * RNG.standard_normal(64))
+  blocks = [_two_by_two(values) for values in (spectrum, spectrum * change)]
+  if spread == 0.0:
+    blocks[1] = blocks[0] + 1e-13 * np.eye(2)
+  mirror = np.eye(64) - 2.0 / 64
+  real, fake = (mirror @ scipy.linalg.block_diag(*b) @ mirror for b in blocks)
+  zero = np.zeros(64)
+  distance = frechet.distance(gaussian(zero, real), gaussian(zero, fake))
+  expected = _exact(*blocks)
+  assert abs(distance - expected) < 1e-13
+
+
+def test_null_space_of_a_singular_covariance_adds_nothing():
+  """With thin factors X and Y, Tr (S1 S2)^1/2 is the nuclear norm of X Y^T."""
+  x, y = RNG.standard_normal((40, 64)), RNG.standard_normal((256, 64))
+  centred = [(s - s.mean(0)) / np.sqrt(len(s) - 1) for s in (x, y)]
+  first, second = (s.T @ s for s in centred)
+  cross = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+  expected = np.trace(first) + np.trace(second) - 2.0 * cross
+  zero = np.zeros(64)
+  distance = frechet.distance(gaussian(zero, first), gaussian(zero, second))
+  np.testing.assert_allclose(distance, expected, rtol=1e-12)
 
 
 def test_moments_do_not_depend_on_the_split():

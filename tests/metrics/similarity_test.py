@@ -52,8 +52,43 @@ def test_ssim_of_constant_images_is_the_luminance_term():
     np.testing.assert_allclose(metric(a, b), expected**power, rtol=1e-3)
 
 
+def numpy_terms(a, b):
+  """Means of SSIM and of its contrast and structure; one channel, float64."""
+  offset = np.arange(11) - 5
+  window = np.exp(-(offset**2) / 4.5)
+  window /= window.sum()
+
+  def blur(x):
+    rows = np.apply_along_axis(np.convolve, 0, x, window, 'valid')
+    return np.apply_along_axis(np.convolve, 1, rows, window, 'valid')
+
+  ma, mb = blur(a), blur(b)
+  covariance = blur(a * b) - ma * mb
+  variances = blur(a * a) + blur(b * b) - ma**2 - mb**2
+  structure = (2 * covariance + 9e-4) / (variances + 9e-4)
+  luminance = (2 * ma * mb + 1e-4) / (ma**2 + mb**2 + 1e-4)
+  return (luminance * structure).mean(), structure.mean()
+
+
+def test_ms_ssim_of_odd_sizes_is_that_of_the_authors():
+  """The mean of 2 x 2 pixels, mirrored at borders, of every second pixel."""
+  a, b = (x[0, :21, :25, 0] / 255 for x in pair())
+  _, fine = numpy_terms(a, b)
+  small = []
+  for x in (a, b):
+    x = np.pad(x, ((0, 1), (0, 1)), 'symmetric')
+    x = (x[1:, 1:] + x[1:, :-1] + x[:-1, 1:] + x[:-1, :-1]) / 4
+    small.append(x[::2, ::2])
+  assert small[0].shape == (11, 13)
+  coarse, _ = numpy_terms(*small)
+  weights = np.array([0.0448, 0.2856]) / (0.0448 + 0.2856)
+  expected = fine ** weights[0] * coarse ** weights[1]
+  images = [x[None, :21, :25, :1] for x in (p[0] for p in pair())]
+  np.testing.assert_allclose(similarity.ms_ssim(*images), [expected], rtol=2e-5)
+
+
 def test_num_scales_depends_on_the_image_size():
-  sizes = {11: 1, 28: 2, 32: 2, 64: 3, 128: 4, 176: 5, 512: 5}
+  sizes = {11: 1, 21: 2, 28: 2, 32: 2, 64: 3, 128: 4, 161: 5, 512: 5}
   for size, scales in sizes.items():
     assert similarity.num_scales(size, size + 1) == scales
   images = np.zeros((2, 11, 15, 1))

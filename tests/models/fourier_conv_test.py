@@ -82,3 +82,16 @@ def test_is_worth_for_large_kernels_and_many_channels():
   for changed in ({'inner': 1}, {'outer': 1}, {'batch': 1}):
     assert not fourier_conv.is_worth(tutorial, **wide | changed)
   assert not fourier_conv.is_worth(tutorial, **wide | {'dtype': jnp.bfloat16})
+
+
+def test_rounding_error_is_relative_to_the_largest_result(key):
+  """One corner is 1,000 times as bright, and errors reach the others."""
+  geometry = GEOMETRIES['tutorial']
+  x = jax.random.normal(key, (4, 7, 7, 8)).at[:, 0, 0].multiply(1000.0)
+  w = jax.random.normal(jax.random.fold_in(key, 1), (5, 5, 8, 8))
+  found = fourier_conv.forward(x, w, geometry)
+  with jax.enable_x64(True):
+    wide = [jnp.asarray(np.asarray(a), jnp.float64) for a in (x, w)]
+    expected = fourier_conv.forward(*wide, geometry)
+  error = np.abs(found - np.asarray(expected))
+  assert error.max() < 1e-6 * np.abs(expected).max()

@@ -47,8 +47,9 @@ def _geometry(size, kernel, stride, padding) -> Geometry:
   if padding == 'VALID':
     pads = ((0, 0), (0, 0))
   else:
+    lower = padding == 'SAME_LOWER'
     pads = tuple(
-      (total // 2, total - total // 2)
+      ((total + lower) // 2, total - (total + lower) // 2)
       for n, k in zip(size, kernel, strict=True)
       for total in [max((-(-n // stride) - 1) * stride + k - n, 0)]
     )
@@ -58,15 +59,25 @@ def _geometry(size, kernel, stride, padding) -> Geometry:
 def conv(x, w, stride: int = 1, padding: str = 'SAME'):
   """Convolves x [B, H, W, I] by w [h, w, I, O]: [B, H', W', O].
 
-  The result is that of `lax.conv`.
+  The result is that of `lax.conv`. Padding 'SAME_LOWER' is 'SAME' with the odd
+  pixel before the image. For a kernel of 3 and a stride of 2, this equals one
+  pixel on every side, as in PyTorch.
   """
   return _forward(x, w, _geometry(x.shape[1:3], w.shape[:2], stride, padding))
 
 
-def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
+def conv_transpose(
+  x,
+  w,
+  stride: int = 1,
+  size: tuple[int, int] | None = None,
+  padding: str = 'SAME',
+):
   """Convolves images [B, H, W, I] to [B, H * stride, W * stride, O].
 
-  The result is that of `lax.conv_transpose` with padding 'SAME'.
+  With padding 'SAME', the result is that of `lax.conv_transpose`. With padding
+  'SAME_LOWER', a kernel of 3 and a stride of 2, the result is that of PyTorch
+  with padding=1 and output_padding=1.
 
   Args:
     x: images.
@@ -74,9 +85,10 @@ def conv_transpose(x, w, stride: int = 1, size: tuple[int, int] | None = None):
     stride: factor by which the image grows.
     size: (height, width) of the result; by default H and W times the stride. A
       convolution of `size` by this stride has the size [H, W].
+    padding: padding of the convolution whose adjoint this is, see `conv`.
   """
   size = size or tuple(n * stride for n in x.shape[1:3])
-  geometry = _geometry(size, w.shape[:2], stride, 'SAME')
+  geometry = _geometry(size, w.shape[:2], stride, padding)
   if stride == 1:
     return _forward(x, w, geometry.mirrored)
   return _transposed(x, conv_forms._turned(w), geometry)
@@ -89,7 +101,8 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
   so the image is never enlarged. A kernel of 3 then makes twice the size with 4
   products instead of 9. A kernel of 5 makes four times the size with 4 products
   instead of 25. The sums are used if they save `SAVED` of the products, and if
-  the size is a multiple of the size of x.
+  the size is a multiple of the size of x. Sums of 16 bits are rounded once, as
+  the entries were before.
 
   Args:
     x: images [B, H, W, I].
@@ -112,8 +125,10 @@ def conv_of_enlarged(x, w, size: tuple[int, int]):
 
   def phase(row, col):
     pads = tuple((-first, first + len(sums) - 1) for first, sums in (row, col))
-    down, across = (sums.astype(w.dtype) for _, sums in (row, col))
-    kernel = jnp.einsum('ai,bj,ijxy->abxy', down, across, w)
+    down, across = (sums for _, sums in (row, col))
+    wide = w.astype(jnp.promote_types(w.dtype, jnp.float32))
+    kernel = jnp.einsum('ai,bj,ijxy->abxy', down, across, wide)
+    kernel = kernel.astype(w.dtype)
     geometry = Geometry(small, kernel.shape[:2], 1, pads)
     return _forward(x, kernel, geometry)
 

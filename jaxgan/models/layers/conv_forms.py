@@ -150,9 +150,17 @@ def _of_patches(x, w, geometry):
 
 
 def _to_patches(y, w, geometry):
-  """Computes T as one product, and adds the patches that overlap."""
+  """Computes T as one product, and adds the patches that overlap.
+
+  Patches of 16 bits are added in float32, so that the result is rounded once.
+  """
   s, inner = geometry.stride, w.shape[2]
-  patches = y.reshape(-1, y.shape[-1]) @ w.reshape(-1, w.shape[-1]).T
+  wide = jnp.promote_types(y.dtype, jnp.float32)
+  patches = jnp.matmul(
+    y.reshape(-1, y.shape[-1]),
+    w.reshape(-1, w.shape[-1]).T,
+    preferred_element_type=wide,
+  )
   patches = patches.reshape(*y.shape[:3], *geometry.kernel, inner)
   blocks = [
     -(-(before + n) // s)
@@ -165,14 +173,14 @@ def _to_patches(y, w, geometry):
       (k // s, count - size - k // s, 0)
       for k, count, size in zip((i, j), blocks, geometry.output, strict=True)
     ]
-    zero = jnp.zeros((), y.dtype)
+    zero = jnp.zeros((), wide)
     return lax.pad(
       patches[:, :, :, i, j], zero, [(0, 0, 0), *config, (0, 0, 0)]
     )
 
   def phase(r, c):
     height, width = geometry.kernel
-    none = jnp.zeros((y.shape[0], *blocks, inner), y.dtype)
+    none = jnp.zeros((y.shape[0], *blocks, inner), wide)
     return sum(
       (shifted(i, j) for i in range(r, height, s) for j in range(c, width, s)),
       none,
@@ -180,7 +188,8 @@ def _to_patches(y, w, geometry):
 
   x = _side_by_side([[phase(r, c) for c in range(s)] for r in range(s)])
   (top, _), (left, _) = geometry.pads
-  return x[:, top : top + geometry.size[0], left : left + geometry.size[1]]
+  x = x[:, top : top + geometry.size[0], left : left + geometry.size[1]]
+  return x.astype(y.dtype)
 
 
 def _as_convolution(x, y, geometry):

@@ -42,7 +42,7 @@ class Conv(nn.Module):
     features: channels of the output.
     kernel: side of the kernel.
     stride: stride in both directions.
-    padding: 'SAME' or 'VALID'.
+    padding: 'SAME', 'SAME_LOWER' or 'VALID'.
     use_bias: True for a bias.
     initializer: a key of `INITIALIZERS`.
     dtype: dtype of the convolution; by default the widest of images and
@@ -96,6 +96,7 @@ class ConvTranspose(nn.Module):
     kernel: side of the kernel.
     stride: factor by which the image grows.
     size: (height, width) of the output; by default stride times the input.
+    padding: 'SAME' or 'SAME_LOWER'.
     use_bias: True for a bias.
     initializer: a key of `INITIALIZERS`.
     dtype: dtype of the convolution; by default the widest of images and
@@ -106,6 +107,7 @@ class ConvTranspose(nn.Module):
   kernel: int
   stride: int = 1
   size: tuple[int, int] | None = None
+  padding: str = 'SAME'
   use_bias: bool = True
   initializer: str = 'lecun'
   dtype: jnp.dtype | None = None
@@ -115,7 +117,7 @@ class ConvTranspose(nn.Module):
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     w = self.param('kernel', initializer(self.initializer), shape, PARAM)
     x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
-    x = conv.conv_transpose(x, w, self.stride, self.size)
+    x = conv.conv_transpose(x, w, self.stride, self.size, self.padding)
     return x + _bias(self, x.dtype) if self.use_bias else x
 
 

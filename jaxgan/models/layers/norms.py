@@ -1,4 +1,8 @@
-"""Normalisation layers and layers that look across the batch."""
+"""Normalisation layers and layers that look across the batch.
+
+Variances are means of squared deviations, in two passes over the activations.
+E[x^2] - m^2 would lose half the digits where the mean is 100 deviations.
+"""
 
 from collections.abc import Callable
 
@@ -17,6 +21,11 @@ class SpectralNorm(nn.Module):
 
   Miyato et al. 2018, https://arxiv.org/abs/1802.05957, algorithm 1: one power
   iteration per training step. The collection 'spectral' holds the vectors.
+
+  As in the authors' code, every call iterates once, and only training keeps the
+  result. So a call that evaluates has an estimate for the weights in use, for
+  example averaged weights. PyTorch does not iterate when evaluating: its
+  estimate, with the vectors of other weights, is never closer.
   """
 
   module: nn.Module
@@ -62,13 +71,18 @@ def norm(
       momentum=momentum,
       epsilon=epsilon,
       axis_name=axis.name(),
+      use_fast_variance=False,
       dtype=dtype,
     )
   if kind == 'layer':
-    return nn.LayerNorm(epsilon=epsilon, dtype=dtype)
+    return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, dtype=dtype)
   if kind == 'instance':
     return nn.InstanceNorm(
-      epsilon=epsilon, use_bias=affine, use_scale=affine, dtype=dtype
+      epsilon=epsilon,
+      use_bias=affine,
+      use_scale=affine,
+      use_fast_variance=False,
+      dtype=dtype,
     )
   if kind == 'virtual':
     return VirtualBatchNorm(reference_size, epsilon, dtype)
@@ -102,6 +116,9 @@ class VirtualBatchNorm(nn.Module):
     )
     bias = self.param('bias', nn.initializers.zeros, x.shape[-1:], layers.PARAM)
     x = x.astype(jnp.float32)
+    # The result does not depend on this shift, and its rounding does.
+    shift = jnp.mean(x[:size], axis=(0, *axes), keepdims=True)
+    x = x - jax.lax.stop_gradient(shift)
     mean = jnp.mean(x, axis=axes, keepdims=True)  # [R + B, 1, ..., C]
     square = jnp.mean(x**2, axis=axes, keepdims=True)
 
@@ -158,9 +175,9 @@ class MinibatchStddev(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     x = x.astype(jnp.float32)
-    mean, square = jnp.mean(x, axis=0), jnp.mean(x**2, axis=0)
-    mean, square = axis.mean((mean, square))
-    deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0.0) + 1e-8)
+    mean = axis.mean(jnp.mean(x, axis=0, keepdims=True))
+    variance = axis.mean(jnp.mean((x - mean) ** 2, axis=0))
+    deviation = jnp.sqrt(variance + 1e-8)
     channel = jnp.broadcast_to(jnp.mean(deviation), (*x.shape[:-1], 1))
     return jnp.concatenate([x, channel], axis=-1)
 
