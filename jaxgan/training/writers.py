@@ -10,6 +10,8 @@ import pathlib
 import sys
 import time
 
+from jaxgan.core import paths
+
 # Shortest time between two lines if the output is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
 # Number of metrics in a line. Metrics with an earlier ending come first.
@@ -21,12 +23,10 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
   """Replaces a file by `content`; on failure the file is unchanged."""
   if isinstance(content, str):
     content = content.encode()
-  temporary = path.with_name(f'.{path.name}.tmp')
-  with open(temporary, 'wb') as file:
+  with paths.replacing(path) as temporary, open(temporary, 'wb') as file:
     file.write(content)
     file.flush()
     os.fsync(file.fileno())
-  temporary.replace(path)
 
 
 class JsonLines:
@@ -34,28 +34,47 @@ class JsonLines:
 
   Args:
     path: the file.
-    step: the step that the run resumes from. Lines of later steps, from a run
-      that was killed, are dropped, as are incomplete lines.
+    step: the step that the run resumes from. A line of a later step, from a run
+      that was killed, stays until a line of that step or a later one is
+      written. Incomplete lines are dropped then.
   """
 
   def __init__(self, path: pathlib.Path, step: int):
+    self._path = path
+    self._later = []  # (step, line) to be replaced
+    self._is_damaged = False
+    text = ''
     if path.exists():
       text = path.read_text(encoding='utf-8', errors='replace')
-      kept = [
-        line
-        for line in text.splitlines(keepends=True)
-        if line.endswith('\n')
-        and (row := _parsed(line))
-        and row['step'] <= step
-      ]
-      if ''.join(kept) != text:
-        write_atomically(path, ''.join(kept))
+    self._kept = []
+    for line in text.splitlines(keepends=True):
+      row = _parsed(line) if line.endswith('\n') else None
+      if row is None:
+        self._is_damaged = True
+      elif row['step'] <= step:
+        self._kept.append(line)
+      else:
+        self._later.append((row['step'], line))
     self._file = path.open('a', encoding='utf-8')
 
   def scalars(self, step: int, values: dict[str, float]) -> None:
-    self._file.write(json.dumps({'step': step, **values}) + '\n')
+    line = json.dumps({'step': step, **values}) + '\n'
+    if self._later or self._is_damaged:
+      self._replace(step, line)
+      return
+    self._file.write(line)
     self._file.flush()
     os.fsync(self._file.fileno())
+
+  def _replace(self, step: int, line: str) -> None:
+    """Writes a line in place of old lines up to its step."""
+    later = [(k, text) for k, text in self._later if k > step]
+    lines = [*self._kept, line, *(text for _, text in later)]
+    write_atomically(self._path, ''.join(lines))
+    self._kept.append(line)
+    self._later, self._is_damaged = later, False
+    self._file.close()
+    self._file = self._path.open('a', encoding='utf-8')
 
   def images(self, step, images):
     pass
