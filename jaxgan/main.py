@@ -71,6 +71,8 @@ for _name in modes.flag_names():
 
 def _parse_flags(argv):
   """Parses flags; a wrong flag gets one line instead of a traceback."""
+  home = os.path.expanduser('~')
+  argv = [re.sub('^(--?config=)~(?=/)', lambda m: m[1] + home, a) for a in argv]
   try:
     return flags.FLAGS(argv)
   except Exception as error:  # ml_collections raises many kinds.
@@ -218,6 +220,9 @@ def _run(argv) -> None:
   # errors that are raised here as well.
   absl_logging.set_verbosity(absl_logging.FATAL)
   sys.unraisablehook = lambda unraisable: None
+  for stream in (sys.stdout, sys.stderr):
+    if hasattr(stream, 'reconfigure'):  # Names need not be UTF-8.
+      stream.reconfigure(errors='backslashreplace')
   handler = logging.StreamHandler()
   handler.setFormatter(logging.Formatter('%(message)s'))
   logger = logging.getLogger('jaxgan')

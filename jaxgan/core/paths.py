@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Iterator
 
 from jaxgan import errors
@@ -57,4 +58,28 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   except BaseException:
     with contextlib.suppress(OSError):
       temporary.unlink(missing_ok=True)
+    raise
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a temporary folder whose files become those of `folder`.
+
+  On failure, nothing stays. Files of an older `folder` that have other names
+  are kept.
+  """
+  temporary = folder.with_name(f'.{folder.name}.tmp')
+  if temporary.is_dir():
+    shutil.rmtree(temporary)  # of a process that was killed
+  try:
+    temporary.mkdir(parents=True)
+    yield temporary
+    if folder.exists():
+      for path in temporary.iterdir():
+        path.replace(folder / path.name)
+      temporary.rmdir()
+    else:
+      temporary.rename(folder)
+  except BaseException:
+    shutil.rmtree(temporary, ignore_errors=True)
     raise

@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import math
-import pathlib
 import time
 
 import jax
@@ -23,7 +22,7 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.adversarial import augment, terms
-from jaxgan.core import masks
+from jaxgan.core import masks, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.metrics import similarity
@@ -41,12 +40,15 @@ COLUMNS = 16  # of the grid
 HOLE = 0.0  # value of missing pixels in the grid
 
 
-def complete(workdir, mask: str = 'centre', **fields) -> dict[str, float | str]:
-  """Completes images with holes and writes them into the workdir.
+def complete(
+  workdir, mask: str = 'centre', output: str | None = None, **fields
+) -> dict[str, float | str]:
+  """Completes images with holes and writes them into a folder.
 
   Args:
     workdir: the folder of the run.
     mask: the missing pixels, see `Request`.
+    output: folder to write to; by default the workdir.
     **fields: other fields of `Request`.
 
   Returns:
@@ -58,14 +60,17 @@ def complete(workdir, mask: str = 'centre', **fields) -> dict[str, float | str]:
   Raises:
     UserError: if the run or the request does not allow it.
   """
-  return _search_and_write(workdir, Request(mask=mask, **fields))
+  return _search_and_write(workdir, output, Request(mask=mask, **fields))
 
 
-def invert(workdir, **fields) -> dict[str, float | str]:
+def invert(
+  workdir, output: str | None = None, **fields
+) -> dict[str, float | str]:
   """Finds latents of whole images; see `complete`.
 
   Args:
     workdir: the folder of the run.
+    output: folder to write to; by default the workdir.
     **fields: fields of `Request` except `mask` and `blend`.
 
   Returns:
@@ -74,13 +79,15 @@ def invert(workdir, **fields) -> dict[str, float | str]:
   Raises:
     UserError: if the run or the request does not allow it.
   """
-  return _search_and_write(workdir, Request(**fields))
+  return _search_and_write(workdir, output, Request(**fields))
 
 
-def _search_and_write(workdir, request: Request) -> dict[str, float | str]:
+def _search_and_write(
+  workdir, output, request: Request
+) -> dict[str, float | str]:
   start = time.monotonic()
   held_out.check(request)
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, folder = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=request.member)
   if not (run.has_latents and run.spec.is_image):
     raise errors.UserError(
@@ -96,12 +103,14 @@ def _search_and_write(workdir, request: Request) -> dict[str, float | str]:
   shown = _shown(request, images, best.images, known)
   scores = _errors(request, images, best.images, known, shown)
   scores['loss'] = np.asarray(best.loss)
-  path = workdir / _folder_name(run, request, images, known)
-  path.mkdir(exist_ok=True)
-  _write(path, run, request, shown, best.latents, scores)
+  path = folder / _folder_name(run, request, images, known)
   summary = {'path': str(path), 'num': len(images)}
   summary |= {name: float(values.mean()) for name, values in scores.items()}
-  return summary | {'seconds': round(time.monotonic() - start, 1)}
+  summary['seconds'] = round(time.monotonic() - start, 1)
+  print(json.dumps(summary), flush=True)  # A full disk must not take it away.
+  with paths.replacing_folder(path) as temporary:
+    _write(temporary, run, request, shown, best.latents, scores)
+  return summary
 
 
 def _search(

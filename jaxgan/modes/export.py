@@ -7,7 +7,7 @@ Each function of `export_functions` (see `jaxgan.steps`) has two files:
                     CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
 
 The file `export.json` describes inputs and outputs and has a digest of each
-other file. It is written last. The same checkpoint and the same versions give
+other file. The same checkpoint and the same versions give
 the same bytes. Images are float32 in [-1, 1].
 """
 
@@ -22,7 +22,7 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from jaxgan.core import version
+from jaxgan.core import paths, version
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
@@ -40,12 +40,15 @@ INPUTS = {
 }
 
 
-def export(workdir, member: int | None = None) -> pathlib.Path:
+def export(
+  workdir, member: int | None = None, output: str | None = None
+) -> pathlib.Path:
   """Writes the functions of the newest valid checkpoint of a workdir.
 
   Args:
     workdir: the folder of the run.
     member: member of a population.
+    output: folder to write to; by default the workdir.
 
   Returns:
     The folder, named after the step and the member.
@@ -53,12 +56,12 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
   Raises:
     UserError: if there is no run or checkpoint, or the run makes no images.
   """
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, root = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=member)
   name = f'step_{int(run.state.step):08d}'
   if member is not None:
     name += f'_member_{member:02d}'
-  folder = workdir / 'export' / name
+  folder = root / 'export' / name
   files, functions = {}, {}
   for name, (function, weights, inputs) in _functions(run).items():
     flat = flax.traverse_util.flatten_dict(weights, sep='/')
@@ -79,9 +82,9 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
     }
     files |= contents
   files['export.json'] = json.dumps(_about(run, functions), indent=2) + '\n'
-  folder.mkdir(parents=True, exist_ok=True)
-  for name, content in files.items():
-    writers.write_atomically(folder / name, content)
+  with paths.replacing_folder(folder) as temporary:
+    for name, content in files.items():
+      writers.write_atomically(temporary / name, content)
   return folder
 
 

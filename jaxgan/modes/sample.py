@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.core import latents as latents_lib
+from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
@@ -35,15 +36,17 @@ def sample(
   num: int | None = None,
   seed: int = 0,
   member: int | None = None,
+  output: str | None = None,
   **fields,
 ) -> pathlib.Path:
-  """Draws pictures from EMA weights and writes them into the workdir.
+  """Draws pictures from EMA weights and writes them into a folder.
 
   Args:
     workdir: the folder of the run.
     num: see `Request`.
     seed: see `Request`.
     member: member of a population.
+    output: folder to write to; by default the workdir.
     **fields: the other fields of `Request`.
 
   Returns:
@@ -53,7 +56,7 @@ def sample(
     UserError: if the run or the request does not allow it.
   """
   request = request_lib.complete(Request(num, seed, **fields))
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, folder = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=member)
   if request.palette is None:
     default = run.config.get('palette', 0)  # Older runs have no such field.
@@ -65,15 +68,16 @@ def sample(
   name = request_lib.name(request, label)
   if member is not None:
     name = f'member{member:02d}_{name}'
-  path = workdir / f'sample_step{int(run.state.step)}_{name}'
+  path = folder / f'sample_step{int(run.state.step)}_{name}'
   colour = _colour(request, run)
+  folder.mkdir(parents=True, exist_ok=True)
   if request.format in ANIMATED:
     _animate(request, run, label, colour, path)
   elif request.format == 'images':
     images = map(colour, draw(run, request.num, request.seed, label))
-    path.mkdir(exist_ok=True)
-    for index, image in enumerate(images):
-      grid.save(path / f'{index:04d}.png', pixels_lib.to_uint8(image))
+    with paths.replacing_folder(path) as temporary:
+      for index, image in enumerate(images):
+        grid.save(temporary / f'{index:04d}.png', pixels_lib.to_uint8(image))
   else:
     _grid(request, run, label, colour, path)
   return path

@@ -4,6 +4,7 @@ Every writer has `scalars(step, values)`, `images(step, {name: uint8 array})`
 and `close()`.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -62,9 +63,7 @@ class JsonLines:
     if self._later or self._is_damaged:
       self._replace(step, line)
       return
-    self._file.write(line)
-    self._file.flush()
-    os.fsync(self._file.fileno())
+    _append(self._file, line, os.fstat(self._file.fileno()).st_size)
 
   def _replace(self, step: int, line: str) -> None:
     """Writes a line in place of old lines up to its step."""
@@ -103,12 +102,26 @@ def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
 
 def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
   """Adds a line; an incomplete line before it stays separate."""
+  path.parent.mkdir(parents=True, exist_ok=True)
   with path.open('ab+') as file:
-    if file.seek(0, os.SEEK_END):
+    text = json.dumps(values).encode() + b'\n'
+    size = file.seek(0, os.SEEK_END)
+    if size:
       file.seek(-1, os.SEEK_END)
-      if file.read(1) != b'\n':
-        file.write(b'\n')
-    file.write(json.dumps(values).encode() + b'\n')
+      text = text if file.read(1) == b'\n' else b'\n' + text
+    _append(file, text, size)
+
+
+def _append(file, text: str | bytes, size: int) -> None:
+  """Writes at the end of a file of a size; on failure it keeps that size."""
+  try:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  except OSError:
+    with contextlib.suppress(OSError):
+      os.truncate(file.fileno(), size)
+    raise
 
 
 class TensorBoard:
