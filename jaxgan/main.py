@@ -193,6 +193,14 @@ def _derive_workdir(path: str) -> str:
   return derived
 
 
+def _missing_field(workdir: str, error: Exception) -> str:
+  """Returns the field of a recorded config whose absence raised an error."""
+  from jaxgan import config
+  from jaxgan.modes import restore
+
+  return config.missing(restore.record_of(workdir)['config'], error)
+
+
 def main(argv) -> None:
   if len(argv) > 1:
     raise errors.UserError(
@@ -208,9 +216,17 @@ def main(argv) -> None:
     workdir = workdir or _derive_workdir(path)
     arguments['config'] = _CONFIG.value
   module, function = mode.function.split(':')
-  result = getattr(importlib.import_module(module), function)(
-    workdir, **arguments
-  )
+  function = getattr(importlib.import_module(module), function)
+  try:
+    result = function(workdir, **arguments)
+  except (AttributeError, KeyError) as error:
+    field = None if mode.trains else _missing_field(workdir, error)
+    if not field:
+      raise
+    raise errors.UserError(
+      f'config.json of workdir {workdir!r} has no field {field!r}. Restore the '
+      'file from a backup, or use the code that wrote it.'
+    ) from None
   if mode.prints:
     print(json.dumps(result) if isinstance(result, dict) else result)
 

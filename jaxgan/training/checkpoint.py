@@ -31,10 +31,6 @@ _logger = logging.getLogger(__name__)
 SCHEMA = 1
 
 
-def _first_line(error: Exception) -> str:
-  return (str(error).strip().splitlines() or [repr(error)])[0][:200]
-
-
 class Checkpoints:
   """The checkpoints of one workdir.
 
@@ -136,7 +132,7 @@ class Checkpoints:
       raise self._failed(self._writing, error) from error
 
   def _failed(self, step, error) -> errors.StorageError:
-    reason, full = _first_line(error), 'No space left on device'
+    reason, full = manager.first_line(error), 'No space left on device'
     reason = full if full in str(error) else reason
     kept = [f'step {k} is intact' for k in self.steps() if k != step]
     intact, *_ = [*kept, 'no step is before it']
@@ -180,6 +176,8 @@ class Checkpoints:
     if like is not None:
       stored = open_manager.item_metadata(step)['state'].tree
       digests.refuse(folder, digests.mismatches(stored, like))
+    else:
+      manager.refuse_sizes(folder, open_manager.item_metadata(step)['state'])
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     state = open_manager.restore(step, args=args)['state']
     actual = digests.compute(jax.device_get(state))
@@ -212,7 +210,7 @@ class Checkpoints:
             f'{self.folder / str(step)} cannot be read ({reason}). Nothing was '
             'changed. Fix this, then rerun the command.'
           ) from error
-        damaged[step] = _first_line(error)
+        damaged[step] = manager.first_line(error)
         self.close()  # A manager caches what it has read.
       else:
         self._set_aside(damaged)

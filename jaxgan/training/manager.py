@@ -1,10 +1,12 @@
 """Managers of orbax, which write and read the checkpoints of a folder."""
 
+import math
 import pathlib
 import re
 import tempfile
 import time
 
+import jax
 import orbax.checkpoint as ocp
 
 from jaxgan import errors
@@ -20,6 +22,8 @@ NO_DAMAGE = (
   *('Permission denied', 'PERMISSION_DENIED', 'Input/output error'),
   *('Too many open files', 'Cannot allocate memory', 'Stale file handle'),
 )
+# Bytes of arrays that few or well compressed files may hold.
+MOST_CLAIMED, COMPRESSION = 2**30, 1_000
 # Orbax, etils and TensorStore take `[`, `*`, `?` and backslashes for patterns,
 # `gs:` for a bucket, and fail for bytes that are not UTF-8.
 _PLAIN = re.compile(r'(?!/(gs|s3|az|hf)(/|$))[\w /.,=+@-]+')
@@ -54,9 +58,26 @@ def make(
   )
 
 
+def first_line(error: Exception) -> str:
+  """Returns the first line of a message."""
+  return (str(error).strip().splitlines() or [repr(error)])[0][:200]
+
+
 def no_damage(error: Exception) -> str | None:
   """Returns the sign of an error that an intact checkpoint may raise."""
   return next((sign for sign in NO_DAMAGE if sign in str(error)), None)
+
+
+def refuse_sizes(folder: pathlib.Path, metadata) -> None:
+  """Raises a ValueError if arrays claim far more bytes than the files have."""
+  claimed = sum(
+    math.prod(leaf.shape) * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(metadata.tree)
+  )
+  files = (path for path in folder.rglob('*') if path.is_file())
+  stored = sum(path.stat().st_size for path in files)
+  if claimed > max(MOST_CLAIMED, COMPRESSION * stored):
+    raise ValueError(f'{claimed} bytes of arrays in {stored} bytes of files')
 
 
 def set_aside(folder: pathlib.Path) -> pathlib.Path:

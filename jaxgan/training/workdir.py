@@ -13,11 +13,12 @@ from typing import Any
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors
-from jaxgan.core import version
+from jaxgan.core import ranges, version
 from jaxgan.training import sweeps, writers
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 LONGEST_NAME = 80
+MOST_BYTES = 2**26  # of config.json
 # Files of a run, beside folders.
 WRITTEN = (
   *('config.json', 'metrics.jsonl', 'samples.gif', 'curves.png'),
@@ -89,15 +90,55 @@ def read(workdir: pathlib.Path) -> dict[str, Any] | None:
   if not path.exists():
     return None
   try:
+    if path.stat().st_size > MOST_BYTES:
+      raise ValueError(f'more than {MOST_BYTES} bytes')
     record = json.loads(path.read_text(encoding='utf-8'))
-    if not isinstance(record['config'], dict) or 'shape' not in record['data']:
-      raise ValueError('fields are missing')
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise errors.UserError(
-      f'{path} is damaged ({error}). Restore the file from a backup, or choose '
-      'another --workdir.'
-    ) from None
-  return _by_its_rules(record)
+    for name in ('config', 'data'):
+      if not isinstance(record[name], dict):
+        raise ValueError(f'{name}={record[name]!r} must be a group of fields')
+    record = _by_its_rules(record)
+    if problems := [
+      *config_lib.wrong_of_record(record['config']),
+      *_wrong_data(record['data']),
+    ]:
+      raise ValueError('; '.join(problems))
+  except (
+    *(OSError, ValueError, LookupError, TypeError),
+    *(AttributeError, RecursionError),
+  ) as error:
+    if 'format=' in str(error):
+      raise  # of newer code
+    raise _damaged(path, error) from None
+  return record
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> errors.UserError:
+  reason = f'{error} is missing' if isinstance(error, KeyError) else error
+  return errors.UserError(
+    f'{path} is damaged ({reason}). Restore the file from a backup, or choose '
+    'another --workdir.'
+  )
+
+
+def _wrong_data(recorded) -> list[str]:
+  """Lists wrong fields of 'data' in a `config.json`."""
+  sides = ranges.Range(int, True, 1, 2**31)
+  fields = {
+    'shape': sides,
+    'source_shape': sides,
+    'num_classes': ranges.Range(int, low=0, high=2**31),
+    'classes': ranges.Range(str, True),
+  }
+  problems = {
+    name: r.problem(recorded[name])
+    for name, r in fields.items()
+    if name != 'source_shape' or name in recorded
+  }
+  return [
+    f'data.{name}={recorded[name]!r} of the images {problem}'
+    for name, problem in problems.items()
+    if problem
+  ]
 
 
 def _by_its_rules(record: dict[str, Any]) -> dict[str, Any]:
