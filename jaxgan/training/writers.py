@@ -56,14 +56,14 @@ class JsonLines:
         self._kept.append(line)
       else:
         self._later.append((row['step'], line))
-    self._file = path.open('a', encoding='utf-8')
+    self._file = path.open('ab', buffering=0)
 
   def scalars(self, step: int, values: dict[str, float]) -> None:
     line = json.dumps({'step': step, **values}) + '\n'
     if self._later or self._is_damaged:
       self._replace(step, line)
       return
-    _append(self._file, line, os.fstat(self._file.fileno()).st_size)
+    _append(self._file, line.encode(), os.fstat(self._file.fileno()).st_size)
 
   def _replace(self, step: int, line: str) -> None:
     """Writes a line in place of old lines up to its step."""
@@ -73,7 +73,7 @@ class JsonLines:
     self._kept.append(line)
     self._later, self._is_damaged = later, False
     self._file.close()
-    self._file = self._path.open('a', encoding='utf-8')
+    self._file = self._path.open('ab', buffering=0)
 
   def images(self, step, images):
     pass
@@ -103,7 +103,7 @@ def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
 def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
   """Adds a line; an incomplete line before it stays separate."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open('ab+') as file:
+  with path.open('ab+', buffering=0) as file:
     text = json.dumps(values).encode() + b'\n'
     size = file.seek(0, os.SEEK_END)
     if size:
@@ -112,11 +112,12 @@ def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
     _append(file, text, size)
 
 
-def _append(file, text: str | bytes, size: int) -> None:
-  """Writes at the end of a file of a size; on failure it keeps that size."""
+def _append(file, text: bytes, size: int) -> None:
+  """Writes at the end of a raw file; on failure the file keeps its size."""
   try:
-    file.write(text)
-    file.flush()
+    left = memoryview(text)
+    while left:
+      left = left[file.write(left) :]
     os.fsync(file.fileno())
   except OSError:
     with contextlib.suppress(OSError):

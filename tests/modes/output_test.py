@@ -85,6 +85,8 @@ def fail_writes(monkeypatch, folder, number, log):
       log.append(file)
       raise OSError(number, os.strerror(number), str(file))
     raw = Full(os.fspath(file), mode.replace('b', '').replace('t', ''))
+    if 0 in (*args, kwargs.get('buffering')):
+      return raw
     buffered = (io.BufferedRandom if '+' in mode else io.BufferedWriter)(raw)
     return buffered if 'b' in mode else io.TextIOWrapper(buffered)
 
