@@ -29,6 +29,7 @@ from jaxgan.metrics import similarity
 from jaxgan.modes import held_out, latent_search, poisson
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import LOW_RESOLUTION, Request
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training.run import Run
 from jaxgan.visual import grid
@@ -131,12 +132,11 @@ def _search(
     seen = latent_search.reduced(images, FACTOR)
     # A block counts as much as all of its pixels.
     weight = jnp.full((*seen.shape[:3], 1), float(FACTOR**2))
-  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  state = use_ema_weights(run.method, run.state)
+  use_ema_weights = run.algorithm.use_ema_weights
+  state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
   search_batch = functools.partial(
-    _search_batch,
+    compile_lib.jit_method(_search_batch, run.method, 0, 1, 2),
     run.algorithm,
-    run.method,
     request.mask == LOW_RESOLUTION,
     request.iterations,
     state,
@@ -163,9 +163,8 @@ def window(shape: tuple[int, ...]) -> int:
   return min(shape[1:3]) // 2 | 1
 
 
-@functools.partial(jax.jit, static_argnums=range(4))
 def _search_batch(
-  algorithm, method, is_reduced, iterations, state, seen, weight, starts, labels
+  method, algorithm, is_reduced, iterations, state, seen, weight, starts, labels
 ) -> latent_search.Result:
   prior_loss, prior_weight = prior(method, state)
   best = latent_search.search(

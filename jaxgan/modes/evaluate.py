@@ -24,6 +24,7 @@ from jaxgan.metrics.scores import Images
 from jaxgan.modes import features as features_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import run as run_lib
 from jaxgan.training import writers
@@ -260,13 +261,13 @@ def _score_held_out(
     )
   test = data.load(run.config.data, 'test').arrays()
   size = min(request.num, len(test['image']))
-  score = jax.jit(run.algorithm.evaluate, static_argnums=0)
+  score = compile_lib.jit_method(run.algorithm.evaluate, run.method)
   means = {}
   for start in range(0, size, CHUNK):
     rows = slice(start, min(start + CHUNK, size))
     batch = {k: pixels_lib.to_float(v[rows]) for k, v in test.items()}
     share = len(batch['image']) / size
-    for name, value in score(run.method, run.state, batch).items():
+    for name, value in score(run.state, batch).items():
       means[name] = means.get(name, 0.0) + share * float(value)
   line = _head(run)
   line |= {f'{name}/{size}-test': value for name, value in means.items()}

@@ -24,6 +24,7 @@ import safetensors.numpy
 
 from jaxgan.core import paths, version
 from jaxgan.modes import restore as restore_lib
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training import writers
@@ -124,8 +125,8 @@ def _without_paths():
 
 def _functions(run: run_lib.Run):
   """Returns `export_functions` of the EMA weights, with weights in NumPy."""
-  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  state = use_ema_weights(run.method, run.state)
+  use_ema_weights = run.algorithm.use_ema_weights
+  state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
   return {
     name: (function, jax.device_get(weights), inputs)
     for name, (function, weights, inputs) in run.algorithm.export_functions(

@@ -22,6 +22,7 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.requests import ALL, ANIMATED, WALK_COLUMNS, Request
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training.run import Run
 from jaxgan.visual import animation, grid, palette
@@ -107,8 +108,8 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
   if run.has_latents:
     z = run.method.latents.sample(key, num)
     return _decoded(run, z, label)
-  sample_all = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
-  return iter(jax.device_get(sample_all(run.method, run.state, key, num)))
+  sample_all = compile_lib.jit_method(run.algorithm.sample, run.method, 2)
+  return iter(jax.device_get(sample_all(run.state, key, num)))
 
 
 def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
@@ -116,16 +117,16 @@ def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
 
   Images are decoded in batches of one size.
   """
-  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  decode = jax.jit(run.algorithm.decode, static_argnums=0)
-  state = use_ema_weights(run.method, run.state)
+  jit_method = compile_lib.jit_method
+  state = jit_method(run.algorithm.use_ema_weights, run.method)(run.state)
+  decode = jit_method(run.algorithm.decode, run.method)
   size = min(BATCH, len(z))
   for start in range(0, len(z), size):
     # The last batch repeats its last row, because another size would compile
     # again.
     rows = np.minimum(np.arange(start, start + size), len(z) - 1)
     labels = () if label is None else (label[rows],)
-    images = jax.device_get(decode(run.method, state, z[rows], *labels))
+    images = jax.device_get(decode(state, z[rows], *labels))
     yield from images[: len(z) - start]
 
 
