@@ -4,9 +4,9 @@ r"""Memory of a process that samples, scores, saves, or starts many runs.
 
 The first table has a run that draws grids, scores and saves every ten rounds.
 The second table has many short runs in one process, as a notebook starts them:
-equal configs, and configs whose networks differ. Each row has the resident
-memory at the start and the end, and the slope of a line through the samples
-after the first ten minutes or runs, with its standard error.
+equal configs, and configs whose networks differ. A row has the resident
+memory at the start and the end. Then it has the slope of a line, with its
+standard error, without the first ten minutes or runs.
 """
 
 import gc

@@ -138,6 +138,9 @@ def _functions(run: run_lib.Run):
 def _meaning(run: run_lib.Run, key: str) -> str:
   if key == 'latent':
     return f'drawn from {str(run.method.latents)!r}'
+  if key == 'label' and run.classes:
+    most = len(run.classes) - 1
+    return f'{INPUTS[key]}, 0 to {most}; others give images of no class'
   return INPUTS[key]
 
 

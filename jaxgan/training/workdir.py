@@ -225,7 +225,7 @@ def refuse_lost(workdir: pathlib.Path, record, has_checkpoints: bool) -> None:
     return
   raise errors.UserError(
     f'workdir {str(workdir)!r} holds {", ".join(kept) or "config.json"} of a '
-    f'run, but {lost}. Restore them from a backup to resume. To start anew, '
+    f'run, but {lost}. Restore them from a backup to resume. To start again, '
     'choose another --workdir, or move this folder away. Nothing was changed.'
   )
 

@@ -94,7 +94,7 @@ def test_run_whose_checkpoints_are_gone_is_refused(loss, unbroken, tmp_path):
   for fields in ({}, {'num_steps': 20}):
     with pytest.raises(errors.UserError, match='are missing') as caught:
       loop.train(small(**fields), workdir)
-  assert 'To start anew, choose another --workdir' in str(caught.value)
+  assert 'To start again, choose another --workdir' in str(caught.value)
   assert content(workdir) == before
 
 
