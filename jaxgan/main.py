@@ -71,6 +71,8 @@ for _name in modes.flag_names():
 
 def _parse_flags(argv):
   """Parses flags; a wrong flag gets one line instead of a traceback."""
+  home = os.path.expanduser('~')
+  argv = [re.sub('^(--?config=)~(?=/)', lambda m: m[1] + home, a) for a in argv]
   try:
     return flags.FLAGS(argv)
   except Exception as error:  # ml_collections raises many kinds.
@@ -191,6 +193,14 @@ def _derive_workdir(path: str) -> str:
   return derived
 
 
+def _missing_field(workdir: str, error: Exception) -> str:
+  """Returns the field of a recorded config whose absence raised an error."""
+  from jaxgan import config
+  from jaxgan.modes import restore
+
+  return config.missing(restore.record_of(workdir)['config'], error)
+
+
 def main(argv) -> None:
   if len(argv) > 1:
     raise errors.UserError(
@@ -206,9 +216,17 @@ def main(argv) -> None:
     workdir = workdir or _derive_workdir(path)
     arguments['config'] = _CONFIG.value
   module, function = mode.function.split(':')
-  result = getattr(importlib.import_module(module), function)(
-    workdir, **arguments
-  )
+  function = getattr(importlib.import_module(module), function)
+  try:
+    result = function(workdir, **arguments)
+  except (AttributeError, KeyError) as error:
+    field = None if mode.trains else _missing_field(workdir, error)
+    if not field:
+      raise
+    raise errors.UserError(
+      f'config.json of workdir {workdir!r} has no field {field!r}. Restore the '
+      'file from a backup, or use the code that wrote it.'
+    ) from None
   if mode.prints:
     print(json.dumps(result) if isinstance(result, dict) else result)
 
@@ -218,6 +236,9 @@ def _run(argv) -> None:
   # errors that are raised here as well.
   absl_logging.set_verbosity(absl_logging.FATAL)
   sys.unraisablehook = lambda unraisable: None
+  for stream in (sys.stdout, sys.stderr):
+    if hasattr(stream, 'reconfigure'):  # Names need not be UTF-8.
+      stream.reconfigure(errors='backslashreplace')
   handler = logging.StreamHandler()
   handler.setFormatter(logging.Formatter('%(message)s'))
   logger = logging.getLogger('jaxgan')

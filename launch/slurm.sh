@@ -42,7 +42,9 @@ workdir=$(training_flag --workdir)
 source launch/setup.sh "$extras"
 if [ -z "$in_job" ]; then
   if ((gpus)); then options+=("--gpus-per-node=$gpus"); fi
-  name=jaxgan-$(basename "$workdir")
+  name=$(basename "$workdir")
+  # SLURM takes % and backslashes of the name of a log for patterns.
+  name=jaxgan-${name//[^A-Za-z0-9._=,+-]/_}
   # Without B, the signal goes to the processes instead of this script. Each
   # process sees all GPUs of its node; JAX assigns one to it.
   become sbatch "--job-name=$name" "--nodes=$nodes" \

@@ -19,7 +19,7 @@ from jaxgan.config.resume import (
   RESUMABLE_FIELDS,
   differences,
 )
-from jaxgan.config.validate import missing, validate
+from jaxgan.config.validate import missing, validate, wrong_of_record
 
 __all__ = [
   'DEFAULTS_OF_OLD_RUNS',
@@ -36,4 +36,5 @@ __all__ = [
   'rules_of',
   'validate',
   'vary',
+  'wrong_of_record',
 ]

@@ -119,6 +119,21 @@ def _conflicts(config, wrong) -> Iterator[str]:
       yield f'data.image_size={side} is more than data.max_pixels allows'
 
 
+def wrong_of_record(config: Mapping) -> list[str]:
+  """Lists values of a recorded config whose type or range is wrong.
+
+  Args:
+    config: a dict of JSON, whose sequences are lists.
+  """
+  problems = [] if is_group(config.get('data')) else ['data is missing']
+  problems += [
+    f'{name} is missing'
+    for name in ('method', 'seed', 'batch_size', 'num_steps')
+    if name not in config
+  ]
+  return [*problems, *_wrong_values(config, ()).values()]
+
+
 def missing(config, error: Exception) -> str:
   """Returns the field whose absence raised an error, or '' for other errors."""
   # The message of ml_collections is the field, in quotes that are escaped.

@@ -7,12 +7,12 @@ images of two domains, for CycleGAN.
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.data import dataset, derived
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.sources import folder
@@ -223,7 +223,7 @@ def _folders(source: Source, settings, split, path, same_names) -> Dataset:
 def _refuse_lonely(path: str, other: str) -> None:
   """Raises a DataError that names an image whose partner is missing."""
   names = []
-  for root in (pathlib.Path(p).expanduser() for p in (path, other)):
+  for root in (paths.of_user(p, 'data.path') for p in (path, other)):
     files, _ = folder.list_files(root)
     names.append({f.relative_to(root).with_suffix('') for f in files})
     if len(names[-1]) < len(files):

@@ -9,7 +9,6 @@ Modules have the names of the port, by which weights are loaded.
 """
 
 import hashlib
-import pathlib
 import re
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ import numpy as np
 from flax import traverse_util
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches, inception_network, pth
 
@@ -80,7 +80,7 @@ def load(path) -> dict:
   def refuse(reason):
     return errors.UserError(f'inception={str(path)!r}: {reason}. {WANTED}')
 
-  path = pathlib.Path(path)
+  path = paths.of_user(path, 'inception')
   try:
     tensors = pth.read(path)
   except errors.UserError as error:

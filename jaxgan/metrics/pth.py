@@ -7,6 +7,7 @@ stream, in which many weights are still distributed.
 """
 
 import collections
+import math
 import os
 import pickle
 import struct
@@ -26,8 +27,11 @@ STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 _REBUILD = 'torch._utils._rebuild'
 
 
-class _Unpickler(pickle.Unpickler):
-  """Unpickles state dicts; `storage(key, dtype, size)` returns an array."""
+class _Unpickler(pickle._Unpickler):
+  """Unpickles state dicts; `storage(key, dtype, size)` returns an array.
+
+  The unpickler in C allocates as much memory as an index in the file says.
+  """
 
   def __init__(self, file, storage=None):
     super().__init__(file, encoding='utf-8')
@@ -53,6 +57,8 @@ class _Unpickler(pickle.Unpickler):
 
   def _tensor(self, storage, offset, shape, strides, *unused):
     del unused  # Gradients and hooks.
+    if math.prod(shape) > storage.size:
+      raise pickle.UnpicklingError(f'shape {shape} is larger than its storage')
     # NumPy checks that the tensor lies inside the storage.
     return np.ndarray(
       shape,
@@ -70,6 +76,10 @@ class _Unpickler(pickle.Unpickler):
 def _read_archive(file):
   with zipfile.ZipFile(file) as archive:
     names = archive.namelist()
+    total = os.fstat(file.fileno()).st_size
+    for info in archive.infolist():
+      if info.compress_type != zipfile.ZIP_STORED or info.file_size > total:
+        raise ValueError(f'{info.filename} is compressed')
     pickles = [name for name in names if name.endswith('/data.pkl')]
     if len(pickles) != 1:
       raise ValueError('the archive must contain one data.pkl')
@@ -105,7 +115,8 @@ def _read_stream(file):
 
   def storage(key, dtype, size):
     if key not in storages:
-      if not 0 <= size * np.dtype(dtype).itemsize <= total:
+      known = sum(values.nbytes for values in storages.values())
+      if size < 0 or known + size * np.dtype(dtype).itemsize > total:
         raise EOFError(f'storage {key} is cut off')
       storages[key] = np.zeros(size, dtype)
     return storages[key]

@@ -51,6 +51,7 @@ _MEMBER = Flag(
   'Member of a population. Required for a population, except by evaluate, '
   'which scores all members.',
 )
+_OUTPUT = Flag('output', 'string', 'Folder to write to (the workdir).')
 _SEARCH = (
   Flag('num', 'integer', 'Number of images (64).'),
   _SEED,
@@ -64,6 +65,7 @@ _SEARCH = (
   Flag('restarts', 'integer', 'First latents tried for every image (4).'),
   Flag('iterations', 'integer', 'Updates of the latents (300).'),
   _MEMBER,
+  _OUTPUT,
 )
 
 MODES = {
@@ -106,6 +108,7 @@ MODES = {
         '(config.palette).',
       ),
       _MEMBER,
+      _OUTPUT,
     ),
   ),
   'evaluate': Mode(
@@ -128,6 +131,7 @@ MODES = {
         'Features of images: classifier, or inception:PATH (classifier).',
       ),
       _MEMBER,
+      _OUTPUT,
     ),
     prints=False,
   ),
@@ -143,9 +147,10 @@ MODES = {
       ),
       Flag('blend', 'boolean', 'Blends the holes by the Poisson equation.'),
     ),
+    prints=False,
   ),
-  'invert': Mode('jaxgan.modes.complete:invert', _SEARCH),
-  'export': Mode('jaxgan.modes.export:export', (_MEMBER,)),
+  'invert': Mode('jaxgan.modes.complete:invert', _SEARCH, prints=False),
+  'export': Mode('jaxgan.modes.export:export', (_MEMBER, _OUTPUT)),
   'replay': Mode(
     'jaxgan.modes.replay:replay',
     (

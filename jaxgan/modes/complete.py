@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import math
-import pathlib
 import time
 
 import jax
@@ -23,13 +22,14 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.adversarial import augment, terms
-from jaxgan.core import masks
+from jaxgan.core import masks, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.metrics import similarity
 from jaxgan.modes import held_out, latent_search, poisson
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import LOW_RESOLUTION, Request
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training.run import Run
 from jaxgan.visual import grid
@@ -41,12 +41,15 @@ COLUMNS = 16  # of the grid
 HOLE = 0.0  # value of missing pixels in the grid
 
 
-def complete(workdir, mask: str = 'centre', **fields) -> dict[str, float | str]:
-  """Completes images with holes and writes them into the workdir.
+def complete(
+  workdir, mask: str = 'centre', output: str | None = None, **fields
+) -> dict[str, float | str]:
+  """Completes images with holes and writes them into a folder.
 
   Args:
     workdir: the folder of the run.
     mask: the missing pixels, see `Request`.
+    output: folder to write to; by default the workdir.
     **fields: other fields of `Request`.
 
   Returns:
@@ -58,14 +61,17 @@ def complete(workdir, mask: str = 'centre', **fields) -> dict[str, float | str]:
   Raises:
     UserError: if the run or the request does not allow it.
   """
-  return _search_and_write(workdir, Request(mask=mask, **fields))
+  return _search_and_write(workdir, output, Request(mask=mask, **fields))
 
 
-def invert(workdir, **fields) -> dict[str, float | str]:
+def invert(
+  workdir, output: str | None = None, **fields
+) -> dict[str, float | str]:
   """Finds latents of whole images; see `complete`.
 
   Args:
     workdir: the folder of the run.
+    output: folder to write to; by default the workdir.
     **fields: fields of `Request` except `mask` and `blend`.
 
   Returns:
@@ -74,13 +80,15 @@ def invert(workdir, **fields) -> dict[str, float | str]:
   Raises:
     UserError: if the run or the request does not allow it.
   """
-  return _search_and_write(workdir, Request(**fields))
+  return _search_and_write(workdir, output, Request(**fields))
 
 
-def _search_and_write(workdir, request: Request) -> dict[str, float | str]:
+def _search_and_write(
+  workdir, output, request: Request
+) -> dict[str, float | str]:
   start = time.monotonic()
   held_out.check(request)
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, folder = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=request.member)
   if not (run.has_latents and run.spec.is_image):
     raise errors.UserError(
@@ -96,12 +104,14 @@ def _search_and_write(workdir, request: Request) -> dict[str, float | str]:
   shown = _shown(request, images, best.images, known)
   scores = _errors(request, images, best.images, known, shown)
   scores['loss'] = np.asarray(best.loss)
-  path = workdir / _folder_name(run, request, images, known)
-  path.mkdir(exist_ok=True)
-  _write(path, run, request, shown, best.latents, scores)
+  path = folder / _folder_name(run, request, images, known)
   summary = {'path': str(path), 'num': len(images)}
   summary |= {name: float(values.mean()) for name, values in scores.items()}
-  return summary | {'seconds': round(time.monotonic() - start, 1)}
+  summary['seconds'] = round(time.monotonic() - start, 1)
+  print(json.dumps(summary), flush=True)  # A full disk must not take it away.
+  with paths.replacing_folder(path) as temporary:
+    _write(temporary, run, request, shown, best.latents, scores)
+  return summary
 
 
 def _search(
@@ -122,12 +132,11 @@ def _search(
     seen = latent_search.reduced(images, FACTOR)
     # A block counts as much as all of its pixels.
     weight = jnp.full((*seen.shape[:3], 1), float(FACTOR**2))
-  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  state = use_ema_weights(run.method, run.state)
+  use_ema_weights = run.algorithm.use_ema_weights
+  state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
   search_batch = functools.partial(
-    _search_batch,
+    compile_lib.jit_method(_search_batch, run.method, 0, 1, 2),
     run.algorithm,
-    run.method,
     request.mask == LOW_RESOLUTION,
     request.iterations,
     state,
@@ -154,9 +163,8 @@ def window(shape: tuple[int, ...]) -> int:
   return min(shape[1:3]) // 2 | 1
 
 
-@functools.partial(jax.jit, static_argnums=range(4))
 def _search_batch(
-  algorithm, method, is_reduced, iterations, state, seen, weight, starts, labels
+  method, algorithm, is_reduced, iterations, state, seen, weight, starts, labels
 ) -> latent_search.Result:
   prior_loss, prior_weight = prior(method, state)
   best = latent_search.search(

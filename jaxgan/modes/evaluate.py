@@ -11,7 +11,6 @@ has the scores of real training images and of a perfect generator.
 """
 
 import dataclasses
-import pathlib
 import time
 from collections.abc import Iterator
 
@@ -25,6 +24,7 @@ from jaxgan.metrics.scores import Images
 from jaxgan.modes import features as features_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import run as run_lib
 from jaxgan.training import writers
@@ -134,11 +134,12 @@ def make_scorer(config, algorithm) -> Judge:
   return Judge(config.data, request)
 
 
-def evaluate(workdir, **fields) -> dict[str, float]:
-  """Scores checkpoints, writes `eval.jsonl` and prints a table for each.
+def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
+  """Scores checkpoints, prints a table for each and writes `eval.jsonl`.
 
   Args:
     workdir: the folder of the run.
+    output: folder to write to; by default the workdir.
     **fields: fields of `Request`.
 
   Returns:
@@ -148,7 +149,7 @@ def evaluate(workdir, **fields) -> dict[str, float]:
     UserError: if there is nothing to score, or a score does not fit the data.
   """
   request = Request(**fields)
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, folder = restore_lib.folders(workdir, output)
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
   members = [request.member]
@@ -156,15 +157,15 @@ def evaluate(workdir, **fields) -> dict[str, float]:
     members = list(range(restore_lib.num_members(workdir))) or members
   run = restore_lib.restore(workdir, member=members[0])
   if not run.has_latents:
-    line = _score_held_out(workdir, run, request)
+    line = _score_held_out(folder, run, request)
     for member in members[1:]:
       run = restore_lib.restore(workdir, member=member)
-      line = _score_held_out(workdir, run, request)
+      line = _score_held_out(folder, run, request)
     return line
   judge = Judge(run.config.data, request)
   beside = judge.beside()
   line = {}
-  for step in _steps(workdir, run.config, request):
+  for step in _steps(workdir, folder, run.config, request):
     for member in members:
       start = time.monotonic()
       try:
@@ -173,11 +174,11 @@ def evaluate(workdir, **fields) -> dict[str, float]:
         if step in restore_lib.steps_of(workdir):
           raise
         break  # The training process has removed this checkpoint.
-      line = _score_run(workdir, run, judge, beside, start)
+      line = _score_run(folder, run, judge, beside, start)
   return line
 
 
-def _score_run(workdir, run: run_lib.Run, judge: Judge, beside, start):
+def _score_run(folder, run: run_lib.Run, judge: Judge, beside, start):
   """Scores a checkpoint, or a member of it, and writes line and picture."""
   step = int(run.state.step)
   fake = judge.see(fakes(run, judge.request))
@@ -185,14 +186,14 @@ def _score_run(workdir, run: run_lib.Run, judge: Judge, beside, start):
   line = _head(run) | judge.named(values)
   line['features_error'] = judge.features.error
   line['seconds'] = time.monotonic() - start
-  writers.append_json_line(workdir / FILE, line)
+  print(_table(_title(run), judge, values, beside), end='\n\n', flush=True)
+  writers.append_json_line(folder / FILE, line)
   suffix = '' if run.member is None else f'_member_{run.member:02d}'
   picture = grid.draw(
     pixels_lib.to_float(judge.neighbours(fake)),
     f'{_title(run)}  samples and their {NEIGHBOURS} nearest training images',
   )
-  grid.save(workdir / f'nearest_step_{step:08d}{suffix}.png', picture)
-  print(_table(_title(run), judge, values, beside), end='\n\n', flush=True)
+  grid.save(folder / f'nearest_step_{step:08d}{suffix}.png', picture)
   return line
 
 
@@ -217,7 +218,7 @@ def fakes(run: run_lib.Run, request: Request) -> np.ndarray:
   return np.stack([pixels_lib.to_uint8(image) for image in images])
 
 
-def _steps(workdir, config, request: Request) -> Iterator[int]:
+def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
   """Yields the steps to score, oldest first; with `follow`, also new steps."""
   known = restore_lib.steps_of(workdir)
   if request.steps == 'newest':
@@ -233,7 +234,7 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
           f'from {sorted(known)}, all and newest.'
         )
       chosen.append(int(part))
-  path = workdir / FILE
+  path = folder / FILE
   done = {
     line['step']
     for line in (writers.read_json_lines(path) if path.exists() else ())
@@ -250,7 +251,7 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
 
 
 def _score_held_out(
-  workdir, run: run_lib.Run, request: Request
+  folder, run: run_lib.Run, request: Request
 ) -> dict[str, float]:
   """Scores a model without latents on held-out images."""
   if request.steps != 'newest' or request.follow or request.scores:
@@ -260,19 +261,20 @@ def _score_held_out(
     )
   test = data.load(run.config.data, 'test').arrays()
   size = min(request.num, len(test['image']))
-  score = jax.jit(run.algorithm.evaluate, static_argnums=0)
+  score = compile_lib.jit_method(run.algorithm.evaluate, run.method)
   means = {}
   for start in range(0, size, CHUNK):
     rows = slice(start, min(start + CHUNK, size))
     batch = {k: pixels_lib.to_float(v[rows]) for k, v in test.items()}
     share = len(batch['image']) / size
-    for name, value in score(run.method, run.state, batch).items():
+    for name, value in score(run.state, batch).items():
       means[name] = means.get(name, 0.0) + share * float(value)
   line = _head(run)
   line |= {f'{name}/{size}-test': value for name, value in means.items()}
-  writers.append_json_line(workdir / FILE, line)
   rows = [[name, f'{value:.4g}'] for name, value in means.items()]
-  print(_markdown([f'{_title(run)}, {size:,} test images', 'score'], rows))
+  title = f'{_title(run)}, {size:,} test images'
+  print(_markdown([title, 'score'], rows), flush=True)
+  writers.append_json_line(folder / FILE, line)
   return line
 
 

@@ -7,7 +7,7 @@ Each function of `export_functions` (see `jaxgan.steps`) has two files:
                     CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
 
 The file `export.json` describes inputs and outputs and has a digest of each
-other file. It is written last. The same checkpoint and the same versions give
+other file. The same checkpoint and the same versions give
 the same bytes. Images are float32 in [-1, 1].
 """
 
@@ -22,8 +22,9 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from jaxgan.core import version
+from jaxgan.core import paths, version
 from jaxgan.modes import restore as restore_lib
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training import writers
@@ -40,12 +41,15 @@ INPUTS = {
 }
 
 
-def export(workdir, member: int | None = None) -> pathlib.Path:
+def export(
+  workdir, member: int | None = None, output: str | None = None
+) -> pathlib.Path:
   """Writes the functions of the newest valid checkpoint of a workdir.
 
   Args:
     workdir: the folder of the run.
     member: member of a population.
+    output: folder to write to; by default the workdir.
 
   Returns:
     The folder, named after the step and the member.
@@ -53,12 +57,12 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
   Raises:
     UserError: if there is no run or checkpoint, or the run makes no images.
   """
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, root = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=member)
   name = f'step_{int(run.state.step):08d}'
   if member is not None:
     name += f'_member_{member:02d}'
-  folder = workdir / 'export' / name
+  folder = root / 'export' / name
   files, functions = {}, {}
   for name, (function, weights, inputs) in _functions(run).items():
     flat = flax.traverse_util.flatten_dict(weights, sep='/')
@@ -79,9 +83,9 @@ def export(workdir, member: int | None = None) -> pathlib.Path:
     }
     files |= contents
   files['export.json'] = json.dumps(_about(run, functions), indent=2) + '\n'
-  folder.mkdir(parents=True, exist_ok=True)
-  for name, content in files.items():
-    writers.write_atomically(folder / name, content)
+  with paths.replacing_folder(folder) as temporary:
+    for name, content in files.items():
+      writers.write_atomically(temporary / name, content)
   return folder
 
 
@@ -121,8 +125,8 @@ def _without_paths():
 
 def _functions(run: run_lib.Run):
   """Returns `export_functions` of the EMA weights, with weights in NumPy."""
-  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  state = use_ema_weights(run.method, run.state)
+  use_ema_weights = run.algorithm.use_ema_weights
+  state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
   return {
     name: (function, jax.device_get(weights), inputs)
     for name, (function, weights, inputs) in run.algorithm.export_functions(
@@ -134,6 +138,9 @@ def _functions(run: run_lib.Run):
 def _meaning(run: run_lib.Run, key: str) -> str:
   if key == 'latent':
     return f'drawn from {str(run.method.latents)!r}'
+  if key == 'label' and run.classes:
+    most = len(run.classes) - 1
+    return f'{INPUTS[key]}, 0 to {most}; others give images of no class'
   return INPUTS[key]
 
 

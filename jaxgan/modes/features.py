@@ -13,7 +13,6 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +23,7 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches, inception
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import loop, writers
 from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
@@ -108,11 +108,9 @@ def classifier(settings) -> Features:
 
 def _caller(run: run_lib.Run):
   """Returns the classifier as a function of any number of images."""
-  predict = jax.jit(classifier_lib.predict, static_argnums=0)
+  predict = compile_lib.jit_method(classifier_lib.predict, run.method)
   return batches.in_batches(
-    lambda images: predict(
-      run.method, run.state, pixels_lib.to_float(jnp.asarray(images))
-    ),
+    lambda images: predict(run.state, pixels_lib.to_float(jnp.asarray(images))),
     BATCH,
   )
 

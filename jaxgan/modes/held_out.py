@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, errors
-from jaxgan.core import masks
+from jaxgan.core import masks, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.data import images as images_lib
 from jaxgan.data.sources import folder
@@ -80,7 +79,7 @@ def images(run: Run, request: Request) -> jax.Array:
   """Returns images [N, H, W, C] in [-1, 1] of the shape of the run."""
   settings, shape = run.config.data, run.spec.shape
   if request.images:
-    root = pathlib.Path(request.images).expanduser()
+    root = paths.of_user(request.images, '--images')
     try:
       files, _ = folder.list_files(root)
     except errors.DataError as error:
@@ -150,7 +149,7 @@ def known(request: Request, key, shape) -> jax.Array:
 
 
 def _known_of_file(name: str, height: int, width: int) -> jax.Array:
-  path = pathlib.Path(name).expanduser()
+  path = paths.of_user(name, '--mask')
   if not path.is_file():
     known = [*masks.PATTERNS, LOW_RESOLUTION, 'the path of a picture']
     raise errors.unknown('--mask', name, known)

@@ -7,14 +7,13 @@ finite. The same calls from the newest checkpoint lead to the same round. This
 mode reads the workdir and writes nothing.
 """
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.data import batches as batches_lib
 from jaxgan.modes import restore as restore_lib
@@ -34,7 +33,7 @@ def replay(workdir, round: int | None = None) -> None:
     NotFinite: when the round is found, after it is printed.
     UserError: if there is no run, or no such round.
   """
-  workdir = pathlib.Path(workdir).absolute()
+  workdir = paths.of_user(workdir, '--workdir')
   record = restore_lib.record_of(workdir)
   config = config_lib.from_json(record['config'])
   config.eval_images = 0  # A judge takes no part in a round.

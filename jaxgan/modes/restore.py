@@ -7,6 +7,7 @@ import jax
 
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
+from jaxgan.core import paths
 from jaxgan.data.dataset import Spec
 from jaxgan.training import checkpoint, sweeps
 from jaxgan.training import workdir as workdir_lib
@@ -19,6 +20,27 @@ def steps_of(workdir) -> list[int]:
     return checkpoints.steps()
 
 
+def folders(workdir, output: str | None) -> tuple[pathlib.Path, pathlib.Path]:
+  """Returns the workdir, and the folder that a mode writes to.
+
+  Args:
+    workdir: the folder of the run.
+    output: value of --output; None for the workdir.
+
+  Raises:
+    UserError: if `output` is a file.
+  """
+  workdir = paths.of_user(workdir, '--workdir')
+  if output is None:
+    return workdir, workdir
+  folder = paths.of_user(output, '--output')
+  if folder.exists() and not folder.is_dir():
+    raise errors.UserError(
+      f'--output={output} is not a folder. Set --output to a folder.'
+    )
+  return workdir, folder
+
+
 def num_members(workdir) -> int:
   """Returns the number of members of a population; 0 for a single run."""
   config = config_lib.from_json(record_of(workdir)['config'])
@@ -28,7 +50,7 @@ def num_members(workdir) -> int:
 
 def record_of(workdir):
   """Returns the `config.json` of a workdir; raises a UserError without one."""
-  record = workdir_lib.read(pathlib.Path(workdir))
+  record = workdir_lib.read(paths.of_user(workdir, '--workdir'))
   if record is None:
     raise errors.UserError(
       f'workdir {str(workdir)!r} holds no run. Set --workdir to the folder of '

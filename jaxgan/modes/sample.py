@@ -17,10 +17,12 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.core import latents as latents_lib
+from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.requests import ALL, ANIMATED, WALK_COLUMNS, Request
+from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training.run import Run
 from jaxgan.visual import animation, grid, palette
@@ -35,15 +37,17 @@ def sample(
   num: int | None = None,
   seed: int = 0,
   member: int | None = None,
+  output: str | None = None,
   **fields,
 ) -> pathlib.Path:
-  """Draws pictures from EMA weights and writes them into the workdir.
+  """Draws pictures from EMA weights and writes them into a folder.
 
   Args:
     workdir: the folder of the run.
     num: see `Request`.
     seed: see `Request`.
     member: member of a population.
+    output: folder to write to; by default the workdir.
     **fields: the other fields of `Request`.
 
   Returns:
@@ -53,7 +57,7 @@ def sample(
     UserError: if the run or the request does not allow it.
   """
   request = request_lib.complete(Request(num, seed, **fields))
-  workdir = pathlib.Path(workdir).absolute()
+  workdir, folder = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=member)
   if request.palette is None:
     default = run.config.get('palette', 0)  # Older runs have no such field.
@@ -65,15 +69,16 @@ def sample(
   name = request_lib.name(request, label)
   if member is not None:
     name = f'member{member:02d}_{name}'
-  path = workdir / f'sample_step{int(run.state.step)}_{name}'
+  path = folder / f'sample_step{int(run.state.step)}_{name}'
   colour = _colour(request, run)
+  folder.mkdir(parents=True, exist_ok=True)
   if request.format in ANIMATED:
     _animate(request, run, label, colour, path)
   elif request.format == 'images':
     images = map(colour, draw(run, request.num, request.seed, label))
-    path.mkdir(exist_ok=True)
-    for index, image in enumerate(images):
-      grid.save(path / f'{index:04d}.png', pixels_lib.to_uint8(image))
+    with paths.replacing_folder(path) as temporary:
+      for index, image in enumerate(images):
+        grid.save(temporary / f'{index:04d}.png', pixels_lib.to_uint8(image))
   else:
     _grid(request, run, label, colour, path)
   return path
@@ -103,8 +108,8 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
   if run.has_latents:
     z = run.method.latents.sample(key, num)
     return _decoded(run, z, label)
-  sample_all = jax.jit(run.algorithm.sample, static_argnums=(0, 3))
-  return iter(jax.device_get(sample_all(run.method, run.state, key, num)))
+  sample_all = compile_lib.jit_method(run.algorithm.sample, run.method, 2)
+  return iter(jax.device_get(sample_all(run.state, key, num)))
 
 
 def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
@@ -112,16 +117,16 @@ def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
 
   Images are decoded in batches of one size.
   """
-  use_ema_weights = jax.jit(run.algorithm.use_ema_weights, static_argnums=0)
-  decode = jax.jit(run.algorithm.decode, static_argnums=0)
-  state = use_ema_weights(run.method, run.state)
+  jit_method = compile_lib.jit_method
+  state = jit_method(run.algorithm.use_ema_weights, run.method)(run.state)
+  decode = jit_method(run.algorithm.decode, run.method)
   size = min(BATCH, len(z))
   for start in range(0, len(z), size):
     # The last batch repeats its last row, because another size would compile
     # again.
     rows = np.minimum(np.arange(start, start + size), len(z) - 1)
     labels = () if label is None else (label[rows],)
-    images = jax.device_get(decode(run.method, state, z[rows], *labels))
+    images = jax.device_get(decode(state, z[rows], *labels))
     yield from images[: len(z) - start]
 
 

@@ -16,7 +16,6 @@ A run starts from the first of these that exists:
 
 import logging
 import pathlib
-import time
 from typing import Any
 
 import jax
@@ -24,26 +23,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import errors
-from jaxgan.training import digests, processes
+from jaxgan.core import paths
+from jaxgan.training import digests, manager
 
 _logger = logging.getLogger(__name__)
 
 SCHEMA = 1
-HANDLERS = {
-  'state': ocp.StandardCheckpointHandler,
-  'integrity': ocp.JsonCheckpointHandler,
-  'meta': ocp.JsonCheckpointHandler,
-}
-
-
-def _alone() -> ocp.options.MultiprocessingOptions:
-  """Returns options that make orbax wait for no other process."""
-  own = processes.process()
-  return ocp.options.MultiprocessingOptions(own, {own}, f'process_{own}')
-
-
-def _first_line(error: Exception) -> str:
-  return (str(error).strip().splitlines() or [repr(error)])[0][:200]
 
 
 class Checkpoints:
@@ -57,7 +42,8 @@ class Checkpoints:
   """
 
   def __init__(self, workdir, keep=1, keep_period=0, read_only=False):
-    self.folder = pathlib.Path(workdir).absolute() / 'checkpoints'
+    self.folder = paths.of_user(workdir, 'workdir') / 'checkpoints'
+    self._alias = manager.Alias(self.folder)
     self._keep = keep
     self._keep_period = keep_period
     self._read_only = read_only
@@ -77,30 +63,19 @@ class Checkpoints:
 
   def close(self):
     if self._manager is not None:
-      manager, self._manager = self._manager, None
-      manager.close()
+      closing, self._manager = self._manager, None
+      try:
+        closing.close()
+      finally:
+        self._alias.close()
 
   def _open(self) -> ocp.CheckpointManager:
     # Opened late: a manager that has seen a broken step saves nothing below.
     if self._manager is None:
       if not self._read_only:
         self.folder.mkdir(parents=True, exist_ok=True)
-      self._manager = ocp.CheckpointManager(
-        self.folder,
-        item_handlers={
-          name: make(multiprocessing_options=_alone())
-          for name, make in HANDLERS.items()
-        },
-        options=ocp.CheckpointManagerOptions(
-          # For reading, the value that orbax would set with a warning.
-          save_interval_steps=0 if self._read_only else 1,
-          max_to_keep=None if self._read_only else self._keep,
-          keep_period=self._keep_period or None,
-          read_only=self._read_only,
-          create=False,
-          cleanup_tmp_directories=not self._read_only,
-          multiprocessing_options=_alone(),
-        ),
+      self._manager = manager.make(
+        self._alias.open(), self._keep, self._keep_period, self._read_only
       )
     return self._manager
 
@@ -110,6 +85,13 @@ class Checkpoints:
       return []
     names = [p.name for p in self.folder.iterdir() if p.is_dir()]
     return sorted((int(n) for n in names if n.isdecimal()), reverse=True)
+
+  def exist(self) -> bool:
+    """Returns True if there is a checkpoint, valid or not, or a renamed one."""
+    return bool(self.steps() or self._renamed())
+
+  def _renamed(self) -> list[pathlib.Path]:
+    return list(self.folder.glob('corrupt-*'))
 
   def save(self, step: int, state, meta: dict[str, Any]) -> None:
     """Starts to write a checkpoint; does nothing if the step has a checkpoint.
@@ -124,11 +106,11 @@ class Checkpoints:
     meta = {'schema': SCHEMA, 'step': step, **meta}
     self.wait()
     try:
-      manager = self._open()
-      if manager.latest_step() == step:
+      open_manager = self._open()
+      if open_manager.latest_step() == step:
         return
       self._writing = step
-      saved = manager.save(
+      saved = open_manager.save(
         step,
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(host),
@@ -150,7 +132,7 @@ class Checkpoints:
       raise self._failed(self._writing, error) from error
 
   def _failed(self, step, error) -> errors.StorageError:
-    reason, full = _first_line(error), 'No space left on device'
+    reason, full = manager.first_line(error), 'No space left on device'
     reason = full if full in str(error) else reason
     kept = [f'step {k} is intact' for k in self.steps() if k != step]
     intact, *_ = [*kept, 'no step is before it']
@@ -173,11 +155,13 @@ class Checkpoints:
     folder = self.folder / str(step)
     if folder.is_symlink():
       raise ValueError('a link')
-    missing = [name for name in HANDLERS if not (folder / name).is_dir()]
+    missing = [
+      name for name in manager.HANDLERS if not (folder / name).is_dir()
+    ]
     if missing:
       raise ValueError(f'incomplete, without {", ".join(missing)}')
-    manager = self._open()
-    items = manager.restore(
+    open_manager = self._open()
+    items = open_manager.restore(
       step,
       args=ocp.args.Composite(
         integrity=ocp.args.JsonRestore(), meta=ocp.args.JsonRestore()
@@ -190,10 +174,12 @@ class Checkpoints:
         f'{SCHEMA}. Use the version of jaxgan that wrote the checkpoint.'
       )
     if like is not None:
-      stored = manager.item_metadata(step)['state'].tree
+      stored = open_manager.item_metadata(step)['state'].tree
       digests.refuse(folder, digests.mismatches(stored, like))
+    else:
+      manager.refuse_sizes(folder, open_manager.item_metadata(step)['state'])
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-    state = manager.restore(step, args=args)['state']
+    state = open_manager.restore(step, args=args)['state']
     actual = digests.compute(jax.device_get(state))
     wrong = [path for path in expected if actual.get(path) != expected[path]]
     if wrong or actual.keys() != expected.keys():
@@ -210,37 +196,50 @@ class Checkpoints:
     Raises:
       StorageError: if there are checkpoints and none is valid.
     """
+    damaged = {}
     for step in self.steps():
       if before is not None and step >= before:
         continue
       try:
-        return self.read(step, like)
-      except errors.UserError:
+        restored = self.read(step, like)
+      except (errors.UserError, MemoryError):
         raise
       except Exception as error:  # Damaged files raise errors of many types.
-        self._set_aside(step, _first_line(error))
-    if self.folder.is_dir() and any(self.folder.glob('corrupt-*')):
+        if reason := manager.no_damage(error):
+          raise errors.StorageError(
+            f'{self.folder / str(step)} cannot be read ({reason}). Nothing was '
+            'changed. Fix this, then rerun the command.'
+          ) from error
+        damaged[step] = manager.first_line(error)
+        self.close()  # A manager caches what it has read.
+      else:
+        self._set_aside(damaged)
+        return restored
+    if damaged or self._renamed():
+      listed = ''.join(f' {step}: {why}.' for step, why in damaged.items())
       raise errors.StorageError(
-        f'no checkpoint in {self.folder} is valid. Restore one from a backup, '
-        'or choose another workdir to start again.'
+        f'no checkpoint in {self.folder} is valid.{listed} Restore one from a '
+        'backup, or choose another workdir to start again.'
       )
     return None
 
-  def _set_aside(self, step: int, reason: str) -> None:
-    """Renames a bad step, because orbax saves nothing below a bad step."""
-    self.close()
-    if self._read_only:
-      _logger.warning('checkpoint %d is not valid (%s)', step, reason)
-      return
-    folder = self.folder / str(step)
-    stamp = time.strftime('%Y%m%dT%H%M%S', time.gmtime())
-    target = folder.with_name(f'corrupt-{step}-{stamp}')
-    while target.exists():
-      target = target.with_name(f'{target.name}x')
-    folder.rename(target)
-    _logger.warning(
-      'checkpoint %d is not valid (%s); renamed %s', step, reason, target.name
-    )
+  def _set_aside(self, damaged: dict[int, str]) -> None:
+    """Renames damaged steps, because orbax saves nothing below a bad step.
+
+    Nothing is renamed without a valid checkpoint to resume from.
+
+    Args:
+      damaged: the reasons by step.
+    """
+    if damaged and not self._read_only:
+      self.close()
+    for step, reason in damaged.items():
+      message = f'checkpoint {step} is not valid ({reason})'
+      if self._read_only:
+        _logger.warning('%s', message)
+        continue
+      target = manager.set_aside(self.folder / str(step))
+      _logger.warning('%s; renamed %s', message, target.name)
 
   def verify(self, step: int, state) -> None:
     """Reads a step again and compares it with the saved state.
@@ -270,7 +269,7 @@ def load(workdir, like, step: int | None = None):
   Raises:
     UserError: if there is no valid checkpoint.
   """
-  if not pathlib.Path(workdir).is_dir():
+  if not paths.of_user(workdir, 'workdir').is_dir():
     raise errors.UserError(
       f'there is no workdir {str(workdir)!r}. Train first.'
     )

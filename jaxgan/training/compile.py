@@ -20,6 +20,8 @@ from jaxgan.training.devices import Engine
 # Forced CPU devices outnumber the cores, and their collectives deadlock when
 # too many calls are in flight.
 CPU_CALLS_IN_FLIGHT = 4
+# Jitted functions of methods that are kept.
+PROGRAMS = 16
 
 
 def _over_members(function: Callable) -> Callable:
@@ -211,6 +213,20 @@ def jit_once(function: Callable, **options) -> Callable:
   if jax.default_backend() == 'cpu':
     options['compiler_options'] = {'xla_backend_optimization_level': 1}
   return jax.jit(function, **options)
+
+
+@functools.lru_cache(maxsize=PROGRAMS)
+def jit_method(function: Callable, method, *static: int) -> Callable:
+  """Returns a jitted function of a method; equal methods share programs.
+
+  `jax.jit` with a static method keeps the programs of all methods for ever.
+
+  Args:
+    function: (method, *arguments) -> arrays.
+    method: the parts of an algorithm that never change.
+    *static: positions of static arguments after the method.
+  """
+  return jax.jit(functools.partial(function, method), static_argnums=static)
 
 
 def _compiler_options() -> dict[str, object] | None:

@@ -1,18 +1,17 @@
 """First weights of a run: `config.init_from` names the workdir of another."""
 
-import pathlib
-
 import jax
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.training import checkpoint, digests, sweeps
 from jaxgan.training import workdir as workdir_lib
 
 
 def check(workdir: str) -> None:
   """Raises a UserError if a workdir does not hold a single run."""
-  record = workdir_lib.read(pathlib.Path(workdir))
+  record = workdir_lib.read(paths.of_user(workdir, 'init_from'))
   if record is None:
     problem = 'holds no run'
   elif sweeps.is_population(record['config']):

@@ -17,6 +17,7 @@ import jax
 
 from jaxgan import config as config_lib
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.training import (
   checkpoint,
   dry_run,
@@ -89,7 +90,7 @@ def train(config, workdir, make_scorer=None) -> None:
   """
   config_lib.validate(config)
   config = config.copy_and_resolve_references()
-  workdir = pathlib.Path(workdir).absolute()
+  workdir = paths.of_user(workdir, '--workdir')
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
   if config.eval_every and config.eval_images and make_scorer is None:
@@ -105,9 +106,6 @@ def train(config, workdir, make_scorer=None) -> None:
     interrupts = stack.enter_context(Interrupts())
     if processes.is_first():
       stack.enter_context(workdir_lib.locked(workdir))
-    run.build()
-    run.describe()
-    deadline = stack.enter_context(_deadline())
     checkpoints = stack.enter_context(
       checkpoint.Checkpoints(
         workdir,
@@ -116,11 +114,15 @@ def train(config, workdir, make_scorer=None) -> None:
         read_only=not processes.is_first(),
       )
     )
+    record = workdir_lib.read(workdir)
+    workdir_lib.refuse_lost(workdir, record, checkpoints.exist())
+    run.build()
+    run.describe()
+    deadline = stack.enter_context(_deadline())
     run.start(checkpoints)
     if processes.is_first():
-      devices = run.engine.mesh.devices.flat
-      workdir_lib.write(workdir, config, run.rules, run.dataset, devices)
-      workdir_lib.drop_after(workdir, run.started_at)
+      run.write_record(run.started_at is not None)
+      workdir_lib.tidy(workdir)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))
     steps = config.profile_steps if processes.is_first() else ()

@@ -3,7 +3,6 @@
 `jaxgan.training.loop` decides when each action happens.
 """
 
-import dataclasses
 import functools
 import json
 import pathlib
@@ -11,22 +10,27 @@ import zlib
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
-from jaxgan.core.state import TrainState
-from jaxgan.data.dataset import Spec
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import first_weights, processes, summary, sweeps, writers
+from jaxgan.training import (
+  first_weights,
+  processes,
+  results,
+  summary,
+  sweeps,
+  writers,
+)
 from jaxgan.training import inputs as inputs_lib
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.metric_window import Window
 from jaxgan.training.population import ManyStates
 from jaxgan.training.states import OneState
-from jaxgan.visual import animation, curves, grid
+from jaxgan.training.trained import Run as Run
+from jaxgan.visual import grid
 
 
 class Training:
@@ -248,54 +252,23 @@ class Training:
       'data': workdir_lib.of_data(self.dataset),
       'pending': self.window.pending(),
     }
-    if processes.is_first():
-      checkpoints.save(self.step, self.states.to_save(), meta)
+    if not processes.is_first():
+      return
+    checkpoints.save(self.step, self.states.to_save(), meta)
+    if not self._is_saved:
+      checkpoints.wait()
+      self.write_record(True)
+
+  def write_record(self, is_saved: bool) -> None:
+    """Writes `config.json`; see `workdir.write`."""
+    self._is_saved = is_saved
+    devices = self.engine.mesh.devices.flat
+    workdir_lib.write(
+      self.workdir, self.config, self.rules, self.dataset, devices, is_saved
+    )
 
   def finish(self) -> None:
     """Writes `samples.gif` and `curves.png`."""
-    if not processes.is_first():
-      return
-    frames = sorted(
-      p for p in self.samples.glob('step_*.png') if p.stem.count('_') == 1
-    )
-    animation.gif(frames, self.workdir / 'samples.gif')
-    curves.draw(
-      writers.read_json_lines(self.workdir / 'metrics.jsonl'),
-      self.states.equilibrium_metrics(),
-      self.workdir / 'curves.png',
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-  """A trained state with the parts that belong to it.
-
-  Attributes:
-    algorithm: an algorithm of `jaxgan.steps`.
-    method: the parts of the algorithm that never change.
-    state: the state.
-    spec: shape and classes of the data.
-    config: the config; of a member, the config of the same run trained alone.
-    member: number of the member of a population, or None.
-  """
-
-  algorithm: steps.Algorithm
-  method: Any
-  state: TrainState
-  spec: Spec
-  config: ml_collections.ConfigDict
-  member: int | None = None
-
-  @property
-  def name(self) -> str:
-    return self.algorithm.name
-
-  @property
-  def has_latents(self) -> bool:
-    return self.algorithm.has_latents
-
-  @property
-  def classes(self) -> tuple[str, ...]:
-    """Names of the classes that images can be drawn from; () for none."""
-    num = getattr(self.method, 'num_classes', 0) if self.has_latents else 0
-    return (self.spec.classes or tuple(map(str, range(num))))[:num]
+    if processes.is_first():
+      expected = self.states.equilibrium_metrics()
+      results.draw(self.workdir, self.step, expected)

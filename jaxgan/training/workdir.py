@@ -13,11 +13,17 @@ from typing import Any
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors
-from jaxgan.core import version
+from jaxgan.core import ranges, version
 from jaxgan.training import sweeps, writers
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 LONGEST_NAME = 80
+MOST_BYTES = 2**26  # of config.json
+# Files of a run, beside folders.
+WRITTEN = (
+  *('config.json', 'metrics.jsonl', 'samples.gif', 'curves.png'),
+  'eval.jsonl',
+)
 
 
 @contextlib.contextmanager
@@ -84,15 +90,55 @@ def read(workdir: pathlib.Path) -> dict[str, Any] | None:
   if not path.exists():
     return None
   try:
+    if path.stat().st_size > MOST_BYTES:
+      raise ValueError(f'more than {MOST_BYTES} bytes')
     record = json.loads(path.read_text(encoding='utf-8'))
-    if not isinstance(record['config'], dict) or 'shape' not in record['data']:
-      raise ValueError('fields are missing')
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise errors.UserError(
-      f'{path} is damaged ({error}). Restore the file from a backup, or choose '
-      'another --workdir.'
-    ) from None
-  return _by_its_rules(record)
+    for name in ('config', 'data'):
+      if not isinstance(record[name], dict):
+        raise ValueError(f'{name}={record[name]!r} must be a group of fields')
+    record = _by_its_rules(record)
+    if problems := [
+      *config_lib.wrong_of_record(record['config']),
+      *_wrong_data(record['data']),
+    ]:
+      raise ValueError('; '.join(problems))
+  except (
+    *(OSError, ValueError, LookupError, TypeError),
+    *(AttributeError, RecursionError),
+  ) as error:
+    if 'format=' in str(error):
+      raise  # of newer code
+    raise _damaged(path, error) from None
+  return record
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> errors.UserError:
+  reason = f'{error} is missing' if isinstance(error, KeyError) else error
+  return errors.UserError(
+    f'{path} is damaged ({reason}). Restore the file from a backup, or choose '
+    'another --workdir.'
+  )
+
+
+def _wrong_data(recorded) -> list[str]:
+  """Lists wrong fields of 'data' in a `config.json`."""
+  sides = ranges.Range(int, True, 1, 2**31)
+  fields = {
+    'shape': sides,
+    'source_shape': sides,
+    'num_classes': ranges.Range(int, low=0, high=2**31),
+    'classes': ranges.Range(str, True),
+  }
+  problems = {
+    name: r.problem(recorded[name])
+    for name, r in fields.items()
+    if name != 'source_shape' or name in recorded
+  }
+  return [
+    f'data.{name}={recorded[name]!r} of the images {problem}'
+    for name, problem in problems.items()
+    if problem
+  ]
 
 
 def _by_its_rules(record: dict[str, Any]) -> dict[str, Any]:
@@ -124,10 +170,13 @@ def refuse_changes(workdir, record, config, dataset=None) -> None:
     )
 
 
-def write(workdir: pathlib.Path, config, rules, dataset, devices) -> None:
-  """Writes `config.json`."""
+def write(
+  workdir: pathlib.Path, config, rules, dataset, devices, saved: bool
+) -> None:
+  """Writes `config.json`; `saved` is True once there is a checkpoint."""
   record = {
     'format': config_lib.FORMAT,
+    'saved': saved,
     'rules': rules,
     'config': config.to_dict(),
     'data': of_data(dataset),
@@ -144,16 +193,54 @@ def write(workdir: pathlib.Path, config, rules, dataset, devices) -> None:
   writers.write_atomically(workdir / 'config.json', text)
 
 
-def drop_after(workdir: pathlib.Path, step: int | None) -> None:
-  """Removes grids that a killed run drew after `step`; None removes all."""
+def tidy(workdir: pathlib.Path) -> None:
+  """Makes the folder of grids and removes half-written files of killed runs."""
   samples = workdir / 'samples'
   samples.mkdir(exist_ok=True)
-  for path in (*workdir.glob('.*.tmp'), *samples.glob('.*.tmp')):
-    path.unlink()
-  for path in samples.glob('step_*.png'):
-    number = path.stem.split('_')[1]
-    if number.isdecimal() and (step is None or int(number) > step):
+  for path in (*workdir.glob('.*.tmp'), *samples.glob('.step_*.png.tmp')):
+    if path.parent == samples or path.name[1:-4] in WRITTEN:
       path.unlink()
+
+
+def refuse_lost(workdir: pathlib.Path, record, has_checkpoints: bool) -> None:
+  """Raises a UserError if the workdir has files of a run that lost its state.
+
+  A run that was killed before its first checkpoint starts again.
+
+  Args:
+    workdir: the folder of the run.
+    record: its `config.json`, or None.
+    has_checkpoints: True if there is any checkpoint, valid or not.
+  """
+  if has_checkpoints:
+    return
+  names = ['tensorboard', *WRITTEN[1:]]
+  kept = [name for name in names if (workdir / name).exists()]
+  kept += [p.name for p in (workdir / 'samples').glob('step_*.png')][:1]
+  if record is None and kept:
+    lost = 'config.json and checkpoints/ are missing'
+  elif record is not None and (record.get('saved') or _is_old_end(workdir)):
+    lost = 'the checkpoints that were saved in checkpoints/ are missing'
+  else:
+    return
+  raise errors.UserError(
+    f'workdir {str(workdir)!r} holds {", ".join(kept) or "config.json"} of a '
+    f'run, but {lost}. Restore them from a backup to resume. To start again, '
+    'choose another --workdir, or move this folder away. Nothing was changed.'
+  )
+
+
+def _is_old_end(workdir: pathlib.Path) -> bool:
+  """Returns True if a run of older code, which marked no save, has saved."""
+  record = json.loads((workdir / 'config.json').read_text(encoding='utf-8'))
+  if 'format' in record:
+    return False
+  log = workdir / 'metrics.jsonl'
+  lines = writers.read_json_lines(log) if log.exists() else []
+  last = max((line['step'] for line in lines), default=0)
+  every = record['config'].get('checkpoint_every', 0)
+  end = record['config'].get('num_steps', 0)
+  return last >= end > 0 or last > 2 * every > 0
 
 
 def derived_workdir(path: str, overrides: dict) -> pathlib.Path:
@@ -176,6 +263,6 @@ def derived_workdir(path: str, overrides: dict) -> pathlib.Path:
   name = '-'.join(part for part in parts if part)
   safe = re.sub(r'[^A-Za-z0-9._=,-]+', '_', name)
   if safe != name or len(safe) > LONGEST_NAME:
-    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()
     safe = f'{safe[:LONGEST_NAME]}-{digest}'
   return pathlib.Path('runs') / safe

@@ -4,11 +4,14 @@ Every writer has `scalars(step, values)`, `images(step, {name: uint8 array})`
 and `close()`.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import sys
 import time
+
+from jaxgan.core import paths
 
 # Shortest time between two lines if the output is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
@@ -21,12 +24,10 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
   """Replaces a file by `content`; on failure the file is unchanged."""
   if isinstance(content, str):
     content = content.encode()
-  temporary = path.with_name(f'.{path.name}.tmp')
-  with open(temporary, 'wb') as file:
+  with paths.replacing(path) as temporary, open(temporary, 'wb') as file:
     file.write(content)
     file.flush()
     os.fsync(file.fileno())
-  temporary.replace(path)
 
 
 class JsonLines:
@@ -34,28 +35,45 @@ class JsonLines:
 
   Args:
     path: the file.
-    step: the step that the run resumes from. Lines of later steps, from a run
-      that was killed, are dropped, as are incomplete lines.
+    step: the step that the run resumes from. A line of a later step, from a run
+      that was killed, stays until a line of that step or a later one is
+      written. Incomplete lines are dropped then.
   """
 
   def __init__(self, path: pathlib.Path, step: int):
+    self._path = path
+    self._later = []  # (step, line) to be replaced
+    self._is_damaged = False
+    text = ''
     if path.exists():
       text = path.read_text(encoding='utf-8', errors='replace')
-      kept = [
-        line
-        for line in text.splitlines(keepends=True)
-        if line.endswith('\n')
-        and (row := _parsed(line))
-        and row['step'] <= step
-      ]
-      if ''.join(kept) != text:
-        write_atomically(path, ''.join(kept))
-    self._file = path.open('a', encoding='utf-8')
+    self._kept = []
+    for line in text.splitlines(keepends=True):
+      row = _parsed(line) if line.endswith('\n') else None
+      if row is None:
+        self._is_damaged = True
+      elif row['step'] <= step:
+        self._kept.append(line)
+      else:
+        self._later.append((row['step'], line))
+    self._file = path.open('ab', buffering=0)
 
   def scalars(self, step: int, values: dict[str, float]) -> None:
-    self._file.write(json.dumps({'step': step, **values}) + '\n')
-    self._file.flush()
-    os.fsync(self._file.fileno())
+    line = json.dumps({'step': step, **values}) + '\n'
+    if self._later or self._is_damaged:
+      self._replace(step, line)
+      return
+    _append(self._file, line.encode(), os.fstat(self._file.fileno()).st_size)
+
+  def _replace(self, step: int, line: str) -> None:
+    """Writes a line in place of old lines up to its step."""
+    later = [(k, text) for k, text in self._later if k > step]
+    lines = [*self._kept, line, *(text for _, text in later)]
+    write_atomically(self._path, ''.join(lines))
+    self._kept.append(line)
+    self._later, self._is_damaged = later, False
+    self._file.close()
+    self._file = self._path.open('ab', buffering=0)
 
   def images(self, step, images):
     pass
@@ -84,12 +102,27 @@ def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
 
 def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
   """Adds a line; an incomplete line before it stays separate."""
-  with path.open('ab+') as file:
-    if file.seek(0, os.SEEK_END):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with path.open('ab+', buffering=0) as file:
+    text = json.dumps(values).encode() + b'\n'
+    size = file.seek(0, os.SEEK_END)
+    if size:
       file.seek(-1, os.SEEK_END)
-      if file.read(1) != b'\n':
-        file.write(b'\n')
-    file.write(json.dumps(values).encode() + b'\n')
+      text = text if file.read(1) == b'\n' else b'\n' + text
+    _append(file, text, size)
+
+
+def _append(file, text: bytes, size: int) -> None:
+  """Writes at the end of a raw file; on failure the file keeps its size."""
+  try:
+    left = memoryview(text)
+    while left:
+      left = left[file.write(left) :]
+    os.fsync(file.fileno())
+  except OSError:
+    with contextlib.suppress(OSError):
+      os.truncate(file.fileno(), size)
+    raise
 
 
 class TensorBoard:

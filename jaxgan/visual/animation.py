@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import errors
+from jaxgan.core import paths
 
 # Limits and durations of `gif`.
 MOST_FRAMES = 60
@@ -50,16 +51,15 @@ def _save_gif(
 ) -> None:
   """Writes an endless GIF; durations are in milliseconds."""
   pictures = iter(pictures)
-  temporary = path.with_name(f'.{path.name}.tmp')
-  next(pictures).save(
-    temporary,
-    format='GIF',
-    save_all=True,
-    append_images=pictures,
-    duration=durations,
-    loop=0,
-  )
-  temporary.replace(path)
+  with paths.replacing(path) as temporary:
+    next(pictures).save(
+      temporary,
+      format='GIF',
+      save_all=True,
+      append_images=pictures,
+      duration=durations,
+      loop=0,
+    )
 
 
 def _gif(frames, num, frames_per_second, path):
@@ -94,7 +94,6 @@ def _mp4(frames, num, frames_per_second, path):
   first = next(frames)
   height, width, channels = first.shape
   rate = fractions.Fraction(frames_per_second).limit_denominator(10_000)
-  temporary = path.with_name(f'.{path.name}.tmp')
   command = [_ffmpeg(), '-y', '-loglevel', 'error', '-f', 'rawvideo']
   command += ['-pix_fmt', 'gray' if channels == 1 else 'rgb24']
   command += ['-s', f'{width}x{height}', '-r', str(rate), '-i', '-']
@@ -102,8 +101,9 @@ def _mp4(frames, num, frames_per_second, path):
   # For equal bytes on every run: x264 depends on the number of threads, and
   # ffmpeg records its version.
   command += ['-threads', '1', '-fflags', '+bitexact', '-flags:v', '+bitexact']
-  command += ['-movflags', '+faststart', '-f', 'mp4', str(temporary)]
-  with tempfile.TemporaryFile() as log:
+  command += ['-movflags', '+faststart', '-f', 'mp4']
+  with paths.replacing(path) as temporary, tempfile.TemporaryFile() as log:
+    command.append(str(temporary))
     with subprocess.Popen(
       command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
     ) as process:
@@ -117,12 +117,10 @@ def _mp4(frames, num, frames_per_second, path):
         process.kill()
         raise
     if process.returncode:
-      temporary.unlink(missing_ok=True)
       log.seek(0)
       lines = log.read().decode(errors='replace').strip().splitlines()
       reason = lines[0] if lines else f'exit code {process.returncode}'
       raise errors.StorageError(f'{path}: ffmpeg failed: {reason}')
-  temporary.replace(path)
 
 
 def _even(frame):

@@ -4,6 +4,8 @@ import pathlib
 
 import numpy as np
 
+from jaxgan.core import paths
+
 # title of a panel -> whether the panel shows a metric, by its name.
 PANELS = {
   'losses': lambda name: name.endswith('/loss'),
@@ -89,6 +91,5 @@ def draw(
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1.0, 1.0))
   axes[-1].set_xlabel('images')
-  temporary = path.with_name(f'.{path.name}.tmp')
-  picture.savefig(temporary, format='png', dpi=100)
-  temporary.replace(path)
+  with paths.replacing(path) as temporary:
+    picture.savefig(temporary, format='png', dpi=100)

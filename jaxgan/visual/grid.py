@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 
 GAP = 2  # pixels between images
@@ -127,6 +128,5 @@ def show(images, caption: str = '', columns: int | None = None) -> Image.Image:
 
 def save(path, picture: np.ndarray) -> None:
   """Writes uint8 [height, width, 1 or 3] as PNG; never leaves half a file."""
-  temporary = path.with_name(f'.{path.name}.tmp')
-  _pillow(picture).save(temporary, format='PNG')
-  temporary.replace(path)
+  with paths.replacing(path) as temporary:
+    _pillow(picture).save(temporary, format='PNG')

@@ -214,8 +214,10 @@ def test_lines_of_any_bytes_are_read_or_left_out(parts, step):
     writer.scalars(step + 1, {'a': 0.5})
     writer.close()
     found = writers.read_json_lines(path)
-    assert found[-1] == {'step': step + 1, 'a': 0.5}
-    assert all(row['step'] <= step for row in found[:-1])
+    (index,) = (k for k, row in enumerate(found) if row['step'] == step + 1)
+    assert found[index] == {'step': step + 1, 'a': 0.5}
+    assert all(row['step'] <= step for row in found[:index])
+    assert all(row['step'] > step + 1 for row in found[index + 1 :])
 
 
 def _picture(format):

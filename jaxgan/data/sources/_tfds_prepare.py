@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import errors
+from jaxgan.core import paths
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ UNSIGNED_BYTE = 0x08
 def data_dir(settings) -> pathlib.Path:
   """Returns the folder of prepared data."""
   given = settings.data_dir or os.environ.get('TFDS_DATA_DIR')
-  return pathlib.Path(given or '~/tensorflow_datasets').expanduser()
+  return paths.of_user(given or '~/tensorflow_datasets', 'data.data_dir')
 
 
 def prepare(settings) -> None:
@@ -47,7 +48,7 @@ def prepare(settings) -> None:
     builder, needed = _stock(settings), []
   manual = None
   if settings.manual_dir:
-    manual = pathlib.Path(settings.manual_dir).expanduser()
+    manual = paths.of_user(settings.manual_dir, 'data.manual_dir')
     missing = [url for url in needed if not (manual / _file(url)).is_file()]
     if missing:
       raise errors.DataError(

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.data import dataset, images
 
 _logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def load(settings, split: str) -> dataset.Dataset:
       f'data.held_out={held_out} leaves no images for the {split} split. Set '
       'data.held_out=0.1 or eval_every=0.'
     )
-  root = pathlib.Path(settings.path).expanduser()
+  root = paths.of_user(settings.path, 'data.path')
   if not settings.path:
     raise errors.DataError(
       "data.source='folder' needs data.path. Set data.path to a folder of "

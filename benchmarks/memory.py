@@ -1,0 +1,124 @@
+r"""Memory of a process that samples, scores, saves, or starts many runs.
+
+  python -m benchmarks.memory --seconds=3600 --runs=50
+
+The first table has a run that draws grids, scores and saves every ten rounds.
+The second table has many short runs in one process, as a notebook starts them:
+equal configs, and configs whose networks differ. A row has the resident
+memory at the start and the end. Then it has the slope of a line, with its
+standard error, without the first ten minutes or runs.
+"""
+
+import gc
+import pathlib
+import tempfile
+import threading
+import time
+
+import numpy as np
+from absl import app, flags
+
+from benchmarks import experiment
+from jaxgan.training import loop
+
+_SECONDS = flags.DEFINE_integer('seconds', 3_600, 'Length of the long run.')
+_RUNS = flags.DEFINE_integer('runs', 50, 'Runs in one process.')
+
+SMALL = {
+  'data.source': 'embedded',
+  'data.limit': 500,
+  'data.image_size': 8,
+  'generator.widths': (8,),
+  'discriminator.widths': (8,),
+  'batch_size': 8,
+  'log_every': 10,
+  'sample_every': 10,
+  'checkpoint_every': 10,
+  'eval_every': 10,
+}
+SECONDS_OF_START, RUNS_OF_START = 600.0, 10
+
+
+def resident() -> float:
+  """Returns the resident memory of this process in MB."""
+  text = pathlib.Path('/proc/self/status').read_text()
+  (line,) = (x for x in text.splitlines() if x.startswith('VmRSS'))
+  return int(line.split()[1]) / 1024
+
+
+def slope(times, values) -> tuple[float, float]:
+  """Returns the slope of a line through points, and its standard error."""
+  x, y = np.asarray(times, float), np.asarray(values, float)
+  if len(x) < 3:
+    return float('nan'), float('nan')
+  x = x - x.mean()
+  value = x @ (y - y.mean()) / (x @ x)
+  rest = y - y.mean() - value * x
+  return value, float(np.sqrt(rest @ rest / (len(x) - 2) / (x @ x)))
+
+
+def row(name: str, times, values, begin: float, unit: str) -> str:
+  """Returns a row of a table."""
+  late = [(t, v) for t, v in zip(times, values, strict=True) if t >= begin]
+  value, error = slope(*zip(*late, strict=True)) if late else slope((), ())
+  return (
+    f'| {name} | {values[0]:.0f} | {values[-1]:.0f} | '
+    f'{value:.3f} ± {error:.3f} MB per {unit} |'
+  )
+
+
+def long_run(seconds: float) -> str:
+  """Trains for some seconds in a thread of samples; returns a row."""
+  config = experiment.changed(experiment.load('gan_mnist'), SMALL)
+  times, values = [], []
+  start, done = time.monotonic(), threading.Event()
+
+  def watch():
+    while not done.wait(min(5.0, seconds / 100)):
+      times.append((time.monotonic() - start) / 60)
+      values.append(resident())
+
+  watcher = threading.Thread(target=watch)
+  watcher.start()
+  with tempfile.TemporaryDirectory() as folder:
+    config.num_steps = 0
+    while time.monotonic() - start < seconds:
+      config.num_steps += 2_000
+      loop.train(config, folder)
+  done.set()
+  watcher.join()
+  begin = min(SECONDS_OF_START, seconds / 2) / 60
+  return row('sampling, scoring, saving', times, values, begin, 'minute')
+
+
+def many_runs(count: int, differ: bool) -> str:
+  """Trains many runs in this process and returns a row."""
+  values = []
+  for index in range(count):
+    config = experiment.changed(experiment.load('gan_mnist'), SMALL)
+    config.num_steps = 20
+    if differ:
+      config.generator.widths = (8 + index,)
+    with tempfile.TemporaryDirectory() as folder:
+      loop.train(config, folder)
+    gc.collect()
+    values.append(resident())
+  name = 'runs with different networks' if differ else 'equal runs'
+  begin = min(RUNS_OF_START, count // 2)
+  return row(name, range(count), values, begin, 'run')
+
+
+def main(argv) -> None:
+  del argv
+  rows = ['| work | MB at the start | at the end | slope |']
+  rows.append('| --- | --- | --- | --- |')
+  if _RUNS.value:
+    rows.append(many_runs(_RUNS.value, False))
+    rows.append(many_runs(_RUNS.value, True))
+  if _SECONDS.value:
+    rows.append(long_run(_SECONDS.value))
+  print('\n'.join(rows))
+
+
+if __name__ == '__main__':
+  app.run(main)

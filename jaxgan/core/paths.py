@@ -1,0 +1,85 @@
+"""Paths that users give in flags and config fields; files that are replaced."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator
+
+from jaxgan import errors
+
+_SCHEME = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*):/')
+
+
+def of_user(text: str | os.PathLike, name: str) -> pathlib.Path:
+  """Returns the absolute path that a flag or a field names; ~ is home.
+
+  Args:
+    text: the value.
+    name: the flag or field, for errors.
+
+  Raises:
+    UserError: for a URL, an unknown user's home, and a path that no file
+      system takes.
+  """
+  text = os.fspath(text)
+  if match := _SCHEME.match(text):
+    raise errors.UserError(
+      f'{name}={text!r} is in a bucket or on a server, which jaxgan cannot '
+      f'read or write. Mount {match[1]}:// as a folder (for gs://, with '
+      'gcsfuse), or copy it, and give that path.'
+    )
+  if '\0' in text:
+    raise errors.UserError(
+      f'{name}={text!r} is no path: it holds a zero byte. Give another path.'
+    )
+  try:
+    return pathlib.Path(text).expanduser().absolute()
+  except RuntimeError:
+    raise errors.UserError(
+      f'{name}={text!r}: there is no such user. Write ./{text} for a folder of '
+      'that name.'
+    ) from None
+  except FileNotFoundError:  # of the working directory
+    raise errors.UserError(
+      f'{name}={text!r} is relative to a folder that was deleted. Change to '
+      'another folder.'
+    ) from None
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a temporary path that replaces `path`; on failure, nothing stays."""
+  temporary = path.with_name(f'.{path.name}.tmp')
+  try:
+    yield temporary
+    temporary.replace(path)
+  except BaseException:
+    with contextlib.suppress(OSError):
+      temporary.unlink(missing_ok=True)
+    raise
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a temporary folder whose files become those of `folder`.
+
+  On failure, nothing stays. Files of an older `folder` that have other names
+  are kept.
+  """
+  temporary = folder.with_name(f'.{folder.name}.tmp')
+  if temporary.is_dir():
+    shutil.rmtree(temporary)  # of a process that was killed
+  try:
+    temporary.mkdir(parents=True)
+    yield temporary
+    if folder.exists():
+      for path in temporary.iterdir():
+        path.replace(folder / path.name)
+      temporary.rmdir()
+    else:
+      temporary.rename(folder)
+  except BaseException:
+    shutil.rmtree(temporary, ignore_errors=True)
+    raise

@@ -1,0 +1,128 @@
+"""Managers of orbax, which write and read the checkpoints of a folder."""
+
+import math
+import pathlib
+import re
+import tempfile
+import time
+
+import jax
+import orbax.checkpoint as ocp
+
+from jaxgan import errors
+from jaxgan.training import processes
+
+HANDLERS = {
+  'state': ocp.StandardCheckpointHandler,
+  'integrity': ocp.JsonCheckpointHandler,
+  'meta': ocp.JsonCheckpointHandler,
+}
+# In errors of the machine, after which a checkpoint may be intact.
+NO_DAMAGE = (
+  *('Permission denied', 'PERMISSION_DENIED', 'Input/output error'),
+  *('Too many open files', 'Cannot allocate memory', 'Stale file handle'),
+)
+# Bytes of arrays that few or well compressed files may hold.
+MOST_CLAIMED, COMPRESSION = 2**30, 1_000
+# Orbax, etils and TensorStore take `[`, `*`, `?` and backslashes for patterns,
+# `gs:` for a bucket, and fail for bytes that are not UTF-8.
+_PLAIN = re.compile(r'(?!/(gs|s3|az|hf)(/|$))[\w /.,=+@-]+')
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+  """Returns options that make orbax wait for no other process."""
+  own = processes.process()
+  return ocp.options.MultiprocessingOptions(own, {own}, f'process_{own}')
+
+
+def make(
+  folder: pathlib.Path, keep: int, keep_period: int, read_only: bool
+) -> ocp.CheckpointManager:
+  """Returns a manager of a folder; see `jaxgan.training.checkpoint`."""
+  return ocp.CheckpointManager(
+    folder,
+    item_handlers={
+      name: handler(multiprocessing_options=_alone())
+      for name, handler in HANDLERS.items()
+    },
+    options=ocp.CheckpointManagerOptions(
+      # For reading, the value that orbax would set with a warning.
+      save_interval_steps=0 if read_only else 1,
+      max_to_keep=None if read_only else keep,
+      keep_period=keep_period or None,
+      read_only=read_only,
+      create=False,
+      cleanup_tmp_directories=not read_only,
+      multiprocessing_options=_alone(),
+    ),
+  )
+
+
+def first_line(error: Exception) -> str:
+  """Returns the first line of a message."""
+  return (str(error).strip().splitlines() or [repr(error)])[0][:200]
+
+
+def no_damage(error: Exception) -> str | None:
+  """Returns the sign of an error that an intact checkpoint may raise."""
+  return next((sign for sign in NO_DAMAGE if sign in str(error)), None)
+
+
+def refuse_sizes(folder: pathlib.Path, metadata) -> None:
+  """Raises a ValueError if arrays claim far more bytes than the files have."""
+  claimed = sum(
+    math.prod(leaf.shape) * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(metadata.tree)
+  )
+  files = (path for path in folder.rglob('*') if path.is_file())
+  stored = sum(path.stat().st_size for path in files)
+  if claimed > max(MOST_CLAIMED, COMPRESSION * stored):
+    raise ValueError(f'{claimed} bytes of arrays in {stored} bytes of files')
+
+
+def set_aside(folder: pathlib.Path) -> pathlib.Path:
+  """Renames the folder of a damaged checkpoint and returns its new path."""
+  stamp = time.strftime('%Y%m%dT%H%M%S', time.gmtime())
+  target = folder.with_name(f'corrupt-{folder.name}-{stamp}')
+  while target.exists():
+    target = target.with_name(f'{target.name}x')
+  return folder.rename(target)
+
+
+class Alias:
+  """A name of a folder that libraries do not misread.
+
+  It is the folder itself, or a temporary link to the folder.
+
+  Args:
+    folder: an absolute path, which need not exist.
+
+  Raises:
+    UserError: if the folder for temporary files has no plain name itself.
+  """
+
+  def __init__(self, folder: pathlib.Path):
+    self._folder, self._parent = folder, None
+    self._is_plain = _PLAIN.fullmatch(str(folder)) is not None
+    if not self._is_plain and not _PLAIN.fullmatch(tempfile.gettempdir()):
+      raise errors.UserError(
+        f'{str(folder)!r} has characters that orbax cannot save to, and so has '
+        f'the folder for temporary files, TMPDIR={tempfile.gettempdir()!r}. '
+        'Choose another --workdir, or another TMPDIR.'
+      )
+
+  def open(self) -> pathlib.Path:
+    """Returns the path to give to the library."""
+    if self._is_plain:
+      return self._folder
+    if self._parent is None:
+      self._parent = tempfile.TemporaryDirectory(prefix='jaxgan-')
+      link = pathlib.Path(self._parent.name, 'folder')
+      link.symlink_to(self._folder, target_is_directory=True)
+    return pathlib.Path(self._parent.name, 'folder')
+
+  def close(self) -> None:
+    """Removes the link; the folder stays."""
+    if self._parent is not None:
+      self._parent.cleanup()  # Links are not followed.
+      self._parent = None
