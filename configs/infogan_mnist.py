@@ -33,6 +33,10 @@ def get_config(variant: str = ''):
   config.penalties.r1 = 0.05
   config.ema_halflife = 10_000.0
   config.discriminator.update(conditioning='auxiliary', hidden=256)
+  # A dense layer lets z mean something else in each category.
+  config.generator.hidden = 512
+  # Slant, size and position say nothing about the code, digits do.
+  config.augment = ('affine',)
   presets.quick(config)
   # The discriminator learns slowly, so that codes become classes of digits.
   config.generator.optimizer.learning_rate = 1e-3

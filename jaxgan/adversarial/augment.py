@@ -4,9 +4,10 @@ Real and fake images are changed alike. All functions are differentiable, so
 that the generator learns through them.
 
 Rows of `AUGMENTATIONS` map (images [B, H, W, C] in [-1, 1], key) to images of
-the same shape. They are the augmentations of DiffAugment (Zhao et al. 2020,
-https://arxiv.org/abs/2006.10738, section 4.2), with the strengths, roundings
-and ranges of the authors' code. Row i of the noise belongs to example i.
+the same shape. Colour, translation and cutout are those of DiffAugment (Zhao et
+al. 2020, https://arxiv.org/abs/2006.10738, section 4.2), with the strengths,
+roundings and ranges of the authors' code. Row i of the noise belongs to example
+i.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from jaxgan.core import noise, switches
 
 SHIFT = 1 / 8  # largest translation, as a share of the side
 HOLE = 1 / 2  # side of the hole, as a share of the image's side
+# Of `affine`: largest shear, largest factor of each side, and largest shift as
+# a share of the side.
+AFFINE_SHEAR, AFFINE_SCALE, AFFINE_SHIFT = 0.4, 1.25, 1 / 14
 
 
 def color(x, key):
@@ -81,7 +85,39 @@ def _cut(x, key, holes, last):
   return jnp.where(inside[..., None], 0.0, x)
 
 
+def _warp_rows(x, shear, scale, shift):
+  """Moves the pixels of each row along the row, by linear interpolation.
+
+  The result at (i, j) is x at (i, scale j + shear i + shift), with coordinates
+  in pixels from the centre. Places outside have the value at the border.
+  """
+  height, width = x.shape[1:3]
+  i = (jnp.arange(height) - (height - 1) / 2)[None, :, None]
+  j = (jnp.arange(width) - (width - 1) / 2)[None, None]
+  places = scale * j + shear * i + shift + (width - 1) / 2  # [B, H, W]
+  places = jnp.clip(places, 0, width - 1)
+  pixels = jnp.arange(width)[None, None, None]
+  distances = jnp.abs(places[..., None] - pixels)
+  weights = jnp.maximum(1 - distances, 0)  # [B, H, W, W]
+  return jnp.einsum('bijk,bikc->bijc', weights, x)
+
+
+def affine(x, key):
+  """Scales, shears, rotates and shifts images; borders are repeated.
+
+  A map of the plane is a map along rows, followed by one along columns.
+  """
+  u = 2 * noise.uniform(key, len(x), (2, 3, 1, 1)) - 1  # [B, 2, 3, 1, 1]
+  for along in range(2):
+    shear, scale, shift = (u[:, along, index] for index in range(3))
+    shift = AFFINE_SHIFT * x.shape[2] * shift
+    x = _warp_rows(x, AFFINE_SHEAR * shear, AFFINE_SCALE**scale, shift)
+    x = jnp.swapaxes(x, 1, 2)
+  return x
+
+
 AUGMENTATIONS = {
+  'affine': affine,
   'color': color,
   'translation': translation,
   'cutout': cutout,

@@ -48,6 +48,7 @@ class Generator(nn.Module):
     upsampling: 'transposed' convolutions, or 'resize' to the nearest pixel and
       convolve (Odena et al. 2016, https://doi.org/10.23915/distill.00003).
     norm: one of `norms.NORMS`.
+    hidden: units of a dense layer before the small image; 0 is none.
     flat_norm: True to normalise units after the dense layer, not channels.
     dense_bias: True for a bias in the dense layer.
     bias: True for biases in the convolutions.
@@ -71,6 +72,7 @@ class Generator(nn.Module):
   slope: float = 0.3
   upsampling: str = ranged('transposed', one_of=UPSAMPLINGS)
   norm: str = ranged('batch', one_of=norms.CHOICES)
+  hidden: int = ranged(0, 0, MOST_UNITS)
   flat_norm: bool = True
   dense_bias: bool = False
   bias: bool = False
@@ -111,13 +113,15 @@ class Generator(nn.Module):
     ]
     start = (*sizes[0], self.widths[0])
     x = _one_hot(z, label, self.num_classes) if self.num_classes else z
-    kernel_init = layers.initializer(self.initializer)
-    x = nn.Dense(
-      math.prod(start),
+    dense = functools.partial(
+      nn.Dense,
       use_bias=self.dense_bias,
-      kernel_init=kernel_init,
+      kernel_init=layers.initializer(self.initializer),
       dtype=self.dtype,
-    )(x)
+    )
+    if self.hidden:
+      x = nn.leaky_relu(norm(dense(self.hidden)(x)), self.slope)
+    x = dense(math.prod(start))(x)
     if self.flat_norm:
       x = norm(x).reshape(-1, *start)
     else:

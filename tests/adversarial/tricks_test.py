@@ -184,6 +184,30 @@ def test_augmentations_follow_the_example_and_let_gradients_through(name, key):
   assert float(jnp.abs(slope).max()) > 0
 
 
+def test_affine_maps_a_ramp_to_a_ramp(key):
+  """Linear interpolation is exact on ramps, away from the borders."""
+  side = 33
+  centred = jnp.arange(side) - (side - 1) / 2
+  ramp = jnp.broadcast_to(centred[:, None, None], (1, side, side, 1))
+  x = jnp.concatenate([ramp, jnp.swapaxes(ramp, 1, 2)], axis=-1) / side
+  x = jnp.repeat(x, 64, axis=0)
+  moved = augment.affine(x, key)[:, 12:21, 12:21]  # the middle
+  slopes = side * np.stack(  # [64, 2, 2]: along rows and columns, of both ramps
+    [np.diff(moved, axis=axis).mean(axis=(1, 2)) for axis in (1, 2)], axis=1
+  )
+  for axis in (1, 2):
+    assert float(jnp.abs(jnp.diff(moved, n=2, axis=axis)).max()) < 1e-5
+  # Columns move last, so the ramp along them has the drawn scale and shear.
+  scale, shear = slopes[:, 0, 0], slopes[:, 1, 0]
+  assert 0.8 <= scale.min() < 0.85
+  assert 1.2 < scale.max() <= 1.25
+  assert 0.35 < np.abs(shear).max() <= 0.4
+  # A constant image stays.
+  np.testing.assert_allclose(
+    augment.affine(jnp.full((4, 7, 5, 2), 0.3), key), 0.3, atol=1e-6
+  )
+
+
 def test_translations_reach_an_eighth_and_cutout_half(key):
   x = jnp.ones((500, 16, 16, 1))
   moved = augment.translation(x, key)
