@@ -15,7 +15,13 @@ FORMAT = 2
 
 # Format that added fields -> dotted field -> its value in older runs. Fields of
 # a group that a config lacks are skipped.
-RULES: dict[int, dict[str, Any]] = {2: {}}
+RULES: dict[int, dict[str, Any]] = {
+  2: {
+    'data.held_out_seed': -1,
+    'data.drop_remainder': True,
+    'data.range': (0, 65535),
+  }
+}
 # Format that added fields -> class of a network in `jaxgan/models` -> fields.
 NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {2: {}}
 

@@ -36,12 +36,15 @@ class Mode(NamedTuple):
     trains: True if the mode reads --config, and False if it reads the config
       of a workdir.
     prints: False if the function prints its results.
+    reads_data: True if the mode also reads --config.data.FIELD, for data that
+      were moved.
   """
 
   function: str
   flags: tuple[Flag, ...] = ()
   trains: bool = False
   prints: bool = True
+  reads_data: bool = False
 
 
 _SEED = Flag('seed', 'integer', 'Seed of all random draws (0).')
@@ -107,6 +110,7 @@ MODES = {
       ),
       _MEMBER,
     ),
+    reads_data=True,
   ),
   'evaluate': Mode(
     'jaxgan.modes.evaluate:evaluate',
@@ -130,6 +134,7 @@ MODES = {
       _MEMBER,
     ),
     prints=False,
+    reads_data=True,
   ),
   'complete': Mode(
     'jaxgan.modes.complete:complete',
@@ -143,8 +148,9 @@ MODES = {
       ),
       Flag('blend', 'boolean', 'Blends the holes by the Poisson equation.'),
     ),
+    reads_data=True,
   ),
-  'invert': Mode('jaxgan.modes.complete:invert', _SEARCH),
+  'invert': Mode('jaxgan.modes.complete:invert', _SEARCH, reads_data=True),
   'export': Mode('jaxgan.modes.export:export', (_MEMBER,)),
   'replay': Mode(
     'jaxgan.modes.replay:replay',
@@ -156,6 +162,7 @@ MODES = {
       ),
     ),
     prints=False,
+    reads_data=True,
   ),
 }
 

@@ -25,9 +25,9 @@ from jaxgan.metrics.scores import Images
 from jaxgan.modes import features as features_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
+from jaxgan.training import data_files, writers
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import run as run_lib
-from jaxgan.training import writers
 from jaxgan.visual import grid
 
 POLL_SECONDS = 5.0
@@ -49,6 +49,7 @@ class Request:
     scores: names of rows of `scores.SCORES`; () for all.
     features: 'classifier', or 'inception:PATH' with a file of weights.
     member: member of a population; None for all members.
+    data: fields of `config.data` to change.
   """
 
   num: int = 10_000
@@ -58,6 +59,7 @@ class Request:
   scores: tuple[str, ...] = ()
   features: str = 'classifier'
   member: int | None = None
+  data: dict | None = None
 
 
 class Judge:
@@ -156,11 +158,12 @@ def evaluate(workdir, **fields) -> dict[str, float]:
     members = list(range(restore_lib.num_members(workdir))) or members
   run = restore_lib.restore(workdir, member=members[0])
   if not run.has_latents:
-    line = _score_held_out(workdir, run, request)
-    for member in members[1:]:
+    for member in members:
       run = restore_lib.restore(workdir, member=member)
       line = _score_held_out(workdir, run, request)
     return line
+  data_files.change(run.config.data, request.data)
+  data_files.load(run.config, workdir, spec=run.spec)  # Compares them.
   judge = Judge(run.config.data, request)
   beside = judge.beside()
   line = {}
@@ -234,11 +237,9 @@ def _steps(workdir, config, request: Request) -> Iterator[int]:
         )
       chosen.append(int(part))
   path = workdir / FILE
-  done = {
-    line['step']
-    for line in (writers.read_json_lines(path) if path.exists() else ())
-    if request.member is None or line.get('member') == request.member
-  }
+  lines = writers.read_json_lines(path) if path.exists() else ()
+  member = request.member
+  done = {x['step'] for x in lines if member in (None, x.get('member'))}
   yield from sorted(chosen)
   done |= set(chosen)
   while request.follow and max(done, default=0) < config.num_steps:
@@ -258,7 +259,8 @@ def _score_held_out(
       f'method={run.name!r} makes no images from latents and is scored on '
       'held-out images. Remove --steps, --follow and --scores.'
     )
-  test = data.load(run.config.data, 'test').arrays()
+  data_files.change(run.config.data, request.data)
+  test = data_files.load(run.config, workdir, 'test', run.spec).arrays()
   size = min(request.num, len(test['image']))
   score = jax.jit(run.algorithm.evaluate, static_argnums=0)
   means = {}

@@ -19,6 +19,7 @@ from jaxgan import config as config_lib
 from jaxgan import errors
 from jaxgan.training import (
   checkpoint,
+  data_files,
   dry_run,
   processes,
   profiling,
@@ -120,6 +121,7 @@ def train(config, workdir, make_scorer=None) -> None:
     if processes.is_first():
       devices = run.engine.mesh.devices.flat
       workdir_lib.write(workdir, config, run.rules, run.dataset, devices)
+      data_files.write(workdir, run.dataset)
       workdir_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))
