@@ -1,5 +1,6 @@
 """Decodes image files safely to uint8 arrays of one shape."""
 
+import contextlib
 import os
 import threading
 import warnings
@@ -47,13 +48,28 @@ def _open(path) -> Image.Image:
       return Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError:
       pass
-    # Pillow's own limit is a global variable. Callers have limits of their own.
-    with _pillow_limit:
-      limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-      try:
-        return Image.open(path, formats=FORMATS)
-      finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with _no_pillow_limit():
+      return Image.open(path, formats=FORMATS)
+
+
+@contextlib.contextmanager
+def _no_pillow_limit():
+  """Lifts Pillow's limit of pixels, a global variable. Callers have limits."""
+  with _pillow_limit:
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+      yield
+    finally:
+      Image.MAX_IMAGE_PIXELS = limit
+
+
+def load_pixels(picture: Image.Image) -> None:
+  """Decodes an open picture of any number of pixels."""
+  try:
+    picture.load()
+  except Image.DecompressionBombError:
+    with _no_pillow_limit():
+      picture.load()
 
 
 def is_picture(path) -> bool:
@@ -87,6 +103,8 @@ def open_header(path, max_pixels: int) -> Image.Image:
   except Exception as error:  # Pillow's plugins raise errors of any type.
     reason = str(error).replace(str(path), '').strip(" '") or 'no image'
     raise errors.DataError(f'{path}: unreadable ({reason})') from None
+  if picture.format == 'TIFF':
+    picture.filename = ''  # Pillow 13 mixes up rows of mapped, rotated files.
   width, height = picture.size
   if width * height > max_pixels:
     picture.close()
@@ -145,6 +163,7 @@ def stored_values(picture: Image.Image) -> np.ndarray:
   Raises:
     DataError: for values that are not finite.
   """
+  load_pixels(picture)
   values = np.asarray(picture).astype(np.float64)
   if picture.format == 'TIFF':
     low, high = stored_range(picture)
@@ -250,6 +269,7 @@ def decode(
       of the format.
   """
   operation = _UPRIGHT.get(_orientation(picture))
+  load_pixels(picture)
   picture = _eight_bit(picture, channels, value_range)
   if operation is not None:
     picture = picture.transpose(operation)

@@ -54,7 +54,7 @@ def held_out(
 
 
 def _number(name: str, seed: int) -> float:
-  key = os.fsencode(f'{seed} {name}')
+  key = os.fsencode(f'{seed}/{name}')
   digest = hashlib.blake2b(key, digest_size=8).digest()
   return (int.from_bytes(digest, 'big') >> 11) / 2**53
 

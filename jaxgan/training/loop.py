@@ -21,6 +21,7 @@ from jaxgan.training import (
   checkpoint,
   data_files,
   dry_run,
+  first_look,
   processes,
   profiling,
   sweeps,
@@ -93,6 +94,7 @@ def train(config, workdir, make_scorer=None) -> None:
   workdir = pathlib.Path(workdir).absolute()
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
+  first_look.settle(config, workdir)
   if config.eval_every and config.eval_images and make_scorer is None:
     raise errors.UserError(
       f'eval_images={config.eval_images} needs a scorer. Call '
@@ -122,6 +124,7 @@ def train(config, workdir, make_scorer=None) -> None:
       devices = run.engine.mesh.devices.flat
       workdir_lib.write(workdir, config, run.rules, run.dataset, devices)
       data_files.write(workdir, run.dataset)
+      first_look.save_sheet(workdir, run.dataset)
       workdir_lib.drop_after(workdir, run.started_at)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))

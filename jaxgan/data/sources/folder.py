@@ -104,6 +104,7 @@ def _describe_ranges(headers: _Headers, settings) -> list[str]:
     for path in paths[::step]:
       try:
         with images.open_header(path, settings.max_pixels) as picture:
+          images.load_pixels(picture)
           values = np.asarray(picture.convert('RGB'))
           if value_range is not None:
             values = images.stored_values(picture)
