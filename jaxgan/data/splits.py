@@ -25,9 +25,9 @@ def held_out(
   """Returns bool [N], true for held-out files.
 
   A file is held out if the hash of its name and the seed, a number in [0, 1),
-  is below the share. So the side of a file does not depend on other files, with
-  one exception: a class of two or more files has at least one on each side,
-  that of the smallest or largest number.
+  is below the share. So its side does not depend on other files. There is one
+  exception: a class of two or more files has a file on each side, if need be
+  the file of the smallest or largest number.
 
   Args:
     names: names of the files in the folder. Endings do not count.

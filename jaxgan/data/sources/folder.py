@@ -21,7 +21,7 @@ DARK = 0.25
 
 
 class _Headers:
-  """What the headers of all files say.
+  """Sizes, modes and errors, as read from the headers of all files.
 
   Attributes:
     good: the files that can be read.
@@ -132,7 +132,7 @@ def _describe_ranges(headers: _Headers, settings) -> list[str]:
 
 
 def _report(listing, headers: _Headers, classes, texts) -> None:
-  """Logs one line of what was found, and warnings of what is lost."""
+  """Logs one line about all files, and warnings about lost ones."""
   names = [listing.name(path) for path in headers.good]
   if not classes and len({'/' in name for name in names}) == 2:
     _logger.warning(
