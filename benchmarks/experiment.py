@@ -107,6 +107,7 @@ def train(
     batch_size=config.batch_size,
     resident=True,
     shuffle=config.data.shuffle,
+    drop_remainder=config.data.drop_remainder,
     precision=config.precision,
   )
   arrays = engine.replicate(dataset.arrays())

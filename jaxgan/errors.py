@@ -46,6 +46,11 @@ class Stopped(BaseException):
     self.exit_code = 128 + number
 
 
+def printable(text) -> str:
+  """Escapes characters that would control a terminal or that it lacks."""
+  return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
 def out_of_memory(error: Exception) -> UserError | None:
   """Returns a `UserError` with the fields to lower if memory ran out.
 

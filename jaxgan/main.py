@@ -33,6 +33,7 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from jaxgan import errors, modes
+from jaxgan.modes import arguments
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'Config file, as configs/gan_mnist.py or with :variant.'
@@ -43,6 +44,8 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
   'mode', 'train', list(modes.MODES), 'Job; see the table in jaxgan.modes.'
 )
+# Fields of `config.data` that a mode other than train was given, as texts.
+_data_fields: dict[str, str] = {}
 _DEFINE = {
   'string': flags.DEFINE_string,
   'integer': flags.DEFINE_integer,
@@ -74,6 +77,9 @@ def _parse_flags(argv):
   home = os.path.expanduser('~')
   argv = [re.sub('^(--?config=)~(?=/)', lambda m: m[1] + home, a) for a in argv]
   try:
+    argv, fields = arguments.take_data_fields(argv)
+    _data_fields.clear()
+    _data_fields.update(fields)
     return flags.FLAGS(argv)
   except Exception as error:  # ml_collections raises many kinds.
     _fail(_flag_problem(argv, error))
@@ -121,8 +127,7 @@ def _known_fields(argv) -> str | None:
 
 def _fail(error: errors.UserError) -> None:
   # Names of files and fields may hold characters that control a terminal.
-  text = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
-  print(f'error: {text}', file=sys.stderr, flush=True)
+  print(f'error: {errors.printable(error)}', file=sys.stderr, flush=True)
   _leave(error.exit_code)
 
 
@@ -209,16 +214,23 @@ def main(argv) -> None:
   name = _MODE.value
   _check_flags(name)
   mode, workdir = modes.MODES[name], _WORKDIR.value
-  arguments = {flag.name: flags.FLAGS[flag.name].value for flag in mode.flags}
-  arguments = {k: v for k, v in arguments.items() if v is not None}
+  values = {flag.name: flags.FLAGS[flag.name].value for flag in mode.flags}
+  values = {k: v for k, v in values.items() if v is not None}
+  if _data_fields:
+    if not mode.reads_data:
+      raise errors.UserError(
+        f'--config.data.{next(iter(_data_fields))} is for modes that read '
+        f'data, and --mode={name} reads none. Remove the flag.'
+      )
+    values['data'] = _data_fields
   if mode.trains:
     path = _check_config()
     workdir = workdir or _derive_workdir(path)
-    arguments['config'] = _CONFIG.value
+    values['config'] = _CONFIG.value
   module, function = mode.function.split(':')
   function = getattr(importlib.import_module(module), function)
   try:
-    result = function(workdir, **arguments)
+    result = function(workdir, **values)
   except (AttributeError, KeyError) as error:
     field = None if mode.trains else _missing_field(workdir, error)
     if not field:

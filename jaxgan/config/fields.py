@@ -67,6 +67,13 @@ def _is_window(steps) -> bool:
   return not steps or (len(steps) == 2 and 0 <= steps[0] < steps[1])
 
 
+def _is_interval(values) -> bool:
+  return not values or (len(values) == 2 and values[0] < values[1])
+
+
+_INTERVAL = 'must be the values of black and white, as 0,4095'
+
+
 RUN = dict(
   seed=field(0, 0, 2**32 - 1),
   # Members of a population have the seeds from `seed` on.
@@ -87,14 +94,21 @@ RUN = dict(
     download=field(False),  # True to download a TFDS set
     path=field(''),  # of a folder of images
     held_out=field(0.0, 0, below=1),  # share of a folder not trained on
+    # Seed of that split; -1 is the rule of format 1, see config/formats.py.
+    held_out_seed=field(0, -1, 2**32 - 1),
     classes=field(()),  # names of the classes to use; () is all
     limit=field(0, 0),  # number of first examples to use; 0 is all
     shuffle=field(True),  # every epoch has an order of its own
+    # With shuffle=False: True drops the examples after the last full batch.
+    drop_remainder=field(False),
     # Side of the square to resize to; 0 keeps the size.
     image_size=field(0, 0, MOST_SIDE),
     # To the square: crop the centre, or stretch.
     resize=field('crop', one_of=images.RESIZES),
     channels=field(0, one_of=(0, 1, 3)),  # 0 keeps the channels
+    # Black and white of pictures of more than 8 bits, as (0,4095); () is what
+    # the format says.
+    range=field((), items=float, rule=_is_interval, message=_INTERVAL),
     max_pixels=field(64_000_000, 1),  # larger files are refused
     # Unreadable files: raise an error, or skip.
     on_bad=field('error', one_of=('error', 'skip')),

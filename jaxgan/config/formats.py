@@ -18,6 +18,9 @@ FORMAT = 2
 RULES: dict[int, dict[str, Any]] = {
   2: {
     'augment_as_authors': False,
+    'data.held_out_seed': -1,
+    'data.drop_remainder': True,
+    'data.range': (0, 65535),
     'generator.optimizer.keras_eps': False,
     'discriminator.optimizer.keras_eps': False,
     'encoder.optimizer.keras_eps': False,

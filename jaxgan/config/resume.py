@@ -43,6 +43,11 @@ def differences(recorded, config) -> list[str]:
   old, new = (
     DEFAULTS_OF_OLD_RUNS | flatten(settings) for settings in (recorded, config)
   )
+  for fields in (old, new):
+    # The folder of the other images is a place, as data.path is.
+    for name in ('data.pair', 'data.unpaired'):
+      if str(fields.get(name, '')).startswith('folder:'):
+        fields[name] = 'folder:'
   missing = object()
 
   def show(value):

@@ -67,13 +67,31 @@ def permute(index, size: int, key):
   return x
 
 
+def _start(draw, batch_size: int, size: int):
+  """Returns draw * batch_size modulo size, uint32, without overflow."""
+  start = draw * np.uint32(0)
+  for k in range(32):
+    bit = (draw >> np.uint32(k)) & np.uint32(1)
+    start = (start + bit * np.uint32(2**k * batch_size % size)) % np.uint32(
+      size
+    )
+  return start
+
+
 def examples(
-  seed, draw, batch_size: int, size: int, places=None, shuffle: bool = True
+  seed,
+  draw,
+  batch_size: int,
+  size: int,
+  places=None,
+  shuffle: bool = True,
+  drop_remainder: bool = False,
 ):
   """Returns the indices of the examples in one batch.
 
-  An epoch has size // batch_size full batches. The remaining examples of an
-  epoch are dropped. A batch larger than the data spans several epochs.
+  With `shuffle` an epoch has size // batch_size full batches, and the examples
+  that remain are other ones in every epoch. A batch larger than the data spans
+  several epochs. Without `shuffle` the data follow each other without end.
 
   Args:
     seed: uint32 scalar, the seed of the run.
@@ -83,12 +101,17 @@ def examples(
     places: positions in the global batch to return; all by default.
     shuffle: if True, every epoch has another order. If False, every epoch has
       the order of the data.
+    drop_remainder: with `shuffle=False`, True drops the examples after the last
+      full batch of an epoch, as runs of format 1 did.
 
   Returns:
     uint32 [batch_size], or one index for each of `places`.
   """
   if places is None:
     places = np.arange(batch_size, dtype=np.uint32)
+  if not shuffle and not drop_remainder:
+    start = _start(draw, batch_size, size)
+    return (start + places % np.uint32(size)) % np.uint32(size)
   if batch_size <= size:
     per_epoch = np.uint32(size // batch_size)
     epoch = draw // per_epoch
@@ -103,7 +126,12 @@ def examples(
 
 
 def host_examples(
-  seed: int, draw: int, batch_size: int, size: int, shuffle: bool = True
+  seed: int,
+  draw: int,
+  batch_size: int,
+  size: int,
+  shuffle: bool = True,
+  drop_remainder: bool = False,
 ):
   """Computes `examples` in numpy from Python numbers."""
   with np.errstate(over='ignore'):
@@ -113,4 +141,5 @@ def host_examples(
       batch_size,
       size,
       shuffle=shuffle,
+      drop_remainder=drop_remainder,
     )

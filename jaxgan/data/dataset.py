@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.data.files import File
 
 TOGETHER = 256  # examples per call of `read_many`
 
@@ -51,6 +52,7 @@ class Dataset:
     detail: location and size of the data, for log lines.
     columns: all examples as arrays, if the data are in memory already.
     labels: all labels [N], if these are known without reading images.
+    files: all files of both splits, of a folder.
   """
 
   source: str
@@ -63,6 +65,7 @@ class Dataset:
   detail: str = ''
   columns: Mapping[str, np.ndarray] | None = None
   labels: np.ndarray | None = None
+  files: tuple[File, ...] = ()
 
   def read(self, index: int) -> Mapping[str, Any]:
     """Returns one example; for many examples `read_many` may be faster."""

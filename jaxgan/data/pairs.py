@@ -14,8 +14,8 @@ import numpy as np
 from jaxgan import errors
 from jaxgan.core import paths
 from jaxgan.data import dataset, derived
+from jaxgan.data import files as files_lib
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.sources import folder
 
 SIDES = ('left', 'right')
 
@@ -224,9 +224,9 @@ def _refuse_lonely(path: str, other: str) -> None:
   """Raises a DataError that names an image whose partner is missing."""
   names = []
   for root in (paths.of_user(p, 'data.path') for p in (path, other)):
-    files, _ = folder.list_files(root)
-    names.append({f.relative_to(root).with_suffix('') for f in files})
-    if len(names[-1]) < len(files):
+    listing = files_lib.list_files(root)
+    names.append({files_lib.stem(listing.name(f)) for f in listing.files})
+    if len(names[-1]) < len(listing.files):
       raise errors.DataError(
         f'{root} holds images whose names differ only in the suffix. Keep one '
         'file of each name in each folder.'
@@ -236,7 +236,7 @@ def _refuse_lonely(path: str, other: str) -> None:
     lacking = other if lonely[0] in names[0] else path
     raise errors.DataError(
       f'{len(lonely)} images have no partner of the same name: the first is '
-      f'{str(lonely[0])!r}, which {lacking!r} lacks. Add or remove files.'
+      f'{lonely[0]!r}, which {lacking!r} lacks. Add or remove files.'
     )
 
 
@@ -268,6 +268,7 @@ def _beside(image: Dataset, source: Dataset) -> Dataset:
     ),
     columns=columns,
     identity={**image.identity, 'partner': dict(source.identity)},
+    files=image.files + source.files,
   )
 
 

@@ -35,12 +35,14 @@ class _Rounds:
     rounds,
     shuffle,
     places,
+    drop_remainder,
   ):
     self._dataset = dataset
     self._shuffle = shuffle
     self._seed = seed
     self._batch_size = batch_size
     self._places = places
+    self._drop_remainder = drop_remainder
     self._draws = draws
     self._start = start
     self._rounds = rounds
@@ -53,7 +55,12 @@ class _Rounds:
     examples = []
     for draw in range(first, first + self._draws):
       rows = batches_lib.host_examples(
-        self._seed, draw, self._batch_size, self._dataset.size, self._shuffle
+        self._seed,
+        draw,
+        self._batch_size,
+        self._dataset.size,
+        self._shuffle,
+        self._drop_remainder,
       )
       indices = [int(row) for row in rows[self._places]]
       examples += self._dataset.read_many(indices)
@@ -72,6 +79,7 @@ def rounds(
   stop: int,
   shuffle: bool = True,
   places: np.ndarray | None = None,
+  drop_remainder: bool = False,
 ) -> Iterator[dict[str, np.ndarray]]:
   """Yields the batches of rounds start, ..., stop - 1.
 
@@ -84,6 +92,7 @@ def rounds(
     stop: the round after the last.
     shuffle: see `batches.examples`.
     places: positions in each batch to read, in this order; all by default.
+    drop_remainder: see `batches.examples`.
 
   Yields:
     {'image': [draws * B, ...], 'label': ...} as stored, with B the batch size
@@ -94,7 +103,15 @@ def rounds(
   if places is None:
     places = np.arange(batch_size)
   source = _Rounds(
-    dataset, seed, batch_size, draws, start, stop - start, shuffle, places
+    dataset,
+    seed,
+    batch_size,
+    draws,
+    start,
+    stop - start,
+    shuffle,
+    places,
+    drop_remainder,
   )
   options = grain.ReadOptions(
     num_threads=THREADS, prefetch_buffer_size=ROUNDS_AHEAD

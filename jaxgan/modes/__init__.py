@@ -36,12 +36,15 @@ class Mode(NamedTuple):
     trains: True if the mode reads --config, and False if it reads the config
       of a workdir.
     prints: False if the function prints its results.
+    reads_data: True if the mode also reads --config.data.FIELD, for data that
+      were moved.
   """
 
   function: str
   flags: tuple[Flag, ...] = ()
   trains: bool = False
   prints: bool = True
+  reads_data: bool = False
 
 
 _SEED = Flag('seed', 'integer', 'Seed of all random draws (0).')
@@ -110,6 +113,7 @@ MODES = {
       _MEMBER,
       _OUTPUT,
     ),
+    reads_data=True,
   ),
   'evaluate': Mode(
     'jaxgan.modes.evaluate:evaluate',
@@ -134,6 +138,7 @@ MODES = {
       _OUTPUT,
     ),
     prints=False,
+    reads_data=True,
   ),
   'complete': Mode(
     'jaxgan.modes.complete:complete',
@@ -148,8 +153,11 @@ MODES = {
       Flag('blend', 'boolean', 'Blends the holes by the Poisson equation.'),
     ),
     prints=False,
+    reads_data=True,
   ),
-  'invert': Mode('jaxgan.modes.complete:invert', _SEARCH, prints=False),
+  'invert': Mode(
+    'jaxgan.modes.complete:invert', _SEARCH, prints=False, reads_data=True
+  ),
   'export': Mode('jaxgan.modes.export:export', (_MEMBER, _OUTPUT)),
   'replay': Mode(
     'jaxgan.modes.replay:replay',
@@ -161,6 +169,7 @@ MODES = {
       ),
     ),
     prints=False,
+    reads_data=True,
   ),
 }
 

@@ -30,6 +30,7 @@ from jaxgan.modes import held_out, latent_search, poisson
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import LOW_RESOLUTION, Request
 from jaxgan.training import compile as compile_lib
+from jaxgan.training import data_files
 from jaxgan.training import devices as devices_lib
 from jaxgan.training.run import Run
 from jaxgan.visual import grid
@@ -90,6 +91,7 @@ def _search_and_write(
   held_out.check(request)
   workdir, folder = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=request.member)
+  data_files.change(run.config.data, request.data)
   if not (run.has_latents and run.spec.is_image):
     raise errors.UserError(
       f'--mode={request.mode}: method={run.name!r} on data of shape '
@@ -98,7 +100,7 @@ def _search_and_write(
     )
   devices_lib.use_compilation_cache()
   key = jax.random.key(request.seed)
-  images = held_out.images(run, request)
+  images = held_out.images(run, request, workdir)
   known = held_out.known(request, key, images.shape)
   best = _search(run, request, key, images, known)
   shown = _shown(request, images, best.images, known)

@@ -25,9 +25,9 @@ from jaxgan.modes import features as features_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
 from jaxgan.training import compile as compile_lib
+from jaxgan.training import data_files, writers
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import run as run_lib
-from jaxgan.training import writers
 from jaxgan.visual import grid
 
 POLL_SECONDS = 5.0
@@ -49,6 +49,7 @@ class Request:
     scores: names of rows of `scores.SCORES`; () for all.
     features: 'classifier', or 'inception:PATH' with a file of weights.
     member: member of a population; None for all members.
+    data: fields of `config.data` to change.
   """
 
   num: int = 10_000
@@ -58,6 +59,7 @@ class Request:
   scores: tuple[str, ...] = ()
   features: str = 'classifier'
   member: int | None = None
+  data: dict | None = None
 
 
 class Judge:
@@ -157,11 +159,12 @@ def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
     members = list(range(restore_lib.num_members(workdir))) or members
   run = restore_lib.restore(workdir, member=members[0])
   if not run.has_latents:
-    line = _score_held_out(folder, run, request)
-    for member in members[1:]:
+    for member in members:
       run = restore_lib.restore(workdir, member=member)
-      line = _score_held_out(folder, run, request)
+      line = _score_held_out(workdir, folder, run, request)
     return line
+  data_files.change(run.config.data, request.data)
+  data_files.load(run.config, workdir, spec=run.spec)  # Compares them.
   judge = Judge(run.config.data, request)
   beside = judge.beside()
   line = {}
@@ -235,11 +238,9 @@ def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
         )
       chosen.append(int(part))
   path = folder / FILE
-  done = {
-    line['step']
-    for line in (writers.read_json_lines(path) if path.exists() else ())
-    if request.member is None or line.get('member') == request.member
-  }
+  lines = writers.read_json_lines(path) if path.exists() else ()
+  member = request.member
+  done = {x['step'] for x in lines if member in (None, x.get('member'))}
   yield from sorted(chosen)
   done |= set(chosen)
   while request.follow and max(done, default=0) < config.num_steps:
@@ -250,16 +251,15 @@ def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
       time.sleep(POLL_SECONDS)
 
 
-def _score_held_out(
-  folder, run: run_lib.Run, request: Request
-) -> dict[str, float]:
+def _score_held_out(workdir, folder, run, request) -> dict[str, float]:
   """Scores a model without latents on held-out images."""
   if request.steps != 'newest' or request.follow or request.scores:
     raise errors.UserError(
       f'method={run.name!r} makes no images from latents and is scored on '
       'held-out images. Remove --steps, --follow and --scores.'
     )
-  test = data.load(run.config.data, 'test').arrays()
+  data_files.change(run.config.data, request.data)
+  test = data_files.load(run.config, workdir, 'test', run.spec).arrays()
   size = min(request.num, len(test['image']))
   score = compile_lib.jit_method(run.algorithm.evaluate, run.method)
   means = {}

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors
-from jaxgan.config import presets
+from jaxgan.config import formats, presets
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches, inception
 from jaxgan.modes import restore as restore_lib
@@ -51,12 +51,15 @@ class Features:
 
 def _folder(config, dataset) -> pathlib.Path:
   """Returns the folder of the classifier, named by config and data."""
+  rules = config_lib.flatten(formats.RULES[2])
+  defaults = config_lib.flatten(config_lib.defaults())
   fields = {
     name: value
     for name, value in config_lib.flatten(config).items()
     # A classifier keeps its name when configs get more fields.
     if name
     not in (*config_lib.RESUMABLE_FIELDS, *config_lib.DEFAULTS_OF_OLD_RUNS)
+    and not (name in rules and value in (defaults[name], rules[name]))
   }
   identity = [fields, config.num_steps, workdir_lib.of_data(dataset)]
   text = json.dumps(identity, sort_keys=True, default=str)

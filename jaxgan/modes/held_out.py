@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import data, errors
+from jaxgan import errors
 from jaxgan.core import masks, paths
 from jaxgan.core import pixels as pixels_lib
+from jaxgan.data import files as files_lib
 from jaxgan.data import images as images_lib
-from jaxgan.data.sources import folder
 from jaxgan.modes import latent_search
 from jaxgan.modes import requests as request_lib
+from jaxgan.training import data_files
 from jaxgan.training.run import Run
 
 LOW_RESOLUTION = 'low_resolution'
@@ -39,6 +40,7 @@ class Request:
     restarts: first latents of every image and class; None for 4 in total.
     iterations: updates of the latents.
     blend: True to fill holes by Poisson blending.
+    data: fields of `config.data` to change, see `data_files.FIELDS`.
   """
 
   mask: str | None = None
@@ -50,6 +52,7 @@ class Request:
   restarts: int | None = None
   iterations: int = latent_search.ITERATIONS
   blend: bool = False
+  data: dict | None = None
 
   @property
   def mode(self) -> str:
@@ -75,13 +78,19 @@ def check(request: Request) -> None:
     )
 
 
-def images(run: Run, request: Request) -> jax.Array:
-  """Returns images [N, H, W, C] in [-1, 1] of the shape of the run."""
+def images(run: Run, request: Request, workdir) -> jax.Array:
+  """Returns images [N, H, W, C] in [-1, 1] of the shape of the run.
+
+  Args:
+    run: a trained run.
+    request: the flags.
+    workdir: the folder of the run.
+  """
   settings, shape = run.config.data, run.spec.shape
   if request.images:
     root = paths.of_user(request.images, '--images')
     try:
-      files, _ = folder.list_files(root)
+      files = files_lib.list_files(root).files
     except errors.DataError as error:
       text = str(error).replace('data.path', '--images')
       raise errors.DataError(text) from None
@@ -92,7 +101,11 @@ def images(run: Run, request: Request) -> jax.Array:
       with images_lib.open_header(path, settings.max_pixels) as picture:
         try:
           return images_lib.decode(
-            picture, shape[:2], shape[2], settings.resize
+            picture,
+            shape[:2],
+            shape[2],
+            settings.resize,
+            settings.get('range', ()),
           )
         except Exception as error:  # Pillow's decoders raise many types.
           raise errors.DataError(
@@ -105,7 +118,7 @@ def images(run: Run, request: Request) -> jax.Array:
         'data.held_out=0.0: the run has no held-out images. Set '
         '--images=FOLDER.'
       )
-    held_out = data.load(settings, 'test')
+    held_out = data_files.load(run.config, workdir, 'test', run.spec)
     if held_out.spec.shape != shape:
       raise errors.DataError(
         f'held-out images have shape {held_out.spec.shape} and the run makes '

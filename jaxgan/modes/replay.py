@@ -17,17 +17,18 @@ from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.data import batches as batches_lib
 from jaxgan.modes import restore as restore_lib
+from jaxgan.training import data_files, digests, loop, metric_window
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import digests, loop, metric_window
 
 
-def replay(workdir, round: int | None = None) -> None:
+def replay(workdir, round: int | None = None, data=None) -> None:
   """Trains from a checkpoint to the first round that is not finite.
 
   Args:
     workdir: the folder of the run.
     round: last round to replay, printed even if it is finite; by default all
       rounds of the run.
+    data: fields of `config.data` to change, see `data_files.FIELDS`.
 
   Raises:
     NotFinite: when the round is found, after it is printed.
@@ -36,6 +37,7 @@ def replay(workdir, round: int | None = None) -> None:
   workdir = paths.of_user(workdir, '--workdir')
   record = restore_lib.record_of(workdir)
   config = config_lib.from_json(record['config'])
+  data_files.change(config.data, data)
   config.eval_images = 0  # A judge takes no part in a round.
   last = config.num_steps if round is None else round
   if not 1 <= last <= config.num_steps:
@@ -106,14 +108,14 @@ def _show(run, arrays, rounds: int, metrics, finite, last: int) -> None:
 def _batch(run, step: int, seed: int) -> dict[str, np.ndarray]:
   """Returns the examples of a round, [1, draws, B, ...] each."""
   draws = run.algorithm.batches_per_round(run.method)
-  size, config = run.config.batch_size, run.config
+  size = run.config.batch_size
   rows = [
     batches_lib.host_examples(
       seed,
       step * draws + draw,
       size,
       run.dataset.size,
-      config.data.shuffle,
+      **run.inputs.order,
     )
     for draw in range(draws)
   ]

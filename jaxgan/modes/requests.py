@@ -177,22 +177,38 @@ def _default_count(request: Request, num_classes: int) -> int:
 
 
 def numbers(labels: str, names: tuple[str, ...]) -> np.ndarray:
-  """Returns the numbers of the classes of --labels, as 3,3,seven."""
-  return np.array([_class(labels, part, names) for part in labels.split(',')])
+  """Returns the numbers of the classes of --labels, as 3,3,seven.
+
+  A name with a comma is found as it is: the longest name that fits wins.
+  """
+  most = 1 + max((name.count(',') for name in names), default=0)
+  chosen, parts = [], labels.split(',')
+  while parts:
+    for count in range(most, 1, -1):
+      if ','.join(parts[:count]).strip() in names:
+        break
+    else:
+      count = 1
+    chosen.append(_class(labels, ','.join(parts[:count]), names))
+    parts = parts[count:]
+  return np.array(chosen)
 
 
 def _class(labels: str, part: str, names: tuple[str, ...]) -> int:
   """Returns the number of a class in --labels."""
   part = part.strip()
-  numbers = {str(k): k for k in range(len(names))}
-  # Names take precedence: a folder '3' may have another number.
-  numbers |= {name: k for k, name in enumerate(names)}
+  numbers = {name.strip(): k for k, name in enumerate(names)}
+  choices = ''
+  # A folder '3' may have another number, so numbers are names or positions.
+  if not any(name.isdecimal() for name in numbers):
+    numbers |= {str(k): k for k in range(len(names))}
+    choices = f'0..{len(names) - 1}, by name '
   if part not in numbers:
     listed = ', '.join(names[:LISTED_CLASSES])
     more = ', ...' if len(names) > LISTED_CLASSES else ''
     raise errors.UserError(
       f'--labels={labels}: there is no class {part!r}. Choose from '
-      f'0..{len(names) - 1}, by name {listed}{more}; or {ALL}'
+      f'{choices}{listed}{more}; or {ALL}'
     )
   return numbers[part]
 

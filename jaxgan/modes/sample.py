@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from jaxgan import data
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
@@ -23,6 +22,7 @@ from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.requests import ALL, ANIMATED, WALK_COLUMNS, Request
 from jaxgan.training import compile as compile_lib
+from jaxgan.training import data_files
 from jaxgan.training import devices as devices_lib
 from jaxgan.training.run import Run
 from jaxgan.visual import animation, grid, palette
@@ -38,6 +38,7 @@ def sample(
   seed: int = 0,
   member: int | None = None,
   output: str | None = None,
+  data=None,
   **fields,
 ) -> pathlib.Path:
   """Draws pictures from EMA weights and writes them into a folder.
@@ -48,6 +49,7 @@ def sample(
     seed: see `Request`.
     member: member of a population.
     output: folder to write to; by default the workdir.
+    data: fields of `config.data` to change, see `data_files.FIELDS`.
     **fields: the other fields of `Request`.
 
   Returns:
@@ -70,7 +72,8 @@ def sample(
   if member is not None:
     name = f'member{member:02d}_{name}'
   path = folder / f'sample_step{int(run.state.step)}_{name}'
-  colour = _colour(request, run)
+  data_files.change(run.config.data, data)
+  colour = _colour(request, run, workdir)
   folder.mkdir(parents=True, exist_ok=True)
   if request.format in ANIMATED:
     _animate(request, run, label, colour, path)
@@ -84,11 +87,12 @@ def sample(
   return path
 
 
-def _colour(request: Request, run: Run) -> Callable:
+def _colour(request: Request, run: Run, workdir) -> Callable:
   """Returns a function that limits an image [H, W, C] to the palette."""
   if not request.palette:
     return lambda image: image
-  pixels = data.load(run.config.data).evenly(PALETTE_IMAGES)['image']
+  images = data_files.load(run.config, workdir, spec=run.spec)
+  pixels = images.evenly(PALETTE_IMAGES)['image']
   colours = palette.find(pixels, request.palette)
   return lambda image: pixels_lib.to_float(
     palette.nearest(pixels_lib.to_uint8(image), colours)

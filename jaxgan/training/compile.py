@@ -36,7 +36,9 @@ def _over_members(function: Callable) -> Callable:
   return mapped
 
 
-def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
+def _draw(
+  arrays, seed, step, draws, batch_size, shard, shards, shuffle, drop_remainder
+):
   """Returns a device's part of the batches, [draws * B / shards, ...]."""
   local = batch_size // shards
   indices = jnp.arange(local, dtype=jnp.uint32)
@@ -50,6 +52,7 @@ def _draw(arrays, seed, step, draws, batch_size, shard, shards, shuffle):
       size,
       indices,
       shuffle,
+      drop_remainder,
     )
     for draw in range(draws)
   ]
@@ -109,6 +112,7 @@ def _program(
   batch_size: int,
   resident: bool,
   shuffle: bool = True,
+  drop_remainder: bool = False,
   precision: str = 'f32',
 ):
   """Builds one program of several rounds.
@@ -123,6 +127,7 @@ def _program(
     resident: True if the data are the whole data set, on every device; False
       if they are the batches of the call.
     shuffle: for resident data, see `batches.examples`.
+    drop_remainder: for resident data, see `batches.examples`.
     precision: precision of products, see `devices.products`.
 
   Returns:
@@ -136,7 +141,15 @@ def _program(
     def one_round(state, batch):
       if resident:
         batch = _draw(
-          data, seed, state.step, draws, batch_size, shard, shards, shuffle
+          data,
+          seed,
+          state.step,
+          draws,
+          batch_size,
+          shard,
+          shards,
+          shuffle,
+          drop_remainder,
         )
       else:
         batch = {name: x.reshape(-1, *x.shape[2:]) for name, x in batch.items()}

@@ -9,6 +9,7 @@ import numpy as np
 from jaxgan import data, errors, steps
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.data import stream
+from jaxgan.training import data_files
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.devices import Engine
 
@@ -35,7 +36,8 @@ def load(config, workdir: pathlib.Path, record) -> data.Dataset:
       _logger.info('data.source=%s, as recorded in the workdir', recorded)
     workdir_lib.refuse_changes(workdir, record, config)
   config.data.source = data.resolve(config.data)
-  dataset = data.load(config.data)
+  data_files.make_absolute(config.data)
+  dataset = data_files.load(config, workdir)
   if dataset.size < 2:
     raise errors.DataError(
       f'data.source={config.data.source!r}: found {dataset.size} training '
@@ -56,6 +58,7 @@ class Inputs:
       are streamed.
     held_out: images for scores, or None.
     shown: images for previews, or None.
+    order: fields of `batches.examples` that define the order of examples.
     arrays: the whole data set on the devices; only if it is resident.
   """
 
@@ -64,6 +67,10 @@ class Inputs:
     self._algorithm = algorithm
     self.dataset = dataset
     self.resident = dataset.num_bytes <= config.data.resident_bytes
+    self.order = {
+      'shuffle': config.data.shuffle,
+      'drop_remainder': config.data.get('drop_remainder', False),
+    }
     self.held_out = self.shown = None
     num_shown = algorithm.SHOWN_IMAGES if config.sample_every else 0
     if not config.eval_every and not num_shown:
@@ -100,8 +107,8 @@ class Inputs:
         self._algorithm.batches_per_round(method),
         step,
         config.num_steps,
-        config.data.shuffle,
-        engine.local_examples(config.batch_size),
+        places=engine.local_examples(config.batch_size),
+        **self.order,
       )
 
   def _on_devices(self, batch) -> dict[str, jax.Array] | None:

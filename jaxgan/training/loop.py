@@ -20,7 +20,9 @@ from jaxgan import errors
 from jaxgan.core import paths
 from jaxgan.training import (
   checkpoint,
+  data_files,
   dry_run,
+  first_look,
   processes,
   profiling,
   sweeps,
@@ -93,6 +95,7 @@ def train(config, workdir, make_scorer=None) -> None:
   workdir = paths.of_user(workdir, '--workdir')
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
+  first_look.settle(config, workdir)
   if config.eval_every and config.eval_images and make_scorer is None:
     raise errors.UserError(
       f'eval_images={config.eval_images} needs a scorer. Call '
@@ -122,6 +125,8 @@ def train(config, workdir, make_scorer=None) -> None:
     run.start(checkpoints)
     if processes.is_first():
       run.write_record(run.started_at is not None)
+      data_files.write(workdir, run.dataset)
+      first_look.save_sheet(workdir, run.dataset)
       workdir_lib.tidy(workdir)
     run.compile()
     writer = stack.enter_context(contextlib.closing(run.open_writers()))

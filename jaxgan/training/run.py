@@ -180,7 +180,7 @@ class Training:
       'draws': self.algorithm.batches_per_round(self.method),
       'batch_size': self.config.batch_size,
       'resident': self.inputs.resident,
-      'shuffle': self.config.data.shuffle,
+      **self.inputs.order,
       'precision': self.config.precision,
     }
 
@@ -194,19 +194,15 @@ class Training:
     self.states.compile()
     self.inputs.open(self.engine, self.method, self.step)
 
-  def feed(self, rounds: int):
-    """Returns the data of the next call."""
-    return self.inputs.feed(rounds)
-
   def advance(self, rounds: int, data=None):
     """Trains for some rounds and returns their metrics.
 
     Args:
       rounds: rounds of the call.
-      data: the data of the call; by default those of `feed`.
+      data: the data of the call; by default the next ones.
     """
     states = self.states
-    data = self.feed(rounds) if data is None else data
+    data = self.inputs.feed(rounds) if data is None else data
     states.arrays, metrics = self.call(rounds)(states.arrays, data, states.seed)
     self.step += rounds
     return metrics

@@ -73,7 +73,8 @@ def of_data(dataset: data.Dataset) -> dict[str, Any]:
   shape = dataset.spec.source_shape
   return {
     'source': dataset.source,
-    'name': dataset.name,
+    # A folder that was renamed is the same data.
+    'name': '' if dataset.files else dataset.name,
     'split': dataset.split,
     'size': dataset.size,
     'shape': list(dataset.spec.shape),
@@ -154,7 +155,10 @@ def refuse_changes(workdir, record, config, dataset=None) -> None:
   changed = config_lib.differences(record['config'], config)
   if dataset is not None and not changed:
     changed = config_lib.differences(
-      {'data': record['data']}, {'data': of_data(dataset)}
+      *(
+        {'data': _fixed(fields)}
+        for fields in (record['data'], of_data(dataset))
+      )
     )
   if changed:
     way_out = '. Reset these fields, or choose another --workdir'
@@ -168,6 +172,20 @@ def refuse_changes(workdir, record, config, dataset=None) -> None:
       + way_out
       + '.'
     )
+
+
+def _fixed(data_record: dict[str, Any]) -> dict[str, Any]:
+  """Returns the entries of `of_data` that must not change.
+
+  Files of a folder may come and go, see `data_files.check`. A folder of a run
+  of format 1 may be renamed.
+  """
+  if data_record['source'] != 'folder':
+    return data_record
+  if 'listing' in data_record:
+    return {**data_record, 'name': ''}
+  names = ('source', 'split', 'shape', 'num_classes', 'classes', 'source_shape')
+  return {name: data_record[name] for name in names if name in data_record}
 
 
 def write(

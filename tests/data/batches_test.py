@@ -50,14 +50,36 @@ def test_batches_differ_between_epochs_and_seeds():
   assert (first != batches_lib.host_examples(1, 0, 64, 4500)).mean() > 0.9
 
 
-def test_unshuffled_batches_are_slices():
-  """Every epoch has the data's order and drops the remainder."""
+def test_unshuffled_batches_show_every_example_equally_often():
   rows = [
-    batches_lib.host_examples(7, k, 4, 10, shuffle=False) for k in range(3)
+    batches_lib.host_examples(7, k, 4, 10, shuffle=False) for k in range(5)
+  ]
+  assert np.concatenate(rows).tolist() == [*range(10), *range(10)]
+  rows = [
+    batches_lib.host_examples(7, k, 64, 38, shuffle=False) for k in range(19)
+  ]
+  assert (np.bincount(np.concatenate(rows)) == 32).all()
+
+
+def test_unshuffled_batches_of_format_1_drop_the_remainder():
+  rows = [
+    batches_lib.host_examples(7, k, 4, 10, shuffle=False, drop_remainder=True)
+    for k in range(3)
   ]
   np.testing.assert_array_equal(
     np.concatenate(rows), [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3]
   )
+
+
+@pytest.mark.parametrize('size', [7, 60_000, 2**31 - 1])
+def test_unshuffled_batches_do_not_overflow(size):
+  draw, batch_size = 2**32 - 3, 4096
+  device = batches_lib.examples(
+    jnp.uint32(1), jnp.uint32(draw), batch_size, size, shuffle=False
+  )
+  assert int(device[0]) == draw * batch_size % size
+  host = batches_lib.host_examples(1, draw, batch_size, size, shuffle=False)
+  np.testing.assert_array_equal(host, device)
 
 
 def test_batch_larger_than_the_data_repeats_evenly():

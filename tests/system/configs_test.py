@@ -18,7 +18,14 @@ FILES = sorted((ROOT / 'configs').glob('*.py'))
 CASES = [(p, v) for p in FILES for v in getattr(module(p), 'VARIANTS', ('',))]
 
 
-SIDES = {'mnist': 28, 'far10': 32, '_svhn': 32, 'faces': 32, 'grams': 64}
+SIDES = {
+  'mnist': 28,
+  'far10': 32,
+  '_svhn': 32,
+  'faces': 32,
+  'grams': 64,
+  'older': 64,
+}
 
 
 def shrink(node):

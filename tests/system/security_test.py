@@ -25,8 +25,7 @@ from runs import ROOT, small
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors, main, models, steps
-from jaxgan.data import dataset, images
-from jaxgan.data.sources import folder
+from jaxgan.data import dataset, files, images
 from jaxgan.training import checkpoint, writers
 from jaxgan.training import loop as train_lib
 
@@ -135,10 +134,17 @@ def test_pictures_of_too_many_bytes_are_refused(tmp_path):
 
 def test_links_in_a_circle_and_pipes_are_no_pictures(tmp_path):
   (tmp_path / 'circle').symlink_to(tmp_path)
+  (tmp_path / 'itself').symlink_to('itself')
   (tmp_path / 'nowhere.png').symlink_to('/nonexistent.png')
   os.mkfifo(tmp_path / 'pipe.png')
   Image.new('L', (4, 4)).save(tmp_path / 'one.png')
-  assert folder.list_files(tmp_path) == ([tmp_path / 'one.png'], [])
+  listing = files.list_files(tmp_path)
+  assert listing.files == [tmp_path / 'one.png']
+  assert [path.name for path, _ in listing.unreadable] == ['nowhere.png']
+  assert listing.left_out == {
+    'links in a circle': 1,
+    'links to nothing, or no files': 2,
+  }
 
 
 # Fuzzing. Values are what people mistype, and what nobody would type.
@@ -249,7 +255,7 @@ FILE_NAMES = st.text(
     | st.dictionaries(FILE_NAMES, SPOILT, max_size=2),
     max_size=4,
   ),
-  st.sampled_from(folder.SUFFIXES),
+  st.sampled_from(files.SUFFIXES),
   st.sampled_from(['error', 'skip']),
 )
 def test_folders_of_anything_are_images_or_refused(tree, suffix, on_bad):
