@@ -27,7 +27,7 @@ def get_config(variant: str = ''):
   config.update(presets.game())
   config.update(presets.dcgan())
   config.method = 'infogan'
-  config.num_steps = 10_000
+  config.num_steps = 18_000
   config.update(fields.build(infogan.FIELDS))
   config.latent_size = 62
   config.penalties.r1 = 0.05
