@@ -27,7 +27,7 @@ def get_config(variant: str = ''):
   config.update(presets.game())
   config.update(presets.dcgan())
   config.method = 'infogan'
-  config.num_steps = 18_000
+  config.num_steps = 20_000
   config.update(fields.build(infogan.FIELDS))
   config.latent_size = 62
   config.penalties.r1 = 0.05
@@ -41,6 +41,9 @@ def get_config(variant: str = ''):
   # The discriminator learns slowly, so that codes become classes of digits.
   config.generator.optimizer.learning_rate = 1e-3
   config.discriminator.optimizer.learning_rate = 2e-4
+  for network in (config.generator, config.discriminator):
+    network.optimizer.schedule = 'late_linear'
+    network.optimizer.schedule_images = config.num_steps * config.batch_size
   config.sample_every = config.checkpoint_every = 500
   config_lib.vary(config, VARIANTS, variant)
   return config

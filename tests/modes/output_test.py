@@ -99,16 +99,25 @@ def test_every_mode_that_writes_has_output():
   assert set(modes.modes_of('output')) == writing - {'replay'} == set(REQUESTS)
 
 
-@pytest.mark.parametrize('mode', REQUESTS)
 @pytest.mark.parametrize(
-  'number', [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES]
+  ('mode', 'number'),
+  [
+    pytest.param(
+      mode,
+      number,
+      # One full place and one read-only place for each mode, by default.
+      marks=[] if mode == 'evaluate' or k % 2 == 0 else [pytest.mark.slow],
+    )
+    for mode in REQUESTS
+    for k, number in enumerate(
+      [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES]
+    )
+  ],
 )
 def test_full_or_read_only_output(
   mode, number, unbroken, tmp_path, monkeypatch
 ):
   """The result is shown, nothing is half-written, and a retry succeeds."""
-  if number in (errno.EDQUOT, errno.EACCES) and mode != 'evaluate':
-    pytest.skip('as for its neighbour')
   before = content(unbroken)
   output = tmp_path / 'there [*]'
   output.mkdir()
