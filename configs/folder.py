@@ -13,7 +13,14 @@ chosen is printed, and can be set: --config.data.image_size=128. The workdir has
 
 from jaxgan import config as config_lib
 from jaxgan import presets
-from jaxgan.config import pictures
+from jaxgan.config import fields, pictures
+
+
+def _default(config):
+  """Networks by the pictures."""
+
+
+VARIANTS = {'': _default}
 
 
 def get_config(variant: str = ''):
@@ -26,8 +33,8 @@ def get_config(variant: str = ''):
   config.discriminator.minibatch_stddev = True
   config.sample_every = config.checkpoint_every = 500
   presets.quick(config)
-  config.from_pictures = True
+  config.update(fields.build(fields.FOLDER))
   pictures.fit(config, 64, 0)
   config.data.image_size = 0
-  config_lib.vary(config, {'': lambda config: None}, variant)
+  config_lib.vary(config, VARIANTS, variant)
   return config

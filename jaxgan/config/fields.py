@@ -139,6 +139,10 @@ RUN = dict(
   ),
   dry_run=field(False),  # compile a round, print its costs, train nothing
 )
+# Further fields of `configs/folder.py`.
+FOLDER = dict(
+  from_pictures=field(True),  # choose networks by them, see config/pictures.py
+)
 
 
 def defaults() -> ml_collections.ConfigDict:

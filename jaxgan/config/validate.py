@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from jaxgan import errors, models
 from jaxgan.config import algorithms, networks
-from jaxgan.config.fields import RUN, Field, flatten, is_group
+from jaxgan.config.fields import FOLDER, RUN, Field, flatten, is_group
 from jaxgan.core import optim, ranges
 from jaxgan.core.ranges import Range
 
@@ -31,7 +31,7 @@ def _declared(method) -> dict[str, tuple[Range, ...]]:
   Fields of other methods are included. A field that the method lacks, and any
   field of an unknown method, may have a value of any other method.
   """
-  own, further = dict(_leaves(RUN)), {}
+  own, further = dict(_leaves({**RUN, **FOLDER})), {}
   for table in algorithms.TABLES:
     leaves = dict(_leaves(table))
     if 'method' in table and table['method'].default == method:

@@ -53,13 +53,14 @@ def _folder(config, dataset) -> pathlib.Path:
   """Returns the folder of the classifier, named by config and data."""
   rules = config_lib.flatten(formats.RULES[2])
   defaults = config_lib.flatten(config_lib.defaults())
+  defaults |= config_lib.flatten(presets.classifier())
   fields = {
     name: value
     for name, value in config_lib.flatten(config).items()
     # A classifier keeps its name when configs get more fields.
     if name
     not in (*config_lib.RESUMABLE_FIELDS, *config_lib.DEFAULTS_OF_OLD_RUNS)
-    and not (name in rules and value in (defaults[name], rules[name]))
+    and not (name in rules and value in (defaults.get(name), rules[name]))
   }
   identity = [fields, config.num_steps, workdir_lib.of_data(dataset)]
   text = json.dumps(identity, sort_keys=True, default=str)

@@ -151,5 +151,5 @@ def test_flags_are_fields_of_a_request():
     {flag.name for flag in modes.MODES[name].flags}
     for name in ('complete', 'invert')
   )
-  assert complete_flags == fields
-  assert invert_flags == fields - {'mask', 'blend'}
+  assert complete_flags == fields | {'output'}
+  assert invert_flags == complete_flags - {'mask', 'blend'}

@@ -179,7 +179,9 @@ def test_labels_all_fills_columns(classy):
 
 def test_class_names_take_precedence_over_numbers():
   assert requests._class('3', '3', ('7', '3', '1')) == 1
-  assert requests._class('0', '0', ('7', '3', '1')) == 0
+  assert requests._class('0', '0', ('cat', 'dog')) == 0
+  with pytest.raises(errors.UserError, match="no class '0'"):
+    requests._class('0', '0', ('7', '3', '1'))
 
 
 def test_walk_changes_one_dimension(plain):
@@ -397,5 +399,6 @@ def test_restore_raises_other_errors_unchanged(plain, monkeypatch):
 
 def test_flags_are_fields_of_a_request():
   flags = {flag.name: flag for flag in modes.MODES['sample'].flags}
-  assert flags.keys() == {*requests.Request.__dataclass_fields__, 'member'}
+  fields = requests.Request.__dataclass_fields__
+  assert flags.keys() == {*fields, 'member', 'output'}
   assert flags['format'].values == requests.FORMATS

@@ -25,7 +25,7 @@ def run(tmp_path):
   """A config of a folder, and a workdir whose record is that of a run."""
   for k in range(20):
     write(tmp_path / 'photos' / f'{k:02d}.png', k)
-  config = config_lib.defaults()
+  config = runs.small()
   config.data.update(
     source='folder', path=str(tmp_path / 'photos'), held_out=0.3
   )

@@ -74,15 +74,15 @@ def test_metrics_are_means_since_the_last_line(tmp_path):
 def test_resume_equals_unbroken_run(at, unbroken, tmp_path, monkeypatch):
   """Cut off after any round, also in the middle of a log interval."""
   workdir = tmp_path / 'run'
-  feed = run_lib.Training.feed
+  advance = run_lib.Training.advance
 
   def cut(run, rounds):
     if run.step >= at:
       raise Cut
-    return feed(run, rounds)
+    return advance(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(run_lib.Training, 'feed', cut)
+    patch.setattr(run_lib.Training, 'advance', cut)
     with pytest.raises(Cut):
       loop.train(small(), workdir)
   loop.train(small(), workdir)
