@@ -157,14 +157,15 @@ def command_of(name: str) -> str:
 
 def call(*arguments: str) -> str:
   """Runs `python -m jaxgan.main` in this process; returns what it prints."""
-  for name in flags.FLAGS.flags_by_module_dict()[main.__name__]:
-    name = name.name
-    if not name.startswith('config'):
-      flags.FLAGS[name].unparse()
   flags.FLAGS(['main', *arguments])
   output = io.StringIO()
-  with contextlib.redirect_stdout(output):
-    main.main(['main'])
+  try:
+    with contextlib.redirect_stdout(output):
+      main.main(['main'])
+  finally:
+    for flag in flags.FLAGS.flags_by_module_dict()[main.__name__]:
+      if not flag.name.startswith('config'):
+        flag.unparse()
   return output.getvalue().strip()
 
 

@@ -57,7 +57,9 @@ class _Unpickler(pickle._Unpickler):
 
   def _tensor(self, storage, offset, shape, strides, *unused):
     del unused  # Gradients and hooks.
-    if math.prod(shape) > storage.size:
+    # A stride of 0 repeats values and takes no memory.
+    sides = [n for n, stride in zip(shape, strides, strict=True) if stride]
+    if math.prod(sides) > storage.size:
       raise pickle.UnpicklingError(f'shape {shape} is larger than its storage')
     # NumPy checks that the tensor lies inside the storage.
     return np.ndarray(

@@ -128,6 +128,7 @@ def _wrong_data(recorded) -> list[str]:
     'shape': sides,
     'source_shape': sides,
     'num_classes': ranges.Range(int, low=0, high=2**31),
+    'size': ranges.Range(int, low=0, high=2**62),
     'classes': ranges.Range(str, True),
   }
   problems = {

@@ -225,7 +225,7 @@ def bad(tmp_path, case):
     'splits': (dict(unpaired='splits'), 'data.source=tfds'),
     'domain': (dict(unpaired='zebra'), 'one of: classes'),
     'classes': (dict(unpaired='classes', classes=('a',)), r"=\('a',\) must"),
-    'missing': (dict(unpaired='folder:nowhere'), "'nowhere' is not a folder"),
+    'missing': (dict(unpaired='folder:nowhere'), "nowhere' is not a folder"),
   }[case]
 
 

@@ -258,15 +258,15 @@ def test_32_image_that_breaks_during_training(tmp_path, monkeypatch):
   fields |= {'data.resident_bytes': 0, 'num_steps': 40, 'sample_every': 0}
   loop.train(small(**fields), tmp_path / 'unbroken')
   good = (images / '7.png').read_bytes()
-  feed = run_lib.Training.feed
+  advance = run_lib.Training.advance
 
   def breaking(run, rounds):
     if run.step == 10:
       (images / '7.png').write_bytes(good[:40])
-    return feed(run, rounds)
+    return advance(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(run_lib.Training, 'feed', breaking)
+    patch.setattr(run_lib.Training, 'advance', breaking)
     with pytest.raises(errors.DataError, match=r'7\.png: unreadable'):
       loop.train(small(**fields), tmp_path / 'run')
   kept = checkpoint.Checkpoints(tmp_path / 'run').steps()
@@ -301,7 +301,8 @@ def test_34_no_folder_for_compiled_programs(tmp_path, monkeypatch, caplog):
 
 def test_35_clock_that_jumps(unbroken, tmp_path, monkeypatch):
   """A year ahead, and two back: the run is the same."""
-  real, offset, feed = time.time, [0.0], run_lib.Training.feed
+  real, offset = time.time, [0.0]
+  advance = run_lib.Training.advance
 
   def jumping(run, rounds):
     if run.step == 6:
@@ -311,10 +312,10 @@ def test_35_clock_that_jumps(unbroken, tmp_path, monkeypatch):
       offset[0] = 3e7
     elif run.step == 9:
       offset[0] = -3e7
-    return feed(run, rounds)
+    return advance(run, rounds)
 
   monkeypatch.setattr(time, 'time', lambda: real() + offset[0])
-  monkeypatch.setattr(run_lib.Training, 'feed', jumping)
+  monkeypatch.setattr(run_lib.Training, 'advance', jumping)
   loop.train(small(), tmp_path)
   assert_same_run(tmp_path, unbroken)
 
@@ -322,15 +323,15 @@ def test_35_clock_that_jumps(unbroken, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_36_logs_deleted_during_training(unbroken, tmp_path, monkeypatch):
   """The event files' folder is gone: what is trained is not."""
-  feed = run_lib.Training.feed
+  advance = run_lib.Training.advance
 
   def deleting(run, rounds):
     if run.step == 6:
       shutil.rmtree(run.workdir / 'tensorboard')
       (run.workdir / 'metrics.jsonl').unlink()
-    return feed(run, rounds)
+    return advance(run, rounds)
 
-  monkeypatch.setattr(run_lib.Training, 'feed', deleting)
+  monkeypatch.setattr(run_lib.Training, 'advance', deleting)
   loop.train(small(), tmp_path)
   assert digests(tmp_path) == digests(unbroken)
 

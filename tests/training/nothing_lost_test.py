@@ -124,7 +124,7 @@ def test_start_keeps_later_lines_and_grids_until_they_are_replaced(
     raise errors.StorageError('stop')
 
   with monkeypatch.context() as patch:
-    patch.setattr(run_lib.Training, 'feed', stop)
+    patch.setattr(run_lib.Training, 'advance', stop)
     with pytest.raises(errors.StorageError):
       loop.train(small(), workdir)
   after = content(workdir)

@@ -66,15 +66,15 @@ def test_member_matches_the_run_trained_alone(unbroken, tmp_path):
 def test_resume_of_a_population_equals_unbroken_run(
   unbroken, tmp_path, monkeypatch
 ):
-  feed = run_lib.Training.feed
+  advance = run_lib.Training.advance
 
   def cut(run, rounds):
     if run.step >= 3:  # Its line is written, its checkpoint is of step 2.
       raise Cut
-    return feed(run, rounds)
+    return advance(run, rounds)
 
   with monkeypatch.context() as patch:
-    patch.setattr(run_lib.Training, 'feed', cut)
+    patch.setattr(run_lib.Training, 'advance', cut)
     with pytest.raises(Cut):
       loop.train(together(), tmp_path / 'run')
   loop.train(together(), tmp_path / 'run')
