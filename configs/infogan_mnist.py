@@ -3,8 +3,8 @@
 https://arxiv.org/abs/1606.03657
 
 Command: python -m jaxgan.main --config=configs/infogan_mnist.py
-Time: 17 minutes on one busy CPU core, on MNIST.
-Score: 38.8 % errors as an unsupervised classifier (benchmarks.infogan).
+Time: 25 minutes at the 13.5 rounds/s of two CPU cores; 36 on one busy core.
+Score: 4.4 % errors as an unsupervised classifier, 60,000 official digits.
 
 Rows of categories: --mode=sample --workdir=PATH --walk=0; the uniform codes are
 dimensions 10 and 11.
