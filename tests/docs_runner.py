@@ -128,7 +128,9 @@ def _shrink(words: list[str]) -> list[str]:
     **{
       name: (8,) * len(value)
       for name, value in fields.items()
-      if name.endswith('widths') and f'--config.{name}' not in given
+      if name.endswith('widths')
+      and f'--config.{name}' not in given
+      and 'from_pictures' not in fields  # strides follow from pictures
     },
   }
   if '--config.eval_images' in given:
