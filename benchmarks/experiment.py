@@ -21,8 +21,8 @@ from jaxgan.metrics import batches
 from jaxgan.modes import evaluate
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import run as run_lib
 from jaxgan.training import summary
+from jaxgan.training.trained import Run
 
 # Fields that select data after they are read.
 PARTS = ('limit', 'labelled', 'labelled_seed')
@@ -74,7 +74,7 @@ def train(
   seed: int = 0,
   dataset: data.Dataset | None = None,
   seconds: float = 0.0,
-) -> tuple[run_lib.Run, float]:
+) -> tuple[Run, float]:
   """Trains on one device, without files.
 
   Args:
@@ -120,7 +120,7 @@ def train(
     for _ in range(config.num_steps // rounds):
       state, _ = call(state, arrays, seed_array)
   jax.block_until_ready(state)
-  run = run_lib.Run(algorithm, method, state, dataset.spec, config)
+  run = Run(algorithm, method, state, dataset.spec, config)
   return run, time.perf_counter() - start
 
 
@@ -162,12 +162,12 @@ def judge_of(settings, num: int) -> evaluate.Judge:
   return evaluate.Judge(settings, evaluate.Request(num, scores=scores))
 
 
-def score(judge: evaluate.Judge, run: run_lib.Run) -> dict[str, float]:
+def score(judge: evaluate.Judge, run: Run) -> dict[str, float]:
   """Scores a run's samples as --mode=evaluate does, by short name."""
   return judge.score(judge.see(evaluate.fakes(run, judge.request)))
 
 
-def translated(run: run_lib.Run, name: str, images: np.ndarray) -> np.ndarray:
+def translated(run: Run, name: str, images: np.ndarray) -> np.ndarray:
   """Translates uint8 images with the averaged network `name` of a run."""
   call = batches.in_batches(
     jax.jit(

@@ -216,13 +216,15 @@ def main(argv) -> None:
   mode, workdir = modes.MODES[name], _WORKDIR.value
   values = {flag.name: flags.FLAGS[flag.name].value for flag in mode.flags}
   values = {k: v for k, v in values.items() if v is not None}
-  if _data_fields:
+  fields = dict(_data_fields)
+  _data_fields.clear()  # A second call has flags of its own.
+  if fields:
     if not mode.reads_data:
       raise errors.UserError(
-        f'--config.data.{next(iter(_data_fields))} is for modes that read '
-        f'data, and --mode={name} reads none. Remove the flag.'
+        f'--config.data.{next(iter(fields))} is for modes that read data, and '
+        f'--mode={name} reads none. Remove the flag.'
       )
-    values['data'] = _data_fields
+    values['data'] = fields
   if mode.trains:
     path = _check_config()
     workdir = workdir or _derive_workdir(path)

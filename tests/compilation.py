@@ -1,4 +1,4 @@
-"""How tests compile: nearly all of their time is compilation.
+"""Sets how tests compile, which is nearly all of their time.
 
 Most programs of tests are tiny and run once. Kernels by LLVM without
 optimizations, and without XLA's newer emitters, compile three times as fast.

@@ -21,18 +21,15 @@ RULES: dict[int, dict[str, Any]] = {
     'data.held_out_seed': -1,
     'data.drop_remainder': True,
     'data.range': (0, 65535),
-    'generator.optimizer.keras_eps': False,
-    'discriminator.optimizer.keras_eps': False,
-    'encoder.optimizer.keras_eps': False,
-    'decoder.optimizer.keras_eps': False,
-    'network.optimizer.keras_eps': False,
   }
 }
 # Field of `RULES` -> field without which it has no meaning.
 NEEDED = {'augment_as_authors': 'augment'}
-# Format that added fields -> class of a network in `jaxgan/models` -> fields.
+# Format that added fields -> class of a network in `jaxgan/models`, or '*' for
+# every class -> fields.
 NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {
   2: {
+    '*': {'optimizer.keras_eps': False},
     'dcgan.Generator': {'epsilon': 1e-3},
     'dcgan.Discriminator': {'epsilon': 1e-3},
     'translate.ResNet': {'padding': 'SAME'},
@@ -52,8 +49,8 @@ def _older_rules(config, version: int) -> Iterator[tuple[list[str], Any]]:
   }
   for table in (r for added, r in NETWORK_RULES.items() if added > version):
     for network, kind in networks.items():
-      for field, value in table.get(kind, {}).items():
-        yield [network, field], value
+      for field, value in (table.get('*', {}) | table.get(kind, {})).items():
+        yield [network, *field.split('.')], value
 
 
 def rules_of(record: Mapping[str, Any]) -> dict[str, Any]:

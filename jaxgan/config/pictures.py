@@ -14,6 +14,14 @@ SIDES = (16, 32, 64)
 SMALLEST, LARGEST = 8, 64
 # With fewer pictures a discriminator that sees no augmentation overfits.
 FEW = 20_000
+# Number of halvings -> channels after each of them.
+WIDTHS = {
+  1: (256,),
+  2: (128, 256),
+  3: (64, 128, 256),
+  4: (32, 64, 128, 256),
+  5: (32, 64, 128, 256, 256),
+}
 FIELDS = (
   *('augment', 'data.image_size', 'discriminator.widths', 'generator.strides'),
   *('generator.widths', 'penalties.r1'),
@@ -47,8 +55,7 @@ def fit(config, side: int, count: int) -> None:
     count: number of pictures to train on.
   """
   levels = min(max((side // 4).bit_length() - 1, 1), 5)  # 4 to 7 pixels remain
-  widths = {1: (256,), 2: (128, 256)}.get(levels, (32, 64, 128, 256, 256))
-  widths = (64, 128, 256) if levels == 3 else widths[:levels]
+  widths = WIDTHS[levels]
   config.data.image_size = side
   config.penalties.r1 = presets.r1_weight(side)
   config.augment = ('color', 'translation', 'cutout') if count < FEW else ()

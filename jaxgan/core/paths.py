@@ -48,6 +48,12 @@ def of_user(text: str | os.PathLike, name: str) -> pathlib.Path:
     ) from None
 
 
+def cache(*names: str) -> pathlib.Path:
+  """Returns a path in the user's folder for files that can be made again."""
+  home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
+  return home.expanduser().joinpath('jaxgan', *names)
+
+
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields a temporary path that replaces `path`; on failure, nothing stays."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.data import files as files_lib
 
 AS_FORMAT_1 = -1  # value of `data.held_out_seed` in runs of format 1
@@ -136,9 +137,8 @@ def _digest(path: pathlib.Path) -> str:
 
 
 def _cache_file(folder: str) -> pathlib.Path:
-  home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
   name = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-  return home.expanduser() / 'jaxgan' / 'digests' / f'{name}.json'
+  return paths.cache('digests', f'{name}.json')
 
 
 def _read_cache(path: pathlib.Path) -> dict[tuple, str]:

@@ -32,7 +32,7 @@ from jaxgan.modes.held_out import LOW_RESOLUTION, Request
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import data_files
 from jaxgan.training import devices as devices_lib
-from jaxgan.training.run import Run
+from jaxgan.training.trained import Run
 from jaxgan.visual import grid
 
 FACTOR = 4  # of low resolution

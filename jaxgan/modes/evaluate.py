@@ -27,7 +27,7 @@ from jaxgan.modes import sample
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import data_files, writers
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import run as run_lib
+from jaxgan.training.trained import Run
 from jaxgan.visual import grid
 
 POLL_SECONDS = 5.0
@@ -93,7 +93,7 @@ class Judge:
       f'{self.features.name}/{len(self.real.pixels)}-test/{request.num}'
     )
 
-  def scores_of(self, run: run_lib.Run) -> dict[str, float]:
+  def scores_of(self, run: Run) -> dict[str, float]:
     """Scores the samples of a run, by name and protocol."""
     return self.named(self.score(self.see(fakes(run, self.request))))
 
@@ -181,7 +181,7 @@ def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
   return line
 
 
-def _score_run(folder, run: run_lib.Run, judge: Judge, beside, start):
+def _score_run(folder, run: Run, judge: Judge, beside, start):
   """Scores a checkpoint, or a member of it, and writes line and picture."""
   step = int(run.state.step)
   fake = judge.see(fakes(run, judge.request))
@@ -200,19 +200,19 @@ def _score_run(folder, run: run_lib.Run, judge: Judge, beside, start):
   return line
 
 
-def _head(run: run_lib.Run) -> dict[str, int]:
+def _head(run: Run) -> dict[str, int]:
   """Returns the first fields of a line."""
   step = int(run.state.step)
   head = {'step': step, 'images': step * run.config.batch_size}
   return head if run.member is None else head | {'member': run.member}
 
 
-def _title(run: run_lib.Run) -> str:
+def _title(run: Run) -> str:
   title = f'step {int(run.state.step):,}'
   return title if run.member is None else f'{title}, member {run.member}'
 
 
-def fakes(run: run_lib.Run, request: Request) -> np.ndarray:
+def fakes(run: Run, request: Request) -> np.ndarray:
   """Returns samples, uint8 [num, H, W, C]; classes, if any, take turns."""
   label = None
   if run.classes:

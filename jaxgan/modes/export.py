@@ -7,8 +7,8 @@ Each function of `export_functions` (see `jaxgan.steps`) has two files:
                     CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
 
 The file `export.json` describes inputs and outputs and has a digest of each
-other file. The same checkpoint and the same versions give
-the same bytes. Images are float32 in [-1, 1].
+other file. The same checkpoint and the same versions give the same bytes.
+Images are float32 in [-1, 1].
 """
 
 import contextlib
@@ -25,9 +25,9 @@ import safetensors.numpy
 from jaxgan.core import paths, version
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import compile as compile_lib
-from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training import writers
+from jaxgan.training.trained import Run
 
 SCHEMA = 1
 PLATFORMS = ('cpu', 'cuda', 'tpu')
@@ -123,7 +123,7 @@ def _without_paths():
     jax.config.update(name, before)
 
 
-def _functions(run: run_lib.Run):
+def _functions(run: Run):
   """Returns `export_functions` of the EMA weights, with weights in NumPy."""
   use_ema_weights = run.algorithm.use_ema_weights
   state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
@@ -135,7 +135,7 @@ def _functions(run: run_lib.Run):
   }
 
 
-def _meaning(run: run_lib.Run, key: str) -> str:
+def _meaning(run: Run, key: str) -> str:
   if key == 'latent':
     return f'drawn from {str(run.method.latents)!r}'
   if key == 'label' and run.classes:
@@ -152,7 +152,7 @@ def _describe(aval, meaning: str):
   }
 
 
-def _about(run: run_lib.Run, functions):
+def _about(run: Run, functions):
   return {
     'schema': SCHEMA,
     'method': run.name,

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -19,14 +18,15 @@ import numpy as np
 from jaxgan import config as config_lib
 from jaxgan import data, errors
 from jaxgan.config import formats, presets
+from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches, inception
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import loop, writers
-from jaxgan.training import run as run_lib
 from jaxgan.training import workdir as workdir_lib
+from jaxgan.training.trained import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Features:
 
 def _folder(config, dataset) -> pathlib.Path:
   """Returns the folder of the classifier, named by config and data."""
-  rules = config_lib.flatten(formats.RULES[2])
+  rules = {k: v for table in formats.RULES.values() for k, v in table.items()}
   defaults = config_lib.flatten(config_lib.defaults())
   defaults |= config_lib.flatten(presets.classifier())
   fields = {
@@ -65,8 +65,7 @@ def _folder(config, dataset) -> pathlib.Path:
   identity = [fields, config.num_steps, workdir_lib.of_data(dataset)]
   text = json.dumps(identity, sort_keys=True, default=str)
   key = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-  home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
-  return home.expanduser() / 'jaxgan' / 'classifiers' / key
+  return paths.cache('classifiers', key)
 
 
 def classifier(settings) -> Features:
@@ -110,7 +109,7 @@ def classifier(settings) -> Features:
   return Features(name, _caller(run), json.loads(done.read_text()))
 
 
-def _caller(run: run_lib.Run):
+def _caller(run: Run):
   """Returns the classifier as a function of any number of images."""
   predict = compile_lib.jit_method(classifier_lib.predict, run.method)
   return batches.in_batches(

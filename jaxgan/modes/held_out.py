@@ -15,7 +15,7 @@ from jaxgan.data import images as images_lib
 from jaxgan.modes import latent_search
 from jaxgan.modes import requests as request_lib
 from jaxgan.training import data_files
-from jaxgan.training.run import Run
+from jaxgan.training.trained import Run
 
 LOW_RESOLUTION = 'low_resolution'
 NUM_IMAGES, MOST_IMAGES = 64, 10_000

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.training.run import Run
+from jaxgan.training.trained import Run
 from jaxgan.visual import animation, palette
 
 FORMATS = ('grid', 'images', 'gif', 'mp4')

@@ -11,7 +11,7 @@ from jaxgan.core import paths
 from jaxgan.data.dataset import Spec
 from jaxgan.training import checkpoint, sweeps
 from jaxgan.training import workdir as workdir_lib
-from jaxgan.training.run import Run
+from jaxgan.training.trained import Run
 
 
 def steps_of(workdir) -> list[int]:

@@ -24,7 +24,7 @@ from jaxgan.modes.requests import ALL, ANIMATED, WALK_COLUMNS, Request
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import data_files
 from jaxgan.training import devices as devices_lib
-from jaxgan.training.run import Run
+from jaxgan.training.trained import Run
 from jaxgan.visual import animation, grid, palette
 
 BATCH = 512  # images that are decoded together

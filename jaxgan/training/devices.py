@@ -14,13 +14,13 @@ import contextlib
 import dataclasses
 import logging
 import os
-import pathlib
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgan import errors
+from jaxgan.core import paths
 from jaxgan.core.axis import AXIS, MEMBERS
 from jaxgan.training import processes
 
@@ -31,8 +31,7 @@ def use_compilation_cache() -> None:
   """Keeps compiled programs between runs, in a folder of this user."""
   if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
     return
-  home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
-  folder = home.expanduser() / 'jaxgan' / 'compiled'
+  folder = paths.cache('compiled')
   try:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # JAX runs the programs in it.

@@ -6,7 +6,7 @@ import pathlib
 from jaxgan import data, errors
 from jaxgan.config import apply_rules, pictures
 from jaxgan.config.fields import flatten
-from jaxgan.core import pixels
+from jaxgan.core import paths, pixels
 from jaxgan.data import files, images
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.visual import grid
@@ -58,15 +58,15 @@ def _measure(settings) -> tuple[list[tuple[int, int]], int]:
       "data.source='folder' needs data.path. Set data.path to a folder of "
       'images.'
     )
-  paths = files.list_files(pathlib.Path(settings.path).expanduser()).files
+  listed = files.list_files(paths.of_user(settings.path, 'data.path')).files
   sizes = []
-  for path in paths[:: -(-len(paths) // NUM_MEASURED) or 1]:
+  for path in listed[:: -(-len(listed) // NUM_MEASURED) or 1]:
     try:
       with images.open_header(path, settings.max_pixels) as picture:
         sizes.append(images.upright_size(picture))
     except errors.DataError:  # The run itself reports unreadable files.
       continue
-  return sizes or [(pictures.LARGEST,) * 2], len(paths)
+  return sizes or [(pictures.LARGEST,) * 2], len(listed)
 
 
 def save_sheet(workdir: pathlib.Path, dataset: data.Dataset) -> None:

@@ -29,7 +29,7 @@ from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.metric_window import Window
 from jaxgan.training.population import ManyStates
 from jaxgan.training.states import OneState
-from jaxgan.training.trained import Run as Run
+from jaxgan.training.trained import Run
 from jaxgan.visual import grid
 
 

@@ -103,12 +103,12 @@ def read(workdir: pathlib.Path) -> dict[str, Any] | None:
       *_wrong_data(record['data']),
     ]:
       raise ValueError('; '.join(problems))
+  except errors.UserError:  # a format of newer code
+    raise
   except (
     *(OSError, ValueError, LookupError, TypeError),
     *(AttributeError, RecursionError),
   ) as error:
-    if 'format=' in str(error):
-      raise  # of newer code
     raise _damaged(path, error) from None
   return record
 
@@ -238,7 +238,9 @@ def refuse_lost(workdir: pathlib.Path, record, has_checkpoints: bool) -> None:
   kept += [p.name for p in (workdir / 'samples').glob('step_*.png')][:1]
   if record is None and kept:
     lost = 'config.json and checkpoints/ are missing'
-  elif record is not None and (record.get('saved') or _is_old_end(workdir)):
+  elif record is not None and (
+    record.get('saved') or _is_old_end(workdir, record)
+  ):
     lost = 'the checkpoints that were saved in checkpoints/ are missing'
   else:
     return
@@ -249,9 +251,8 @@ def refuse_lost(workdir: pathlib.Path, record, has_checkpoints: bool) -> None:
   )
 
 
-def _is_old_end(workdir: pathlib.Path) -> bool:
+def _is_old_end(workdir: pathlib.Path, record) -> bool:
   """Returns True if a run of older code, which marked no save, has saved."""
-  record = json.loads((workdir / 'config.json').read_text(encoding='utf-8'))
   if 'format' in record:
     return False
   log = workdir / 'metrics.jsonl'
