@@ -3,6 +3,7 @@
 import dataclasses
 
 import chex
+import compiled
 import flax.linen as nn
 import games
 import jax
@@ -18,6 +19,8 @@ from jaxgan.config import presets
 from jaxgan.core import state as state_lib
 from jaxgan.data.dataset import Spec
 from jaxgan.models import mlp
+
+gan = compiled.Compiled(gan)
 
 SHAPE = (6, 4, 1)
 BATCH = {'image': jax.random.uniform(jax.random.key(1), (8, *SHAPE))}
@@ -35,7 +38,7 @@ def make(**fields):
 
 def rounds(method, count, key):
   state, metrics = gan.init(method, key), []
-  step = jax.jit(gan.train_step, static_argnums=0)
+  step = gan.train_step
   for _ in range(count):
     state, values = step(method, state, BATCH, key)
     metrics.append(values)

@@ -3,6 +3,7 @@
 import functools
 
 import chex
+import compiled
 import games
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,8 @@ from jaxgan.core import noise, optim
 from jaxgan.core import state as state_lib
 from jaxgan.models import dcgan, mlp
 from jaxgan.models.layers import layers, norms
+
+gan = compiled.Compiled(gan)
 
 SHAPE = (8, 6, 1)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
@@ -55,7 +58,7 @@ def rounds(method) -> dict[str, float]:
   batch = {name: value[:count] for name, value in BATCH.items()}
   key = jax.random.key(0)
   state = gan.init(method, key)
-  step = jax.jit(gan.train_step, static_argnums=0)
+  step = gan.train_step
   for _ in range(3):
     state, metrics = step(method, state, batch, key)
   return jax.device_get(metrics)
@@ -96,7 +99,7 @@ def test_rounds_with_tricks_stay_finite(names, key):
   count = 8 * gan.batches_per_round(method) // method.discriminator_steps
   batch = {name: value[:count] for name, value in BATCH.items()}
   state = gan.init(method, key)
-  step = jax.jit(gan.train_step, static_argnums=0)
+  step = gan.train_step
   for _ in range(3):
     state, metrics = step(method, state, batch, key)
   chex.assert_tree_all_finite((state, metrics))
@@ -355,7 +358,7 @@ def test_labelled_images_teach_the_classifier(key):
   }
   state = gan.init(method, key)
   before = gan.evaluate(method, state, batch)
-  step = jax.jit(gan.train_step, static_argnums=0)
+  step = gan.train_step
   for _ in range(100):
     state, metrics = step(method, state, batch, key)
   scores = gan.evaluate(method, state, batch)
@@ -442,7 +445,7 @@ def test_latents_of_every_kind_train(name, key):
   for kind in {name, 'normal'}:
     method = make(latent=kind)
     state = gan.init(method, key)
-    step = jax.jit(gan.train_step, static_argnums=0)
+    step = gan.train_step
     after, metrics = step(method, state, BATCH, key)
     chex.assert_tree_all_finite((after, metrics))
     moved[kind] = float(metrics['generator/loss'])

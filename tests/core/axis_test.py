@@ -72,6 +72,9 @@ def method():
   )
 
 
+init = jax.jit(gan.init, static_argnums=0)
+
+
 def batch():
   images = jax.random.uniform(jax.random.key(1), (2 * DEVICES, *SHAPE))
   return {'image': images}
@@ -83,7 +86,7 @@ def by_device(tree):
 
 def test_step_of_a_notebook_runs_under_jit_and_pmap_alike(key):
   """The command of the documentation, with the object that `jit` got."""
-  state = gan.init(method(), key)
+  state = init(method(), key)
   one, _ = jax.jit(gan.train_step, static_argnums=0)(
     method(), state, batch(), key
   )
@@ -101,7 +104,7 @@ def test_step_of_a_notebook_runs_under_jit_and_pmap_alike(key):
 @pytest.mark.parametrize('name', ['batch', 'devices', None])
 def test_map_over_another_axis_is_refused(name, key):
   """It would train without averages over devices, in silence."""
-  state = gan.init(method(), key)
+  state = init(method(), key)
   names = {} if name is None else {'axis_name': name}
   step = functools.partial(gan.train_step, method())
   mapped = jax.pmap(step, in_axes=(None, 0, None), out_axes=0, **names)
@@ -110,11 +113,11 @@ def test_map_over_another_axis_is_refused(name, key):
 
 
 def test_named_vmap_of_members_is_allowed(key):
-  state = jax.tree.map(lambda x: x[None], gan.init(method(), key))
+  state = jax.tree.map(lambda x: x[None], init(method(), key))
   step = functools.partial(gan.train_step, method())
-  run = lambda name: jax.vmap(step, in_axes=(0, None, None), axis_name=name)(
-    state, batch(), key
-  )
+  run = lambda name: jax.jit(
+    jax.vmap(step, in_axes=(0, None, None), axis_name=name)
+  )(state, batch(), key)
   after, _ = run(axis.MEMBERS)
   assert int(after.step[0]) == 1
   with pytest.raises(errors.UserError, match="axis_name='data'"):
@@ -123,7 +126,7 @@ def test_named_vmap_of_members_is_allowed(key):
 
 def test_mesh_under_jit_is_no_mapped_axis(key):
   """With `jax.set_mesh` the compiler divides the batch; nothing is mapped."""
-  state = gan.init(method(), key)
+  state = init(method(), key)
   step = jax.jit(functools.partial(gan.train_step, method()))
   one, _ = step(state, batch(), key)
   mesh = jax.make_mesh(

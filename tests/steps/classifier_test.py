@@ -2,6 +2,7 @@
 
 import functools
 
+import compiled
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,8 @@ from jaxgan import config as config_lib
 from jaxgan.config import presets
 from jaxgan.data.dataset import Spec
 from jaxgan.models import classifier as networks
+
+classifier = compiled.Compiled(classifier)
 
 SHAPE = (8, 6, 1)
 
@@ -38,7 +41,7 @@ def trained():
     ema_halflife=100.0,
     label_smoothing=0.1,
   )
-  step = jax.jit(classifier.train_step, static_argnums=0)
+  step = classifier.train_step
   state = classifier.init(method, jax.random.key(0))
   for turn in range(60):
     batch = images(16, jax.random.key(turn))

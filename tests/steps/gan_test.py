@@ -1,9 +1,9 @@
 """What every adversarial step must honour."""
 
 import dataclasses
-import functools
 
 import chex
+import compiled
 import games
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,8 @@ from jaxgan.config import presets
 from jaxgan.core import ema as ema_lib
 from jaxgan.core import state as state_lib
 from jaxgan.models import mlp
+
+gan = compiled.Compiled(gan)
 
 SHAPE = (6, 5, 1)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
@@ -36,9 +38,10 @@ def make(**fields) -> gan.GAN:
 
 def run(method, rounds, key, batch=None):
   state = gan.init(method, key)
-  step = jax.jit(functools.partial(gan.train_step, method))
   for _ in range(rounds):
-    state, metrics = step(state, batch or {'image': IMAGES}, key)
+    state, metrics = gan.train_step(
+      method, state, batch or {'image': IMAGES}, key
+    )
   return state, metrics
 
 

@@ -17,9 +17,15 @@ CASES = [
   for name in old_workdirs.RUNS
   for action in old_workdirs.actions_of(name)
 ]
-# Scores of samples train a classifier first.
+# Scores of samples train a classifier first. Of resuming, one file of `steps/`
+# and a population are tried by default.
 SLOW = {
   *((name, 'evaluate') for name in old_workdirs.WITH_LATENTS),
+  *(
+    (name, 'resume')
+    for name in old_workdirs.RUNS
+    if name not in ('gan', 'population')
+  ),
   *((name, 'export') for name in old_workdirs.RUNS if name != 'gan'),
 }
 

@@ -103,14 +103,17 @@ def on_one_device(variant):
   return train(one_device(), random_images(), **VARIANTS[variant])
 
 
-# Of the second engine the plain case; the others take half a minute.
+# Of each engine one case by default.
+QUICK = ('jit', 'plain'), ('pmap', 'two updates and penalties')
+
+
 @pytest.mark.parametrize(
   ('name', 'variant'),
   [
     pytest.param(
       name,
       variant,
-      marks=[pytest.mark.slow] if name == 'jit' and variant != 'plain' else [],
+      marks=[] if (name, variant) in QUICK else [pytest.mark.slow],
     )
     for name in ('jit', 'pmap')
     for variant in VARIANTS

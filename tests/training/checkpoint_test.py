@@ -19,6 +19,7 @@ from jaxgan.training import digests as digests_lib
 META = {'config': {}, 'data': {}, 'pending': {}}
 
 
+@functools.cache
 def make(width=8, optimizer=None) -> gan.GAN:
   return gan.GAN(
     mlp.Generator((4, 4, 1), (width,)),
@@ -27,8 +28,11 @@ def make(width=8, optimizer=None) -> gan.GAN:
   )
 
 
+init = jax.jit(gan.init, static_argnums=0)
+
+
 def state_of(method, step=0):
-  state = jax.jit(functools.partial(gan.init, method))(jax.random.key(step))
+  state = init(method, jax.random.key(step))
   return state.replace(step=jnp.int32(step))
 
 

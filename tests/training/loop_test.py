@@ -314,6 +314,7 @@ def test_rounds_per_call_does_not_depend_on_the_start(step, rounds):
 # Signals, in a process of its own.
 
 
+@pytest.mark.slow
 def test_resume_after_kills_during_saves(unkilled, tmp_path):
   """SIGKILL while a checkpoint is half written, three times over."""
   workdir = tmp_path / 'run'
@@ -336,7 +337,11 @@ def test_resume_after_kills_during_saves(unkilled, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('number', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+  ('number', 'code'),
+  [
+    (signal.SIGTERM, 143),
+    pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+  ],
 )
 def test_signal_saves_and_stops(number, code, unkilled, tmp_path):
   workdir = tmp_path / 'run'
@@ -355,6 +360,7 @@ def test_signal_saves_and_stops(number, code, unkilled, tmp_path):
   assert_same_run(workdir, unkilled)
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_checkpoint_before(tmp_path):
   """Files can not grow beyond what small ones need."""
   import resource

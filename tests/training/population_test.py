@@ -257,7 +257,7 @@ def test_sweep_of_other_algorithms(name, sweep):
   )
 
 
-@pytest.mark.parametrize('member', [0, 1])
+@pytest.mark.parametrize('member', [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_sweep_restores_state_that_some_members_lack(member, tmp_path):
   values = '0,1' if member else '1,0'
   config = small(
