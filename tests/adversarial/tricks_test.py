@@ -20,6 +20,9 @@ from jaxgan.models import dcgan, mlp
 from jaxgan.models.layers import layers, norms
 
 gan = compiled.Compiled(gan)
+affine = jax.jit(augment.affine)
+translation = jax.jit(augment.translation)
+cutout = jax.jit(augment.cutout)
 
 SHAPE = (8, 6, 1)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, *SHAPE), minval=-1.0)
@@ -177,7 +180,7 @@ def test_instance_noise_fades():
 
 @pytest.mark.parametrize('name', augment.AUGMENTATIONS)
 def test_augmentations_follow_the_example_and_let_gradients_through(name, key):
-  change = augment.AUGMENTATIONS[name]
+  change = jax.jit(augment.AUGMENTATIONS[name])
   x = jnp.repeat(IMAGES[:1], 8, axis=0)
   found = change(x, key)
   assert found.shape == x.shape
@@ -194,7 +197,7 @@ def test_affine_maps_a_ramp_to_a_ramp(key):
   ramp = jnp.broadcast_to(centred[:, None, None], (1, side, side, 1))
   x = jnp.concatenate([ramp, jnp.swapaxes(ramp, 1, 2)], axis=-1) / side
   x = jnp.repeat(x, 64, axis=0)
-  moved = augment.affine(x, key)[:, 12:21, 12:21]  # the middle
+  moved = affine(x, key)[:, 12:21, 12:21]  # the middle
   slopes = side * np.stack(  # [64, 2, 2]: along rows and columns, of both ramps
     [np.diff(moved, axis=axis).mean(axis=(1, 2)) for axis in (1, 2)], axis=1
   )
@@ -207,17 +210,17 @@ def test_affine_maps_a_ramp_to_a_ramp(key):
   assert 0.35 < np.abs(shear).max() <= 0.4
   # A constant image stays.
   np.testing.assert_allclose(
-    augment.affine(jnp.full((4, 7, 5, 2), 0.3), key), 0.3, atol=1e-6
+    affine(jnp.full((4, 7, 5, 2), 0.3), key), 0.3, atol=1e-6
   )
 
 
 def test_translations_reach_an_eighth_and_cutout_half(key):
   x = jnp.ones((500, 16, 16, 1))
-  moved = augment.translation(x, key)
+  moved = translation(x, key)
   left = np.asarray(moved[..., 0].sum(axis=(1, 2)))
   assert left.max() == 256
   assert left.min() == 14 * 14
-  holes = 256 - np.asarray(augment.cutout(x, key)[..., 0].sum(axis=(1, 2)))
+  holes = 256 - np.asarray(cutout(x, key)[..., 0].sum(axis=(1, 2)))
   assert holes.max() == 64
   assert holes.min() >= 16
 
@@ -231,10 +234,10 @@ def test_shifts_and_holes_have_the_rules_of_diffaugment(side, key):
   """
   x = jnp.ones((3000, side, side, 1))
   limit, size = int(side / 8 + 0.5), int(side / 2 + 0.5)
-  moved = np.asarray(augment.translation(x, key)[..., 0])
+  moved = np.asarray(translation(x, key)[..., 0])
   kept = moved.any(axis=2).sum(axis=1)
   assert set(kept) == set(range(side - limit, side + 1))
-  gone = np.asarray(augment.cutout(x, key)[..., 0] == 0)
+  gone = np.asarray(cutout(x, key)[..., 0] == 0)
   rows = gone.any(axis=2)  # [B, side]
   found = {tuple(np.flatnonzero(row)) for row in rows}
   starts = [offset - size // 2 for offset in range(side + 1 - size % 2)]
@@ -247,7 +250,8 @@ def test_shifts_and_holes_have_the_rules_of_diffaugment(side, key):
 
 
 def test_earlier_runs_keep_their_shifts_and_holes(key):
-  translation, cutout = augment.find(('translation', 'cutout'), True, False)
+  earlier = augment.find(('translation', 'cutout'), True, False)
+  translation, cutout = map(jax.jit, earlier)
   x = jnp.ones((2000, 4, 4, 1))
   np.testing.assert_array_equal(translation(x, key), x)  # round(0.5) is 0
   gone = np.asarray(cutout(x, key)[..., 0] == 0).any(axis=2)

@@ -62,7 +62,7 @@ generators_step = jax.jit(cyclegan.generators_step, static_argnums=0)
 
 
 def test_each_player_moves_alone(key):
-  method = make()
+  method = make('none')
   state = init(method, key)
   step = jax.jit(cyclegan.discriminator_step, static_argnums=(0, 2))
   after = {
