@@ -62,11 +62,12 @@ def unbroken(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def unkilled(tmp_path_factory):
-  """Workdir of a finished run of `runs.launch`; not to be changed."""
+  """Workdir of a finished run of `runs.words`; not to be changed."""
   import runs
 
   workdir = tmp_path_factory.mktemp('unkilled') / 'run'
-  code, output = runs.finish(runs.launch(workdir))
-  assert code == 0, output
-  assert 'checkpoint verified' in output
+  with device_limit.limited(1):
+    process = runs.call_main(*runs.words(workdir))
+  assert process.returncode == 0, process
+  assert 'checkpoint verified' in process.stdout
   return workdir

@@ -83,10 +83,11 @@ def assert_same_run(one, other):
   ).read_bytes()
 
 
-def launch(workdir, **popen):
-  """A process that trains tiny networks on real digits."""
-  environment = os.environ | compilation.FAST | {'PYTHONUNBUFFERED': '1'}
-  flags = [
+def words(workdir):
+  """Flags of a run that trains tiny networks on real digits."""
+  return [
+    f'--config={ROOT / "configs" / "gan_mnist.py"}',
+    f'--workdir={workdir}',
     '--config.generator.widths=(32,)',
     '--config.discriminator.widths=(32,)',
     '--config.num_steps=400',
@@ -94,10 +95,13 @@ def launch(workdir, **popen):
     '--config.sample_every=100',
     '--config.checkpoint_every=30',
   ]
-  command = [sys.executable, '-m', 'jaxgan.main']
-  command += ['--config=configs/gan_mnist.py', f'--workdir={workdir}', *flags]
+
+
+def launch(workdir, **popen):
+  """Starts a process with the run of `words`."""
+  environment = os.environ | compilation.FAST | {'PYTHONUNBUFFERED': '1'}
   return subprocess.Popen(
-    command,
+    [sys.executable, '-m', 'jaxgan.main', *words(workdir)],
     cwd=ROOT,
     env=environment,
     stdout=subprocess.PIPE,

@@ -184,9 +184,7 @@ def test_each_player_moves_alone_and_the_sum_is_weighted(key):
   """A change by plain descent is linear in both weights."""
 
   def change(adversarial, reconstruction):
-    method = make(
-      'none', adversarial=adversarial, reconstruction=reconstruction
-    )
+    method = make(adversarial=adversarial, reconstruction=reconstruction)
     found, before, after = moved(method, 'generator', key)
     chex.assert_trees_all_equal(
       before.networks['discriminator'], after.networks['discriminator']
@@ -197,7 +195,7 @@ def test_each_player_moves_alone_and_the_sum_is_weighted(key):
   wanted = jax.tree.map(lambda a, r: 0.5 * a + 2.0 * r, a, r)
   chex.assert_trees_all_close(both, wanted, atol=1e-5)
   assert all(state_lib.global_norm(x) > 1e-4 for x in (a, r))
-  found, before, after = moved(make('none'), 'discriminator', key)
+  found, before, after = moved(make(), 'discriminator', key)
   assert state_lib.global_norm(found) > 1e-4
   chex.assert_trees_all_equal(
     before.networks['generator'], after.networks['generator']

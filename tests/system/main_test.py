@@ -171,7 +171,9 @@ def test_train_and_sample_from_the_command_line(tmp_path):
   assert 'checkpoint verified' in found.stdout
   assert '\r' not in found.stdout  # No progress bar in a pipe.
   assert 'embedded' in found.stderr
-  found = run('--mode=sample', f'--workdir={tmp_path / "run"}', '--num=7')
+  found = runs.call_main(
+    '--mode=sample', f'--workdir={tmp_path / "run"}', '--num=7'
+  )
   assert found.returncode == 0, found.stderr
   assert pathlib.Path(found.stdout.strip()).is_file()
 

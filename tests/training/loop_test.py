@@ -14,6 +14,7 @@ from runs import (
   ROOT,
   Cut,
   assert_same_run,
+  call_main,
   digests,
   finish,
   launch,
@@ -22,6 +23,7 @@ from runs import (
   pictures,
   small,
   wait_for,
+  words,
 )
 
 from jaxgan import data, errors
@@ -354,9 +356,9 @@ def test_signal_saves_and_stops(number, code, unkilled, tmp_path):
   assert 'Traceback' not in output
   saved = int(output.split('saved step ')[1].split()[0])
   assert checkpoint.Checkpoints(workdir).steps()[0] == saved
-  code, output = finish(launch(workdir))
-  assert code == 0, output
-  assert f'resumed from the checkpoint of step {saved}' in output
+  process = call_main(*words(workdir))
+  assert process.returncode == 0, process
+  assert f'from the checkpoint of step {saved}' in process.stdout
   assert_same_run(workdir, unkilled)
 
 
