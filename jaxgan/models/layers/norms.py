@@ -143,15 +143,16 @@ class BatchNorm(nn.Module):
       mean, variance = (statistic.value.reshape(wide) for statistic in running)
     else:
       shift = axis.mean(near(x, *axes))
-      x = x - shift
       mean, square = axis.mean(
-        tuple(jnp.mean(y, axes, keepdims=True) for y in (x, x**2))
+        tuple(
+          jnp.mean((x - shift) ** power, axes, keepdims=True)
+          for power in (1, 2)
+        )
       )
       variance = jnp.maximum(square - mean**2, 0.0)
+      mean = mean + shift
       if not self.is_initializing():
-        for statistic, new in zip(
-          running, (mean + shift, variance), strict=True
-        ):
+        for statistic, new in zip(running, (mean, variance), strict=True):
           old = statistic.value
           new = new.reshape(shape)
           statistic.value = self.momentum * old + (1 - self.momentum) * new
