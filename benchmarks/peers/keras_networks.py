@@ -19,12 +19,12 @@ def stop(feature):
   sys.exit(f'error: the Keras peer has no {feature}')
 
 
-def normed(x, kind, momentum):
+def normed(x, kind, momentum, epsilon=EPSILON):
   if kind == 'none':
     return x
   if kind != 'batch':
     stop(f'norm={kind!r}')
-  return layers.BatchNormalization(momentum=momentum, epsilon=EPSILON)(x)
+  return layers.BatchNormalization(momentum=momentum, epsilon=epsilon)(x)
 
 
 def leaky(x, slope):
@@ -92,6 +92,7 @@ def dcgan_generator(
   bias,
   dropout,
   momentum,
+  epsilon,
   num_classes,
 ):
   *final, channels = shape
@@ -104,9 +105,9 @@ def dcgan_generator(
   x = layers.Dense(math.prod(small) * widths[0], use_bias=dense_bias)(x)
   to_image = layers.Reshape((*small, widths[0]))
   if flat_norm:
-    x = to_image(normed(x, norm, momentum))
+    x = to_image(normed(x, norm, momentum, epsilon))
   else:
-    x = normed(to_image(x), norm, momentum)
+    x = normed(to_image(x), norm, momentum, epsilon)
   x = leaky(x, slope)
   made = (*widths[1:], channels)
   for index, (features, stride) in enumerate(zip(made, strides, strict=True)):
@@ -119,7 +120,7 @@ def dcgan_generator(
       )
       x = cropped(layer(x), sizes[index])
     if index < len(made) - 1:
-      x = dropped(leaky(normed(x, norm, momentum), slope), dropout)
+      x = dropped(leaky(normed(x, norm, momentum, epsilon), slope), dropout)
   return layers.Activation('tanh')(x)
 
 
@@ -135,13 +136,14 @@ def dcgan_discriminator(
   bias,
   dropout,
   momentum,
+  epsilon,
   num_classes,
 ):
   x = image
   for index, features in enumerate(widths):
     stride = strides[index] if strides else 2
     x = conv(x, features, kernel, stride, bias=bias)
-    x = normed(x, norm, momentum) if index else x
+    x = normed(x, norm, momentum, epsilon) if index else x
     x = dropped(leaky(x, slope), dropout)
   x = with_label(layers.Flatten()(x), label, num_classes)
   return layers.Dense(1)(x)

@@ -4,6 +4,7 @@ Networks are described by the fields of `jaxgan.models`. Kernels of convolutions
 start as in the DCGAN tutorial of PyTorch, others as torch's layers do.
 """
 
+import functools
 import inspect
 import math
 import sys
@@ -21,13 +22,13 @@ def stop(feature):
   sys.exit(f'error: the PyTorch peer has no {feature}')
 
 
-def batch_norm(kind, channels, momentum, layer=nn.BatchNorm2d):
+def batch_norm(kind, channels, momentum, layer=nn.BatchNorm2d, epsilon=EPSILON):
   """Returns a list of one layer or none; torch's momentum is 1 - ours."""
   if kind == 'none':
     return []
   if kind != 'batch':
     stop(f'norm={kind!r}')
-  return [layer(channels, eps=EPSILON, momentum=1.0 - momentum)]
+  return [layer(channels, eps=epsilon, momentum=1.0 - momentum)]
 
 
 def with_label(x, label, num_classes):
@@ -123,19 +124,21 @@ class DCGANGenerator(nn.Module):
     bias,
     dropout,
     momentum,
+    epsilon,
     num_classes,
   ):
     super().__init__()
+    normed = functools.partial(batch_norm, epsilon=epsilon)
     *final, channels = shape
     self.num_classes = num_classes
     size = [-(-n // math.prod(strides)) for n in final]
     units = math.prod(size) * widths[0]
     layers = [nn.Linear(inputs + num_classes, units, bias=dense_bias)]
     if flat_norm:
-      layers += batch_norm(norm, units, momentum, nn.BatchNorm1d)
+      layers += normed(norm, units, momentum, nn.BatchNorm1d)
     layers += [nn.Unflatten(1, (widths[0], *size))]
     if not flat_norm:
-      layers += batch_norm(norm, widths[0], momentum)
+      layers += normed(norm, widths[0], momentum)
     layers += [nn.LeakyReLU(slope)]
     width = widths[0]
     for index, stride in enumerate(strides):
@@ -151,7 +154,7 @@ class DCGANGenerator(nn.Module):
         )
       layers += added
       if not is_last:
-        layers += [*batch_norm(norm, features, momentum), nn.LeakyReLU(slope)]
+        layers += [*normed(norm, features, momentum), nn.LeakyReLU(slope)]
         layers += [nn.Dropout(dropout)] * bool(dropout)
       width = features
     self.layers = nn.Sequential(*layers, nn.Tanh(), Crop(*final))
@@ -175,9 +178,11 @@ class DCGANDiscriminator(nn.Module):
     dropout,
     conditioning,
     momentum,
+    epsilon,
     num_classes,
   ):
     super().__init__()
+    normed = functools.partial(batch_norm, epsilon=epsilon)
     *size, channels = shape
     layers = []
     for index, features in enumerate(widths):
@@ -185,7 +190,7 @@ class DCGANDiscriminator(nn.Module):
       added, size = conv(size, channels, features, kernel, stride, bias)
       layers += added
       if index:
-        layers += batch_norm(norm, features, momentum)
+        layers += normed(norm, features, momentum)
       layers += [nn.LeakyReLU(slope), *[nn.Dropout(dropout)] * bool(dropout)]
       channels = features
     self.layers = nn.Sequential(*layers, nn.Flatten())

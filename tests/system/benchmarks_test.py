@@ -1,5 +1,6 @@
 """The benchmarks: those that take seconds run whole, others in small."""
 
+import ast
 import itertools
 import json
 import os
@@ -360,6 +361,43 @@ def test_peers_are_told_the_recipe(name):
   assert task['r1'] == task['average'] == 0
   assert (task['gradient_penalty'] > 0) == (name == 'wgan_gp')
   assert systems.load('gan').penalties.r1 > 0
+
+
+def accepted(path):
+  """Returns kind -> names of fields that a file of peers reads.
+
+  The file is parsed, because PyTorch and Keras are not installed here.
+  """
+  tree = ast.parse(path.read_text())
+  arguments, kinds, others = {}, {}, ()
+  for node in tree.body:
+    if isinstance(node, ast.ClassDef):
+      node.body[0].name = node.name
+      node = node.body[0]  # The constructor comes first.
+    if isinstance(node, ast.FunctionDef):
+      arguments[node.name] = {x.arg for x in node.args.kwonlyargs}
+    elif isinstance(node, ast.Assign):
+      name = node.targets[0].id
+      if name == 'KINDS':
+        for key, value in zip(node.value.keys, node.value.values, strict=True):
+          kinds[ast.literal_eval(key)] = value.id
+      elif name == 'NOT_LAYERS':
+        others = ast.literal_eval(node.value)
+  return {kind: arguments[name] | {*others} for kind, name in kinds.items()}
+
+
+@pytest.mark.parametrize('file', ['keras_networks.py', 'torch_gan.py'])
+@pytest.mark.parametrize('name', systems.SYSTEMS)
+def test_peers_read_the_fields_of_our_networks(name, file):
+  fields = accepted(ROOT / 'benchmarks' / 'peers' / file)
+  config = systems.load(name, 'plain')
+  config.data.image_size = 28
+  task = systems.task_of(config, Spec((28, 28, 1), num_classes=10))
+  networks = [x for x in task['networks'].values() if x['kind'] in fields]
+  assert networks or file == 'torch_gan.py'  # It has other files, too.
+  for network in networks:
+    used = {key for key, value in network.items() if value} - {'kind'}
+    assert used <= fields[network['kind']], network['kind']
 
 
 def test_one_thing_is_varied_at_a_time():
