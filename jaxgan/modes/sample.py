@@ -32,6 +32,7 @@ PALETTE_IMAGES = 1_000
 FRAME_SIDE = 280  # small frames are enlarged to about this
 
 
+@restore_lib.stores
 def sample(
   workdir,
   num: int | None = None,
