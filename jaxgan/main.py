@@ -33,6 +33,7 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from jaxgan import errors, modes
+from jaxgan.core import buckets
 from jaxgan.modes import arguments
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -127,7 +128,8 @@ def _known_fields(argv) -> str | None:
 
 def _fail(error: errors.UserError) -> None:
   # Names of files and fields may hold characters that control a terminal.
-  print(f'error: {errors.printable(error)}', file=sys.stderr, flush=True)
+  text = errors.printable(buckets.named(error))
+  print(f'error: {text}', file=sys.stderr, flush=True)
   _leave(error.exit_code)
 
 
@@ -142,6 +144,7 @@ def _end(code: int) -> None:
   """Ends the process and skips Python's exit handlers."""
   sys.stdout.flush()
   sys.stderr.flush()
+  buckets.clear()
   os._exit(code)
 
 
@@ -242,7 +245,13 @@ def main(argv) -> None:
       'file from a backup, or use the code that wrote it.'
     ) from None
   if mode.prints:
-    print(json.dumps(result) if isinstance(result, dict) else result)
+    result = json.dumps(result) if isinstance(result, dict) else result
+    print(buckets.named(result))
+
+
+class _Formatter(logging.Formatter):
+  def format(self, record) -> str:
+    return buckets.named(super().format(record))
 
 
 def _run(argv) -> None:
@@ -254,7 +263,7 @@ def _run(argv) -> None:
     if hasattr(stream, 'reconfigure'):  # Names need not be UTF-8.
       stream.reconfigure(errors='backslashreplace')
   handler = logging.StreamHandler()
-  handler.setFormatter(logging.Formatter('%(message)s'))
+  handler.setFormatter(_Formatter('%(message)s'))
   logger = logging.getLogger('jaxgan')
   logger.addHandler(handler)
   logger.setLevel(logging.INFO)

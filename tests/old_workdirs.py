@@ -118,9 +118,42 @@ RUNS = {
       'discriminator.optimizer.schedule_images': 64,
     },
   ),
+  # Its rules changed: the split, the order without shuffling, augmentation,
+  # the range of 16 bits, and spectral norm.
+  'folder': (
+    'dcgan_mnist',
+    {
+      'data.source': 'folder',
+      'data.path': 'pictures',
+      'data.limit': 0,
+      'data.held_out': 0.25,
+      'data.shuffle': False,
+      'conditional': True,
+      'augment': ('color', 'translation', 'cutout'),
+      'latent_size': 4,
+      'generator.widths': (8, 4),
+      'generator.spectral_norm': True,
+      'discriminator.widths': (4, 4),
+      'discriminator.spectral_norm': True,
+    },
+  ),
 }
+SIDE, NUM_PICTURES = 12, 27
 # Methods that make images from latents.
-WITH_LATENTS = ('gan', 'population', 'vae')
+WITH_LATENTS = ('gan', 'population', 'vae', 'folder')
+
+
+def write_pictures(folder: pathlib.Path) -> None:
+  """Writes the data of the run 'folder': grey pictures of 8 and of 16 bits."""
+  x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
+  for index in range(NUM_PICTURES):
+    pixels = (index * 37 + x * (index % 5 + 3) + y * (index % 7 + 2)) % 256
+    is_deep = index % 2
+    path = folder / ('deep' if is_deep else 'flat') / f'{index:02d}.pgm'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = (pixels * 257).astype('>u2') if is_deep else pixels.astype('u1')
+    head = f'P5 {SIDE} {SIDE} {65535 if is_deep else 255}\n'
+    path.write_bytes(head.encode() + values.tobytes())
 
 
 def config_of(name: str, **changed):
@@ -253,7 +286,8 @@ def measure(workdir: pathlib.Path) -> dict:
   """Returns the result of every action, each on a copy of a workdir."""
   results = {}
   for action, function in actions_of(workdir.name).items():
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+      write_pictures(pathlib.Path('pictures'))
       copy = pathlib.Path(shutil.copytree(workdir, f'{folder}/run'))
       with contextlib.redirect_stdout(sys.stderr):
         results[action] = function(copy)
@@ -264,4 +298,5 @@ if __name__ == '__main__':
   shrink_classifier()
   with tempfile.TemporaryDirectory() as cache:
     os.environ['XDG_CACHE_HOME'] = cache
-    print(json.dumps(measure(pathlib.Path(sys.argv[1])), indent=1))
+    workdir = pathlib.Path(sys.argv[1]).absolute()
+    print(json.dumps(measure(workdir), indent=1))

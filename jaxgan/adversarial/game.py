@@ -26,6 +26,7 @@ class Game:
     generator_terms: summands of the generator's loss.
     ema_halflife: half-life of the generator's EMA weights, in images; 0 is off.
     ema_rampup: upper limit of the half-life, as a share of the images seen.
+    ema_counts_round: see `ema.average`.
   """
 
   loss: losses.Pair = losses.PAIRS['non_saturating']
@@ -35,6 +36,7 @@ class Game:
   generator_terms: tuple[Term, ...] = ()
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
+  ema_counts_round: bool = False
 
 
 def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:

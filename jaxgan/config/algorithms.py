@@ -17,6 +17,7 @@ MOST_STORED = 2**20  # images in a pool
 AVERAGES = dict(
   ema_halflife=field(0.0, 0),  # images; 0 turns averages off
   ema_rampup=field(0.05, 0),  # as a share of the images seen
+  ema_counts_round=field(False),  # see core/ema.py
 )
 # All penalties have weight zero, so each penalty is a field to set.
 PENALTIES = {name: field(0.0, 0) for name in penalties.PENALTIES}
@@ -146,8 +147,7 @@ CLASSIFIER = dict(
   augment=field((), items=str, one_of=augment.AUGMENTATIONS),
   augment_as_authors=field(True),
   label_smoothing=field(0.0, 0, below=1),
-  ema_halflife=field(10_000.0, 0),  # images; 0 turns averages off
-  ema_rampup=field(0.05, 0),  # as a share of the images seen
+  **(AVERAGES | {'ema_halflife': field(10_000.0, 0)}),
 )
 
 # Fields of a data set whose labels are known in part.

@@ -11,7 +11,7 @@ from typing import Any
 from jaxgan import errors
 from jaxgan.config.fields import is_group
 
-FORMAT = 2
+FORMAT = 3
 
 # Format that added fields -> dotted field -> its value in older runs. Fields of
 # a group that a config lacks are skipped.
@@ -21,10 +21,15 @@ RULES: dict[int, dict[str, Any]] = {
     'data.held_out_seed': -1,
     'data.drop_remainder': True,
     'data.range': (0, 65535),
-  }
+  },
+  3: {'ema_counts_round': True},
 }
-# Field of `RULES` -> field without which it has no meaning.
-NEEDED = {'augment_as_authors': 'augment'}
+# Field -> field of the same group without which it has no meaning.
+NEEDED = {
+  'augment_as_authors': 'augment',
+  'ema_counts_round': 'ema_rampup',
+  'spectral_always': 'spectral_norm',
+}
 # Format that added fields -> class of a network in `jaxgan/models`, or '*' for
 # every class -> fields.
 NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {
@@ -33,7 +38,8 @@ NETWORK_RULES: dict[int, dict[str, dict[str, Any]]] = {
     'dcgan.Generator': {'epsilon': 1e-3},
     'dcgan.Discriminator': {'epsilon': 1e-3},
     'translate.ResNet': {'padding': 'SAME'},
-  }
+  },
+  3: {'*': {'spectral_always': True}},
 }
 
 
@@ -75,10 +81,9 @@ def rules_of(record: Mapping[str, Any]) -> dict[str, Any]:
     group = record['config']
     for name in path[:-1]:
       group = group.get(name) if is_group(group) else None
-    needed = NEEDED.get(path[-1])
-    if needed is not None and needed not in record['config']:
+    if not is_group(group) or path[-1] in group:
       continue
-    if is_group(group) and path[-1] not in group:
+    if NEEDED.get(path[-1], path[-1]) in (path[-1], *group):
       rules['.'.join(path)] = value
   return rules
 

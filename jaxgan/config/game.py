@@ -8,6 +8,7 @@ from jaxgan.adversarial import augment, image_pool, losses, penalties, terms
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.adversarial.terms import Penalty, Term
+from jaxgan.config import networks
 from jaxgan.core import state as state_lib
 from jaxgan.core import switches
 from jaxgan.data.dataset import Spec, refuse_missing_labels
@@ -77,8 +78,7 @@ def fields(
       ('feature_matching', terms.feature_matching, matching, ()),
       ('class_loss', terms.fake_classes, auxiliary, ()),
     ),
-    'ema_halflife': config.ema_halflife,
-    'ema_rampup': config.ema_rampup,
+    **networks.averages(config),
   }
 
 

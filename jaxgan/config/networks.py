@@ -32,7 +32,7 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
 
   Args:
     config: config of the run, with the fields 'encoder', 'decoder',
-      'batch_size', 'ema_halflife' and 'ema_rampup'.
+      'batch_size', and those of averages.
     spec: shape of the data.
     **derived: fields of networks that follow from other fields.
 
@@ -46,8 +46,7 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
     )
   fields = {
     'shape': spec.shape,
-    'ema_halflife': config.ema_halflife,
-    'ema_rampup': config.ema_rampup,
+    **averages(config),
   }
   for name in ('encoder', 'decoder'):
     images = config.batch_size
@@ -55,10 +54,20 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
   return fields
 
 
+def averages(config) -> dict[str, Any]:
+  """Returns the fields of a method with EMA weights, see `core.ema`."""
+  return {
+    'ema_halflife': config.ema_halflife,
+    'ema_rampup': config.ema_rampup,
+    'ema_counts_round': config.get('ema_counts_round', False),
+  }
+
+
 # Fields of a network beside those of its module and of its optimizer.
 NETWORK = dict(
   name=declare(''),  # 'family.Class' in jaxgan/models
   spectral_norm=declare(False),  # Miyato et al. 2018
+  spectral_always=declare(False),  # see norms.SpectralNorm
   virtual_batch=declare(0, 0, 2**16),  # size of a reference batch; 0 is off
 )
 # `config.precision` -> dtype of networks. With 'tf32' the device rounds the
@@ -94,6 +103,7 @@ def build_network(
     settings.pop('optimizer'), images_per_update, f'{player}.optimizer'
   )
   spectral = settings.pop('spectral_norm', False)
+  always = settings.pop('spectral_always', False)
   reference = settings.pop('virtual_batch', 0)
   if reference:
     settings['norm'] = 'virtual'
@@ -115,7 +125,7 @@ def build_network(
       derived.get('num_classes', 0),
     )
   if spectral:
-    module = norms.SpectralNorm(module)
+    module = norms.SpectralNorm(module, always)
   return module, optimizer
 
 

@@ -220,6 +220,7 @@ def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:
 def classifier() -> ml_collections.ConfigDict:
   """Returns the fields of `steps/classifier.py`, for small images."""
   config = build(algorithms.CLASSIFIER)
+  config.ema_counts_round = True  # Trained classifiers keep their numbers.
   config.num_steps = 2_400
   config.batch_size = 64
   config.network = dict(

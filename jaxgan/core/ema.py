@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import axis, switches
-from jaxgan.core import state as state_lib
 from jaxgan.core.state import Network, TrainState
 
 
@@ -39,7 +38,8 @@ def follow(method, state: TrainState, local: int) -> TrainState:
   """Returns the state with all its averages after a round.
 
   Args:
-    method: has the fields `ema_halflife` and `ema_rampup`, see `average`.
+    method: has the fields `ema_halflife` and `ema_rampup`, and may have
+      `ema_counts_round`, see `average`.
     state: after the gradient steps of a round, before `step` is increased.
     local: images of the round on this device.
   """
@@ -56,6 +56,7 @@ def follow(method, state: TrainState, local: int) -> TrainState:
     local * axis.size(),
     method.ema_halflife,
     method.ema_rampup,
+    getattr(method, 'ema_counts_round', False),
   )
   stats = {_stats_name(name): value for name, value in stats.items()}
   return state.replace(ema=params, extra=state.extra | stats)
@@ -88,7 +89,15 @@ def variables(state: TrainState, name: str):
   return {'params': state.ema[name], **stats}
 
 
-def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
+def average(
+  ema,
+  params,
+  step,
+  batch_size: int,
+  halflife: float,
+  rampup: float,
+  counts_round: bool = False,
+):
   """Returns the exponential moving average of parameters, counted in images.
 
   Args:
@@ -97,12 +106,12 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
     step: rounds done before this one.
     batch_size: images a round.
     halflife: images after which a contribution has halved; 0 keeps the newest.
-    rampup: the half-life is at most this share of the images seen, so that the
-      random start is forgotten early (Karras et al. 2020,
-      https://arxiv.org/abs/2006.06676); 0 is off. The images of this round
-      count, because `params` has seen them. The authors' code counts earlier
-      rounds alone: its average of round n has the half-life of round n - 1
-      here, and its first half-life is 0.
+    rampup: the half-life is at most this share of the images of earlier rounds,
+      so that the random start is forgotten early; 0 is off (Karras et al. 2020,
+      https://arxiv.org/abs/2006.06676, as in the authors' code). The average
+      after the first round is `params`.
+    counts_round: True to count the images of this round too, as runs of formats
+      before 3.
 
   Returns:
     The average after this round.
@@ -111,10 +120,10 @@ def average(ema, params, step, batch_size: int, halflife: float, rampup: float):
     return params
   horizon = jnp.float32(halflife)
   if switches.is_on(rampup):
-    images = (step + 1).astype(jnp.float32) * batch_size
+    images = (step + counts_round).astype(jnp.float32) * batch_size
     early = jnp.minimum(horizon, rampup * images)
     horizon = jnp.where(jnp.asarray(rampup) > 0, early, horizon)
-  decay = 0.5 ** (batch_size / horizon)
+  decay = 0.5 ** (batch_size / jnp.maximum(horizon, 1e-8))
   return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
 
 
@@ -143,14 +152,13 @@ def standing_stats(module: nn.Module, params, stats, batches):
       old = jax.tree.map(
         lambda s: jnp.full_like(s, value), stats['batch_stats']
       )
-      new = state_lib.apply(
-        module,
-        params,
-        {**stats, 'batch_stats': old},
+      _, new = module.apply(
+        {'params': params, **stats, 'batch_stats': old},
         *inputs,
         train=True,
-        key=jax.random.key(0),  # The statistics include dropout.
-      )[1]
+        rngs={'dropout': jax.random.key(0)},  # The statistics include dropout.
+        mutable=['batch_stats'],  # Spectral norm is that of sampling.
+      )
       return new['batch_stats']
 
     return jax.tree.map(

@@ -8,28 +8,36 @@ import shutil
 from collections.abc import Iterator
 
 from jaxgan import errors
+from jaxgan.core import buckets
 
 _SCHEME = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*):/')
 
 
-def of_user(text: str | os.PathLike, name: str) -> pathlib.Path:
+def of_user(
+  text: str | os.PathLike, name: str, is_local: bool = False
+) -> pathlib.Path:
   """Returns the absolute path that a flag or a field names; ~ is home.
+
+  The path of a URL is that of a copy, see `buckets`.
 
   Args:
     text: the value.
     name: the flag or field, for errors.
+    is_local: True to refuse URLs.
 
   Raises:
-    UserError: for a URL, an unknown user's home, and a path that no file
-      system takes.
+    UserError: for an unknown URL or user's home, and a path that no file system
+      takes.
+    StorageError: for a bucket that cannot be read.
   """
   text = os.fspath(text)
-  if match := _SCHEME.match(text):
-    raise errors.UserError(
-      f'{name}={text!r} is in a bucket or on a server, which jaxgan cannot '
-      f'read or write. Mount {match[1]}:// as a folder (for gs://, with '
-      'gcsfuse), or copy it, and give that path.'
-    )
+  if _SCHEME.match(text):
+    if is_local:
+      raise errors.UserError(
+        f'{name}={text!r} must be a folder of this machine. Copy or mount the '
+        'bucket, and set that path.'
+      )
+    return buckets.fetch(text, name)
   if '\0' in text:
     raise errors.UserError(
       f'{name}={text!r} is no path: it holds a zero byte. Give another path.'

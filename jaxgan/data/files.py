@@ -149,7 +149,9 @@ def list_files(root: pathlib.Path, as_format_1: bool = False) -> Listing:
         listing.left_out['links'] += 1
       elif is_run(path) and not as_format_1:
         listing.left_out['workdirs of runs'] += 1
-      elif (identity := _identity(path)) in above:
+      elif (identity := _identity(path)) is None:
+        listing.unreadable.append((path, 'gone'))
+      elif identity in above:
         listing.left_out['links in a circle'] += 1
       elif identity in seen:
         same = listing.name(seen[identity])
@@ -170,8 +172,11 @@ def list_files(root: pathlib.Path, as_format_1: bool = False) -> Listing:
   return listing
 
 
-def _identity(folder) -> tuple[int, int]:
-  status = os.stat(folder)
+def _identity(folder) -> tuple[int, int] | None:
+  try:
+    status = os.stat(folder)
+  except OSError:  # Removed since, or no folder that can be read.
+    return None
   return status.st_dev, status.st_ino
 
 

@@ -132,21 +132,29 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
   return (width, height) if is_sideways else (height, width)
 
 
+def _is_signed(picture: Image.Image) -> bool:
+  if picture.format != 'TIFF':
+    return False
+  return picture.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+
+
 def stored_range(picture: Image.Image) -> tuple[float, float] | None:
   """Returns the values of black and white that the format defines.
 
   Returns:
-    None for pictures of 8 bits. (0, 1) for floats, whose formats define no
-    range.
+    None for pictures of 8 bits without a sign. (0, 1) for floats, whose formats
+    define no range.
   """
   if picture.mode == 'F':
     return 0, 1
+  if _is_signed(picture) and picture.mode == 'L':
+    return 0, 127
   if picture.mode != 'I' and not picture.mode.startswith('I;16'):
     return None
   bits = 16
   if picture.format == 'TIFF':
     bits = picture.tag_v2.get(_BITS, (16,))[0]
-    bits -= picture.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+    bits -= _is_signed(picture)
   return 0, 2**bits - 1
 
 
@@ -164,7 +172,10 @@ def stored_values(picture: Image.Image) -> np.ndarray:
     DataError: for values that are not finite.
   """
   load_pixels(picture)
-  values = np.asarray(picture).astype(np.float64)
+  values = np.asarray(picture)
+  if values.dtype == np.uint8:
+    values = values.view(np.int8)
+  values = values.astype(np.float64)
   if picture.format == 'TIFF':
     low, high = stored_range(picture)
     if picture.mode == 'I' and high == 2**32 - 1:

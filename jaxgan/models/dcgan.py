@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core import switches
 from jaxgan.core.ranges import (
   MOST_KERNEL,
   MOST_STRIDE,
@@ -26,6 +27,7 @@ CONDITIONINGS = ('concat', 'projection', 'auxiliary')
 
 def _one_hot(x, label, num_classes):
   """Appends one-hot labels [B] to [B, D]: [B, D + num_classes]."""
+  switches.check_labels(label, num_classes)
   labels = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
   return jnp.concatenate([x, labels], axis=-1)
 
@@ -245,6 +247,7 @@ class Discriminator(nn.Module):
     self.sow('intermediates', 'features', x)
     logits = dense(1)(x)[:, 0]
     if self.num_classes and self.conditioning == 'projection':
+      switches.check_labels(label, self.num_classes)
       embedding = nn.Embed(self.num_classes, x.shape[-1])(label)
       logits += jnp.sum(embedding * x, axis=-1)
     if self.num_classes and self.conditioning == 'auxiliary':

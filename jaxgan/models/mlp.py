@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core import switches
 from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
@@ -22,6 +23,7 @@ def _with_label(x, label, num_classes, conditioning):
   """
   if not num_classes:
     return x
+  switches.check_labels(label, num_classes)
   if conditioning == 'multiply':
     return x * nn.Embed(num_classes, x.shape[-1], embedding_init=_embedding)(
       label

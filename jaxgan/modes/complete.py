@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.adversarial import augment, terms
-from jaxgan.core import masks, paths
+from jaxgan.core import buckets, masks, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.metrics import similarity
@@ -42,6 +42,7 @@ COLUMNS = 16  # of the grid
 HOLE = 0.0  # value of missing pixels in the grid
 
 
+@restore_lib.stores
 def complete(
   workdir, mask: str = 'centre', output: str | None = None, **fields
 ) -> dict[str, float | str]:
@@ -65,6 +66,7 @@ def complete(
   return _search_and_write(workdir, output, Request(mask=mask, **fields))
 
 
+@restore_lib.stores
 def invert(
   workdir, output: str | None = None, **fields
 ) -> dict[str, float | str]:
@@ -107,7 +109,7 @@ def _search_and_write(
   scores = _errors(request, images, best.images, known, shown)
   scores['loss'] = np.asarray(best.loss)
   path = folder / _folder_name(run, request, images, known)
-  summary = {'path': str(path), 'num': len(images)}
+  summary = {'path': buckets.named(path), 'num': len(images)}
   summary |= {name: float(values.mean()) for name, values in scores.items()}
   summary['seconds'] = round(time.monotonic() - start, 1)
   print(json.dumps(summary), flush=True)  # A full disk must not take it away.
@@ -287,10 +289,7 @@ def _write(path, run: Run, request: Request, shown, latents, scores) -> None:
 
 
 def _rows(shown) -> np.ndarray:
-  """Stacks the kinds of images: [rows, columns, H, W, C].
-
-  Each block of rows has the same images, one kind a row.
-  """
+  """Stacks the kinds of images, one a row: [rows, columns, H, W, C]."""
   kinds = np.stack([np.asarray(x) for x in shown.values()])  # [K, N, H, W, C]
   count = kinds.shape[1]
   columns = min(COLUMNS, count)

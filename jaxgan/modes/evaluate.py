@@ -136,6 +136,7 @@ def make_scorer(config, algorithm) -> Judge:
   return Judge(config.data, request)
 
 
+@restore_lib.stores
 def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
   """Scores checkpoints, prints a table for each and writes `eval.jsonl`.
 
@@ -224,10 +225,8 @@ def fakes(run: Run, request: Request) -> np.ndarray:
 def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
   """Yields the steps to score, oldest first; with `follow`, also new steps."""
   known = restore_lib.steps_of(workdir)
-  if request.steps == 'newest':
-    chosen = known[:1]
-  elif request.steps == 'all':
-    chosen = known
+  if request.steps in ('newest', 'all'):
+    chosen = known[:1] if request.steps == 'newest' else known
   else:
     chosen = []
     for part in request.steps.split(','):

@@ -41,6 +41,7 @@ INPUTS = {
 }
 
 
+@restore_lib.stores
 def export(
   workdir, member: int | None = None, output: str | None = None
 ) -> pathlib.Path:

@@ -10,6 +10,8 @@ import hashlib
 import json
 import logging
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
@@ -24,13 +26,14 @@ from jaxgan.metrics import batches, inception
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
 from jaxgan.training import compile as compile_lib
-from jaxgan.training import loop, writers
+from jaxgan.training import loop
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.trained import Run
 
 _logger = logging.getLogger(__name__)
 
 BATCH = 500  # images that are processed together
+ERROR = 'error.json'  # of a classifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +75,7 @@ def classifier(settings) -> Features:
   """Returns a classifier of the data, and trains it on first use.
 
   Training uses the whole training split. Later calls and other processes read
-  the trained classifier.
+  the trained classifier, if the folder of caches can be written.
 
   Args:
     settings: the `config.data` of a run.
@@ -95,18 +98,42 @@ def classifier(settings) -> Features:
       'Use a folder of class folders, or set --features=inception:PATH.'
     )
   folder = _folder(config, dataset)
-  done = folder / 'error.json'
-  if not done.exists():
-    _logger.info('training the classifier of these data in %s', folder)
-    loop.train(config, folder)
-    run = restore_lib.restore(folder)
+  run, error = _kept(folder) or _trained(config, folder)
+  return Features(f'classifier-{folder.name}', _caller(run), error)
+
+
+def _kept(folder: pathlib.Path) -> tuple[Run, float] | None:
+  """Returns the classifier of an earlier call and its error, or None."""
+  if not (folder / ERROR).exists():
+    return None
+  try:
+    error = json.loads((folder / ERROR).read_text())
+    return restore_lib.restore(folder), float(error)
+  except (errors.UserError, OSError, ValueError, TypeError) as reason:
+    _logger.warning(
+      'the classifier in %s is trained again: %s', folder, str(reason)[:200]
+    )
+    return None
+
+
+def _trained(config, folder: pathlib.Path) -> tuple[Run, float]:
+  """Trains a classifier, keeps it in a folder, and measures its error."""
+  _logger.info('training the classifier of these data, kept in %s', folder)
+  with tempfile.TemporaryDirectory(prefix='jaxgan-') as place:
+    workdir = pathlib.Path(place, 'classifier')
+    loop.train(config, workdir)
+    run = restore_lib.restore(workdir)
     test = data.load(config.data, 'test').arrays()
     logits = _caller(run)(test['image'])['logits']
     error = float(np.mean(np.argmax(logits, axis=-1) != test['label']))
-    writers.write_atomically(done, json.dumps(error))
-  run = restore_lib.restore(folder)
-  name = f'classifier-{folder.name}'
-  return Features(name, _caller(run), json.loads(done.read_text()))
+    (workdir / ERROR).write_text(json.dumps(error))
+    try:
+      shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+      with paths.replacing_folder(folder) as temporary:
+        shutil.copytree(workdir, temporary, dirs_exist_ok=True)
+    except OSError as reason:  # Also shutil.Error.
+      _logger.warning('the classifier is not kept: %s', str(reason)[:200])
+  return run, error
 
 
 def _caller(run: Run):

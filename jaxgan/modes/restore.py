@@ -7,7 +7,7 @@ import jax
 
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
-from jaxgan.core import paths
+from jaxgan.core import buckets, paths
 from jaxgan.data.dataset import Spec
 from jaxgan.training import checkpoint, sweeps
 from jaxgan.training import workdir as workdir_lib
@@ -16,6 +16,7 @@ from jaxgan.training.trained import Run
 
 def steps_of(workdir) -> list[int]:
   """Returns the steps of all checkpoints, newest first."""
+  buckets.refresh(workdir)
   with checkpoint.Checkpoints(workdir, read_only=True) as checkpoints:
     return checkpoints.steps()
 
@@ -39,6 +40,18 @@ def folders(workdir, output: str | None) -> tuple[pathlib.Path, pathlib.Path]:
       f'--output={output} is not a folder. Set --output to a folder.'
     )
   return workdir, folder
+
+
+def stores(mode):
+  """Decorates a mode that writes: its files go to a bucket, if one is set."""
+
+  @functools.wraps(mode)
+  def call(workdir, *args, output: str | None = None, **fields):
+    place = workdir if output is None else output
+    with buckets.stored(place):
+      return mode(workdir, *args, output=output, **fields)
+
+  return call
 
 
 def num_members(workdir) -> int:

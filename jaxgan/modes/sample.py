@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import paths
+from jaxgan.core import paths, switches
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
@@ -32,6 +32,7 @@ PALETTE_IMAGES = 1_000
 FRAME_SIDE = 280  # small frames are enlarged to about this
 
 
+@restore_lib.stores
 def sample(
   workdir,
   num: int | None = None,
@@ -107,7 +108,12 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
     num: number of images.
     seed: seed of the latents; image i depends on the seed and on i only.
     label: classes [num] for conditional runs; by default all in turn.
+
+  Raises:
+    UserError: for a label that is no class.
   """
+  if label is not None and run.classes:
+    switches.check_labels(label, len(run.classes))
   key = jax.random.key(seed)
   if run.has_latents:
     z = run.method.latents.sample(key, num)

@@ -92,6 +92,7 @@ class Autoencoder:
       encoder sees; noisy pixels are clipped to [0, 1]. 0 is off.
     ema_halflife: half-life of the EMA weights, in images; 0 is off.
     ema_rampup: upper limit of the half-life, as a share of the images seen.
+    ema_counts_round: see `ema.average`.
   """
 
   encoder: nn.Module
@@ -102,6 +103,7 @@ class Autoencoder:
   corruption: float = 0.0
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
+  ema_counts_round: bool = False
 
 
 def _code(method):

@@ -67,6 +67,7 @@ def train_step(method, state, batch, key):
     len(image) * axis.size(),
     method.ema_halflife,
     method.ema_rampup,
+    method.ema_counts_round,
   )
   state = state.replace(step=state.step + 1, ema={'network': average})
   return state, metrics
@@ -89,6 +90,7 @@ class Classifier:
     label_smoothing: share of each label that is spread over all classes.
     ema_halflife: half-life of the EMA weights, in images; 0 is off.
     ema_rampup: upper limit of the half-life, as a share of the images seen.
+    ema_counts_round: see `ema.average`.
   """
 
   network: nn.Module
@@ -99,6 +101,7 @@ class Classifier:
   label_smoothing: float = 0.0
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
+  ema_counts_round: bool = False
 
 
 def modules(method):
@@ -193,6 +196,5 @@ def from_config(config, spec: Spec) -> Classifier:
       config.augment, spec.is_image, config.augment_as_authors
     ),
     label_smoothing=config.label_smoothing,
-    ema_halflife=config.ema_halflife,
-    ema_rampup=config.ema_rampup,
+    **networks_lib.averages(config),
   )

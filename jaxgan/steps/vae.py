@@ -108,8 +108,7 @@ class VAE:
     importance_samples: k of the importance-weighted bound; 0 for the ELBO.
     held_out_samples: k of the bound on held-out images; 0 disables the bound.
     binarised: True to draw pixels as 0 or 1, see `observe`.
-    ema_halflife: half-life of the EMA weights, in images; 0 is off.
-    ema_rampup: upper limit of the half-life, as a share of the images seen.
+    ema_halflife, ema_rampup, ema_counts_round: see `ema.average`.
   """
 
   encoder: nn.Module
@@ -125,6 +124,7 @@ class VAE:
   binarised: bool = False
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
+  ema_counts_round: bool = False
 
   @property
   def latents(self) -> Latents:

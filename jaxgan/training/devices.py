@@ -12,8 +12,11 @@ Every process calls every compiled function; only the first process writes.
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
+import tempfile
+import warnings
 
 import jax
 import numpy as np
@@ -32,14 +35,23 @@ def use_compilation_cache() -> None:
   if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
     return
   folder = paths.cache('compiled')
+  # A folder that fills up later: JAX would warn of every program.
+  warnings.filterwarnings('ignore', '.*persistent compilation cache entry')
   try:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # JAX runs the programs in it.
+    with tempfile.TemporaryFile(dir=folder) as file:
+      file.write(bytes(2**16))
   except OSError as error:
-    _logger.warning('no compilation cache: %s', error)
+    _warn_once(f'no compilation cache: {error}')
     return
   jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+  _logger.warning(text)
 
 
 def use_float32() -> None:

@@ -6,7 +6,7 @@ import pathlib
 from jaxgan import data, errors
 from jaxgan.config import apply_rules, pictures
 from jaxgan.config.fields import flatten
-from jaxgan.core import paths, pixels
+from jaxgan.core import buckets, paths, pixels
 from jaxgan.data import files, images
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.visual import grid
@@ -78,4 +78,4 @@ def save_sheet(workdir: pathlib.Path, dataset: data.Dataset) -> None:
   caption = f'{len(shown)} of {dataset.size:,} training images'
   columns = min(COLUMNS, len(shown))
   grid.save(path, grid.draw(shown, caption, columns))
-  print(f'training images: {path}', flush=True)
+  print(f'training images: {buckets.named(path)}', flush=True)

@@ -5,8 +5,11 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.core import paths
+from jaxgan.models.layers import norms
 from jaxgan.training import checkpoint, digests, sweeps
 from jaxgan.training import workdir as workdir_lib
+
+_SPECTRAL = f'/stats/{norms.SPECTRAL}/'
 
 
 def check(workdir: str) -> None:
@@ -25,6 +28,8 @@ def check(workdir: str) -> None:
 
 def adopt(workdir, state):
   """Returns a fresh state with weights, statistics and EMA of another run.
+
+  Vectors of spectral norm start anew if a run of an older format kept others.
 
   Args:
     workdir: the workdir of the other run.
@@ -45,6 +50,12 @@ def adopt(workdir, state):
     {path: leaf for path, leaf in digests.paths(tree).items() if is_taken(path)}
     for tree in (saved, state)
   )
+  vectors = [{p for p in tree if _SPECTRAL in p} for tree in (saved, wanted)]
+  if vectors[0] and vectors[1] and vectors[0] != vectors[1]:
+    saved, wanted = (
+      {path: leaf for path, leaf in tree.items() if _SPECTRAL not in path}
+      for tree in (saved, wanted)
+    )
   digests.refuse(workdir, digests.mismatches(saved, wanted))
 
   def pick(path, leaf):

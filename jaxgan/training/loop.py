@@ -17,7 +17,7 @@ import jax
 
 from jaxgan import config as config_lib
 from jaxgan import errors
-from jaxgan.core import paths
+from jaxgan.core import buckets, paths
 from jaxgan.training import (
   checkpoint,
   data_files,
@@ -109,6 +109,7 @@ def train(config, workdir, make_scorer=None) -> None:
     interrupts = stack.enter_context(Interrupts())
     if processes.is_first():
       stack.enter_context(workdir_lib.locked(workdir))
+      stack.enter_context(buckets.stored(workdir))
     checkpoints = stack.enter_context(
       checkpoint.Checkpoints(
         workdir,
@@ -147,7 +148,8 @@ def train(config, workdir, make_scorer=None) -> None:
         _logger.warning('no curves and no GIF: %s', error)
     if processes.is_first():
       checkpoints.verify(run.step, run.states.to_save())
-  print(f'done: step {run.step:,}, checkpoint verified, see {workdir}')
+  place = buckets.named(workdir)
+  print(f'done: step {run.step:,}, checkpoint verified, see {place}')
 
 
 def _dry_run(config, workdir: pathlib.Path) -> None:
@@ -219,7 +221,8 @@ def _loop(run: Training, interrupts, checkpoints, writer, deadline, trace):
       checkpoints.wait()
       raise errors.Stopped(
         interrupts.number,
-        f'saved step {step} in {run.workdir}. Rerun the command to resume.',
+        f'saved step {step} in {buckets.named(run.workdir)}. Rerun the command '
+        'to resume.',
       )
     rounds = rounds_per_call(step, config)
     with trace.call(step, rounds, run.states.arrays):

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
+from jaxgan.core import buckets
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import (
@@ -251,9 +252,12 @@ class Training:
     if not processes.is_first():
       return
     checkpoints.save(self.step, self.states.to_save(), meta)
-    if not self._is_saved:
+    in_bucket = buckets.is_copy(self.workdir)
+    if in_bucket or not self._is_saved:
       checkpoints.wait()
       self.write_record(True)
+    if in_bucket:
+      buckets.store(self.workdir)
 
   def write_record(self, is_saved: bool) -> None:
     """Writes `config.json`; see `workdir.write`."""

@@ -38,7 +38,7 @@ def gif(frames: Sequence[pathlib.Path], path: pathlib.Path) -> None:
     frames = [frames[k] for k in indices]
   pictures = []
   for frame in frames:
-    with Image.open(frame) as picture:
+    with Image.open(frame, formats=['PNG']) as picture:
       grey = picture.mode == 'L'
       pictures.append(picture.convert('L' if grey else 'RGB'))
   durations = [round(1000 * SECONDS_PER_FRAME)] * len(pictures)

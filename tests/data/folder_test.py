@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -222,6 +223,48 @@ def test_values_in_another_range_need_a_field(values, value_range, tmp_path):
     load(tmp_path)
   image = load(tmp_path, range=value_range).arrays()['image'][0, ..., 0]
   assert np.abs(image - 255 * RAMP).max() <= 1
+
+
+def test_colours_of_16_bits_in_the_lowest_bits_are_refused(tmp_path):
+  """Pillow reads the first 8 bits, which are black then."""
+
+  def chunk(kind, content):
+    size, check = len(content), zlib.crc32(kind + content)
+    return struct.pack('>I', size) + kind + content + struct.pack('>I', check)
+
+  for factor in (65535, 1023):
+    values = np.repeat((RAMP * factor).astype('>u2')[..., None], 3, axis=-1)
+    rows = b''.join(b'\0' + row.tobytes() for row in values)
+    head = chunk(b'IHDR', struct.pack('>IIBBBBB', 4, 4, 16, 2, 0, 0, 0))
+    content = head + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
+    (tmp_path / 'a.png').write_bytes(b'\x89PNG\r\n\x1a\n' + content)
+    if factor == 65535:
+      assert load(tmp_path).arrays()['image'].max() == 255
+  with pytest.raises(errors.DataError, match='use only the lowest'):
+    load(tmp_path)
+
+
+def test_bytes_with_a_sign_have_half_the_range(tmp_path):
+  save_values(tmp_path, (RAMP * 127).astype(np.uint8), tiffinfo={339: 2})
+  image = load(tmp_path).arrays()['image'][0, ..., 0]
+  assert np.abs(image - 255 * RAMP).max() <= 2
+
+
+def test_a_folder_that_goes_while_it_is_searched_is_unreadable(
+  tmp_path, monkeypatch
+):
+  fill(tmp_path / 'cat', 2)
+  fill(tmp_path / 'dog', 2)
+  real = os.stat
+
+  def stat(path, *args, **kwargs):
+    if str(path).endswith('dog'):
+      raise FileNotFoundError(2, 'No such file or directory')
+    return real(path, *args, **kwargs)
+
+  monkeypatch.setattr(os, 'stat', stat)
+  with pytest.raises(errors.DataError, match=r'dog: unreadable \(gone\)'):
+    load(tmp_path)
 
 
 def test_values_that_are_not_finite_are_unreadable(tmp_path):

@@ -177,3 +177,29 @@ def test_restore_takes_any_checkpoint(workdir):
   assert int(restore_lib.restore(workdir, 2).state.step) == 2
   with pytest.raises(errors.UserError, match='no checkpoint 3'):
     restore_lib.restore(workdir, 3)
+
+
+@pytest.mark.parametrize(
+  'name', ['no folder', pytest.param('damaged', marks=pytest.mark.slow)]
+)
+@pytest.mark.usefixtures('cache')
+def test_classifier_is_trained_where_none_is_kept(
+  name, tmp_path, monkeypatch, caplog
+):
+  """A read-only or full folder of caches: one line, and the same scores."""
+  caplog.set_level('WARNING', 'jaxgan')
+  settings = config().data
+  kept = features.find('classifier', settings)
+  if name == 'damaged':
+    folder = features.paths.cache('classifiers') / kept.name.partition('-')[2]
+    for path in folder.rglob('manifest.ocdbt'):
+      path.write_bytes(b'?')
+  else:
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+  again = features.find('classifier', settings)
+  assert (again.name, again.error) == (kept.name, kept.error)
+  said = {'no folder': 'is not kept', 'damaged': 'is trained again'}
+  logger = features.__name__
+  (line,) = [r.message for r in caplog.records if r.name == logger]
+  assert said[name] in line

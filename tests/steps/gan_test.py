@@ -196,8 +196,28 @@ def test_average_has_the_half_life_that_it_says(key):
 
 def test_average_forgets_the_start_while_it_ramps_up():
   old, new = {'w': jnp.zeros(2)}, {'w': jnp.ones(2)}
-  found = ema_lib.average(old, new, jnp.int32(0), 8, 1e9, 0.05)
+  found = ema_lib.average(old, new, jnp.int32(0), 8, 1e9, 0.05, True)
   assert found['w'].min() > 0.999
+  found = ema_lib.average(old, new, jnp.int32(0), 8, 1e9, 0.05)
+  assert found['w'].min() == 1.0
+
+
+@pytest.mark.parametrize('counts_round', [False, True])
+def test_ramp_of_averages_is_that_of_the_authors(counts_round):
+  """training_loop.py of StyleGAN2-ADA: `cur_nimg` grows after the average."""
+  found, expected = {'w': jnp.zeros(2)}, np.zeros(2)
+  batch, halflife, rampup, seen = 8, 60.0, 0.5, 0
+  for step in range(25):  # The ramp ends after 15 rounds.
+    seen += batch * counts_round
+    horizon = min(halflife, seen * rampup)
+    beta = 0.5 ** (batch / max(horizon, 1e-8))
+    expected = step + 1.0 + beta * (expected - (step + 1.0))
+    seen += batch * (not counts_round)
+    new = {'w': jnp.full(2, step + 1.0)}
+    found = ema_lib.average(
+      found, new, jnp.int32(step), batch, halflife, rampup, counts_round
+    )
+    np.testing.assert_allclose(found['w'], expected, rtol=1e-6)
 
 
 def test_no_half_life_is_no_average(key):

@@ -78,7 +78,11 @@ def assert_close(actual, expected, where=''):
     for case in CASES
   ],
 )
-def test_old_workdir_gives_the_numbers_of_the_old_code(name, action, tmp_path):
+def test_old_workdir_gives_the_numbers_of_the_old_code(
+  name, action, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  old_workdirs.write_pictures(pathlib.Path('pictures'))
   expected = json.loads((FOLDER / f'{name}.json').read_text())
   copy = pathlib.Path(shutil.copytree(FOLDER / name, tmp_path / 'run'))
   result = old_workdirs.actions_of(name)[action](copy)

@@ -30,7 +30,7 @@ UNSIGNED_BYTE = 0x08
 def data_dir(settings) -> pathlib.Path:
   """Returns the folder of prepared data."""
   given = settings.data_dir or os.environ.get('TFDS_DATA_DIR')
-  return paths.of_user(given or '~/tensorflow_datasets', 'data.data_dir')
+  return paths.of_user(given or '~/tensorflow_datasets', 'data.data_dir', True)
 
 
 def prepare(settings) -> None:
@@ -48,7 +48,7 @@ def prepare(settings) -> None:
     builder, needed = _stock(settings), []
   manual = None
   if settings.manual_dir:
-    manual = paths.of_user(settings.manual_dir, 'data.manual_dir')
+    manual = paths.of_user(settings.manual_dir, 'data.manual_dir', True)
     missing = [url for url in needed if not (manual / _file(url)).is_file()]
     if missing:
       raise errors.DataError(

@@ -48,10 +48,11 @@ class _Headers:
         self.bad.append((path, error))
 
   def _add(self, path, picture, settings, decode: bool) -> None:
-    size = images.upright_size(picture)
     value_range = images.stored_range(picture)
+    # Before the size, for which Pillow decodes PNGs.
     if value_range is not None or images.has_deep_colour(picture):
       self.deep[value_range].append(path)
+    size = images.upright_size(picture)
     is_grey = images.is_grey(picture.mode)
     if decode:
       channels = 1 if is_grey else 3
