@@ -45,7 +45,8 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.data.name = 'svhn_cropped'
+  config.data.source = 'procedural'
+  config.data.name = 'street_numbers'
   config.latent = 'uniform'
   config.update(presets.dcgan())
   config.generator.update(
