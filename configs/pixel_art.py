@@ -5,10 +5,12 @@ Time: TODO
 Score: TODO
 
 Variants: `32` (32 x 32 pixels). The default data are procedural sprites of 16
-classes, see docs/data.md. Own sprites, in one folder per class:
---config.data.source=folder --config.data.path=FOLDER; without classes also
---config.conditional=False. Samples have the `palette` most fitting colours of
-the training images; --palette of --mode=sample changes the number.
+classes, see docs/data.md. For a folder with one folder per class:
+--config.data.source=folder --config.data.path=FOLDER
+For one without classes also: --config.conditional=False
+
+Samples have the `palette` most fitting colours of the training images;
+--palette of --mode=sample changes the number.
 """
 
 from jaxgan import config as config_lib
@@ -35,7 +37,7 @@ VARIANTS = {'': _16, '32': _32}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.num_steps = 20_000
+  config.num_steps = 14_000
   config.data.source = 'procedural'
   config.data.name = 'sprites'
   config.data.channels = 3
@@ -47,4 +49,7 @@ def get_config(variant: str = ''):
   config.sample_every = config.checkpoint_every = 1_000
   config_lib.vary(config, VARIANTS, variant)
   presets.quick(config)
+  for network in (config.generator, config.discriminator):
+    network.optimizer.schedule = 'late_linear'
+    network.optimizer.schedule_images = config.num_steps * config.batch_size
   return config

@@ -108,7 +108,7 @@ def _colours(draws: Draws):
   tint = draws.between('tint', -28, 28, (3,))
   paper = light + tint
   other = paper + draws.between('gradient', -48, 48)[:, None]
-  contrast = draws.between('contrast', 56, 190)[:, None]
+  contrast = draws.between('contrast', 72, 190)[:, None]
   up = draws.chance('up', 50)[:, None]
   up = np.where(light + contrast > 255, False, up | (light < contrast))
   ink = light + np.where(up, contrast, -contrast)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxgan.data.sources import _sprite_art as art
 from jaxgan.data.sources._draws import Draws
+from jaxgan.data.sources._sprites import art
 
 SIDE = art.SIDE
 _DARK, _MIDDLE, _LIGHT = (art.slot('c', shade) for shade in range(3))
@@ -22,9 +22,7 @@ def _noise(draws: Draws, name: str, side: int) -> np.ndarray:
   scale = SIDE // side
   for axis in (1, 2):
     after = np.roll(value, -1, axis)
-    parts = [
-      (value * (scale - k) + after * k) // scale for k in range(scale)
-    ]
+    parts = [(value * (scale - k) + after * k) // scale for k in range(scale)]
     value = np.stack(parts, axis + 1)
     shape = list(value.shape)
     shape[axis : axis + 2] = [side * scale]
@@ -47,7 +45,7 @@ def _stamp(slots, draws: Draws, name: str, stamp, chance: int, places: int):
   corner = draws.below(name, SIDE, (places, 2))
   drawn = draws.chance(f'{name} drawn', chance, (places,))
   for (down, right), slot in stamp.items():
-    y, x = (corner + (down, right)).transpose(2, 0, 1) % SIDE
+    y, x = (corner + np.array([down, right])).transpose(2, 0, 1) % SIDE
     slots[rows, y, x] = np.where(drawn, slot, slots[rows, y, x])
 
 
@@ -105,7 +103,7 @@ _WAVE = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0])
 
 
 def water(draws: Draws) -> np.ndarray:
-  """Returns waves; the phase is the frame of an animation."""
+  """Returns waves with crests and foam."""
   phase = draws.below('phase', SIDE, (4, 1))
   columns = (np.arange(SIDE) + phase) % SIDE  # [N, 4, SIDE]
   bend = _WAVE[columns] * draws.between('bend', 0, 1, (1, 1))
