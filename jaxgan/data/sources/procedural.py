@@ -17,6 +17,7 @@ _logger = logging.getLogger(__name__)
 
 COUNTS = {'train': 60_000, 'test': 10_000}
 SEEDS = {'train': 0, 'test': 1}
+DIGITS = 10_000  # that street numbers are drawn with, at most
 TOGETHER = 512  # images that are drawn together
 
 
@@ -31,11 +32,11 @@ def _sprites_of(settings, split: str):
 
 
 def _street_numbers_of(settings, split: str):
-  """Returns the drawing of MNIST's digits, if prepared, or embedded ones."""
+  """Returns the drawing with digits of MNIST, if prepared, or embedded ones."""
   digits = settings.copy_and_resolve_references()
   digits.update(name='mnist', version='', image_size=0, channels=1)
   source = tfds if tfds.find(digits) else embedded
-  digits = source.load(digits, split)
+  digits = dataset.first(source.load(digits, split), DIGITS)
   _logger.info(
     'data.name=street_numbers: drawn with %d digits of %s',
     digits.size,
