@@ -2,13 +2,14 @@ r"""DCGAN on street view house numbers (Radford et al. 2015).
 
 https://arxiv.org/abs/1511.06434
 
-Command: python -m jaxgan.main --config=configs/dcgan_svhn.py \
-  --config.data.download=True
-Time: 4 minutes for 1,036 of 10,000 rounds on two busy CPU cores, on CIFAR-10.
-Score: not measured.
+Command: python -m jaxgan.main --config=configs/dcgan_svhn.py
+Time: TODO
+Score: TODO
 
-Variants: `tutorial`. TFDS prepares `svhn_cropped` with TensorFlow, which
-pip install ".[tfds]" installs.
+Variants: `tutorial`. The default data are procedural street numbers, see
+docs/data.md. Real ones: --config.data.source=tfds \
+  --config.data.name=svhn_cropped --config.data.download=True
+TFDS prepares them with TensorFlow, which pip install ".[tfds]" installs.
 """
 
 from jaxgan import config as config_lib
@@ -45,7 +46,8 @@ VARIANTS = {'': _default, 'tutorial': _tutorial}
 def get_config(variant: str = ''):
   config = config_lib.defaults()
   config.update(presets.game())
-  config.data.name = 'svhn_cropped'
+  config.data.source = 'procedural'
+  config.data.name = 'street_numbers'
   config.latent = 'uniform'
   config.update(presets.dcgan())
   config.generator.update(

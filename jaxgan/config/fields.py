@@ -87,7 +87,7 @@ RUN = dict(
   batch_size=field(64, 1, 2**31 - 1),  # over all devices
   data=dict(
     source=field('auto', one_of=('auto', *data_lib.SOURCES)),
-    name=field('mnist'),  # of a TFDS set or a toy
+    name=field('mnist'),  # of a TFDS set, a toy or procedural images
     version=field(''),  # of a TFDS set; '' is the newest
     data_dir=field(''),  # prepared TFDS data; '' is the default of TFDS
     manual_dir=field(''),  # original files to prepare a TFDS set from

@@ -1,4 +1,4 @@
-"""Sources of images: embedded digits, TFDS, image folders and toy data.
+"""Sources of images: digits, TFDS, image folders, procedural and toy data.
 
 `load` returns a `Dataset`. `batches` computes the indices of the examples in
 a batch. `pairs` adds a second image to every example.

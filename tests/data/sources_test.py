@@ -515,7 +515,7 @@ def test_tfds_names_outside_the_data_folder_are_refused(name, tmp_path):
 
 
 def test_unknown_source_or_toy_lists_the_known_names():
-  with pytest.raises(errors.UserError, match='embedded, folder, tfds, toy'):
+  with pytest.raises(errors.UserError, match='folder, procedural, tfds, toy'):
     data.load(settings(source='web'))
   with pytest.raises(errors.UserError, match='grid, random, ring'):
     data.load(settings(source='toy', name='torus'))
