@@ -11,7 +11,7 @@ from jaxgan.config.fields import is_group
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, optim
 from jaxgan.data.dataset import Spec
-from jaxgan.models.layers import norms
+from jaxgan.models.layers import norms, spectral_norm
 
 
 def latents(config) -> latents_lib.Latents:
@@ -67,7 +67,7 @@ def averages(config) -> dict[str, Any]:
 NETWORK = dict(
   name=declare(''),  # 'family.Class' in jaxgan/models
   spectral_norm=declare(False),  # Miyato et al. 2018
-  spectral_always=declare(False),  # see norms.SpectralNorm
+  spectral_always=declare(False),  # see spectral_norm.SpectralNorm
   virtual_batch=declare(0, 0, 2**16),  # size of a reference batch; 0 is off
 )
 # `config.precision` -> dtype of networks. With 'tf32' the device rounds the
@@ -125,7 +125,7 @@ def build_network(
       derived.get('num_classes', 0),
     )
   if spectral:
-    module = norms.SpectralNorm(module, always)
+    module = spectral_norm.SpectralNorm(module, always)
   return module, optimizer
 
 

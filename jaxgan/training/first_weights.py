@@ -5,11 +5,11 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.core import paths
-from jaxgan.models.layers import norms
+from jaxgan.models.layers import spectral_norm
 from jaxgan.training import checkpoint, digests, sweeps
 from jaxgan.training import workdir as workdir_lib
 
-_SPECTRAL = f'/stats/{norms.SPECTRAL}/'
+_SPECTRAL = f'/stats/{spectral_norm.SPECTRAL}/'
 
 
 def check(workdir: str) -> None:
@@ -29,7 +29,8 @@ def check(workdir: str) -> None:
 def adopt(workdir, state):
   """Returns a fresh state with weights, statistics and EMA of another run.
 
-  Vectors of spectral norm start anew if a run of an older format kept others.
+  Vectors of spectral norm are drawn again if a run of an older format kept
+  others.
 
   Args:
     workdir: the workdir of the other run.

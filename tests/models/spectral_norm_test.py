@@ -12,7 +12,7 @@ from jaxgan.adversarial import terms, tricks
 from jaxgan.core import ema as ema_lib
 from jaxgan.core import latents, optim
 from jaxgan.models import mlp
-from jaxgan.models.layers import layers, norms
+from jaxgan.models.layers import layers, spectral_norm
 from jaxgan.steps import gan as gan_lib
 
 
@@ -43,7 +43,7 @@ class Layer(nn.Module):
 @pytest.mark.parametrize('is_conv', [False, True])
 def test_calls_that_train_equal_pytorch(is_conv, key):
   """Value, gradient and both vectors, over three calls."""
-  module = norms.SpectralNorm(Layer(is_conv))
+  module = spectral_norm.SpectralNorm(Layer(is_conv))
   x = jax.random.normal(key, (2, 5, 5, 3) if is_conv else (2, 3))
   variables = module.init(key, x, train=False)
   (name,) = variables['spectral']
@@ -83,7 +83,7 @@ def test_calls_that_train_equal_pytorch(is_conv, key):
 
 def test_initial_kernels_stay_as_they_are(key):
   x = jnp.ones((2, 3))
-  initial = norms.SpectralNorm(Layer(False)).init(key, x, train=False)
+  initial = spectral_norm.SpectralNorm(Layer(False)).init(key, x, train=False)
   kernel = initial['params']['module']['Dense_0']['kernel']
   # The initializer of Flax, and no kernel of norm one.
   np.testing.assert_allclose(kernel.std(), 3**-0.5, rtol=0.5)
@@ -95,7 +95,7 @@ def test_initial_kernels_stay_as_they_are(key):
 
 
 def test_calls_that_do_not_train_take_the_vectors_as_they_are(key):
-  module = norms.SpectralNorm(Layer(False))
+  module = spectral_norm.SpectralNorm(Layer(False))
   x = jax.random.normal(key, (2, 3))
   variables = module.init(key, x, train=False)
   (name,) = variables['spectral']
@@ -113,7 +113,7 @@ def test_calls_that_do_not_train_take_the_vectors_as_they_are(key):
 
 
 def test_a_kernel_of_zeros_stays_zero(key):
-  module, x = norms.SpectralNorm(Layer(False)), jnp.ones((2, 3))
+  module, x = spectral_norm.SpectralNorm(Layer(False)), jnp.ones((2, 3))
   variables = module.init(key, x, train=False)
   variables |= {'params': jax.tree.map(jnp.zeros_like, variables['params'])}
   for train in (False, True):
@@ -123,8 +123,8 @@ def test_a_kernel_of_zeros_stays_zero(key):
 
 def game(batches, **fields):
   return gan_lib.GAN(
-    norms.SpectralNorm(mlp.Generator(shape=(4, 4, 1), widths=(8,))),
-    norms.SpectralNorm(mlp.Discriminator(widths=(8,))),
+    spectral_norm.SpectralNorm(mlp.Generator(shape=(4, 4, 1), widths=(8,))),
+    spectral_norm.SpectralNorm(mlp.Discriminator(widths=(8,))),
     latents=latents.single('normal', 4),
     tricks=tricks.build(discriminator_batches=batches),
     discriminator_terms=terms.of_weights(
@@ -182,7 +182,9 @@ def test_an_update_keeps_the_iterations_of_its_own_network(
 
 def test_statistics_of_averaged_weights_have_the_estimate_of_sampling(key):
   """In one batch they are statistics of that batch, so both modes agree."""
-  module = norms.SpectralNorm(mlp.Generator(shape=(4, 4, 1), widths=(8,)))
+  module = spectral_norm.SpectralNorm(
+    mlp.Generator(shape=(4, 4, 1), widths=(8,))
+  )
   z = jax.random.normal(key, (64, 4))
   stats = module.init(key, z, train=False)
   params = jax.tree.map(lambda p: p + 0.3, stats.pop('params'))
@@ -210,7 +212,7 @@ def test_estimates_stay_near_the_exact_norm(key):
 
 
 def test_runs_of_older_formats_iterate_in_every_call(key):
-  module = norms.SpectralNorm(Layer(False), always=True)
+  module = spectral_norm.SpectralNorm(Layer(False), always=True)
   x = jax.random.normal(key, (2, 3))
   variables = module.init(key, x, train=False)
   kernel = variables['params']['module']['Dense_0']['kernel']
