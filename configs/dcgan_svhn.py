@@ -3,8 +3,8 @@ r"""DCGAN on street view house numbers (Radford et al. 2015).
 https://arxiv.org/abs/1511.06434
 
 Command: python -m jaxgan.main --config=configs/dcgan_svhn.py
-Time: TODO
-Score: TODO
+Time: 4 minutes for 1,036 of 10,000 rounds on two busy CPU cores, on CIFAR-10.
+Score: not measured.
 
 Variants: `tutorial`. The default data are procedural street numbers, see
 docs/data.md. Real ones: --config.data.source=tfds \
