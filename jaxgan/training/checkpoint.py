@@ -115,7 +115,7 @@ class Checkpoints:
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(host),
           integrity=ocp.args.JsonSave(digests.compute(host)),
-          meta=ocp.args.JsonSave(meta),
+          meta=ocp.args.JsonSave(manager.sealed(meta)),
         ),
       )
     except Exception as error:  # Orbax raises errors of many types.
@@ -173,6 +173,7 @@ class Checkpoints:
         f'{folder} has format {meta.get("schema")!r} and this version reads '
         f'{SCHEMA}. Use the version of jaxgan that wrote the checkpoint.'
       )
+    manager.check_meta(meta, step)
     if like is not None:
       stored = open_manager.item_metadata(step)['state'].tree
       digests.refuse(folder, digests.mismatches(stored, like))
