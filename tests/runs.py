@@ -19,6 +19,7 @@ from absl.testing import flagsaver
 from jaxgan.training import checkpoint, writers
 
 ROOT = pathlib.Path(__file__).parents[1]
+META = {'config': {}, 'data': {}, 'pending': {}}  # of a checkpoint
 
 
 class Cut(Exception):

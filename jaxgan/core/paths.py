@@ -1,6 +1,7 @@
 """Paths that users give in flags and config fields; files that are replaced."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
@@ -54,6 +55,13 @@ def of_user(
       f'{name}={text!r} is relative to a folder that was deleted. Change to '
       'another folder.'
     ) from None
+
+
+def refuse_special(path: pathlib.Path) -> pathlib.Path:
+  """Returns a path to open; raises an OSError for a pipe, which would wait."""
+  if path.exists() and not path.is_file() and not path.is_dir():
+    raise OSError(errno.EINVAL, 'it is no regular file', str(path))
+  return path
 
 
 def cache(*names: str) -> pathlib.Path:

@@ -12,9 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.core import paths
-from jaxgan.data import dataset, derived
-from jaxgan.data import files as files_lib
+from jaxgan.data import dataset, derived, partners
 from jaxgan.data.dataset import Dataset
 
 SIDES = ('left', 'right')
@@ -212,32 +210,13 @@ def _folders(source: Source, settings, split, path, same_names) -> Dataset:
         "data.on_bad='skip' is wrong because skipped images leave partners "
         'alone. Set data.on_bad=error and remove both files of a bad pair.'
       )
-    _refuse_lonely(settings.path, path)
+    partners.refuse_lonely(settings.path, path)
   images = source(settings, split)
   sources = source(_changed(settings, path=path), split)
   if same_names:
+    partners.refuse_other_sides(images, sources)
     return _beside(images, sources)
   return _mixed(sources, images)
-
-
-def _refuse_lonely(path: str, other: str) -> None:
-  """Raises a DataError that names an image whose partner is missing."""
-  names = []
-  for root in (paths.of_user(p, 'data.path') for p in (path, other)):
-    listing = files_lib.list_files(root)
-    names.append({files_lib.stem(listing.name(f)) for f in listing.files})
-    if len(names[-1]) < len(listing.files):
-      raise errors.DataError(
-        f'{root} holds images whose names differ only in the suffix. Keep one '
-        'file of each name in each folder.'
-      )
-  lonely = sorted(names[0] ^ names[1])
-  if lonely:
-    lacking = other if lonely[0] in names[0] else path
-    raise errors.DataError(
-      f'{len(lonely)} images have no partner of the same name: the first is '
-      f'{lonely[0]!r}, which {lacking!r} lacks. Add or remove files.'
-    )
 
 
 def _refuse_sizes(image: Dataset, source: Dataset) -> None:

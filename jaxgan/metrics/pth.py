@@ -9,6 +9,7 @@ stream, in which many weights are still distributed.
 import collections
 import math
 import os
+import pathlib
 import pickle
 import struct
 import zipfile
@@ -16,6 +17,7 @@ import zipfile
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import paths
 
 DTYPES = {
   'HalfStorage': '<f2',
@@ -149,7 +151,7 @@ def read(path) -> dict[str, np.ndarray]:
       of such tensors.
   """
   try:
-    with open(path, 'rb') as file:
+    with paths.refuse_special(pathlib.Path(path)).open('rb') as file:
       is_archive = file.read(4) == b'PK\x03\x04'
       file.seek(0)
       state = _read_archive(file) if is_archive else _read_stream(file)

@@ -53,13 +53,15 @@ class Checkpoints:
   def __enter__(self):
     return self
 
-  def __exit__(self, kind, *unused):
+  def __exit__(self, kind, value, traceback):
     try:
       self.close()
     except Exception as error:
+      failed = self._failed(self._writing, error)
       if kind is None:
-        raise self._failed(self._writing, error) from error
-      _logger.warning('%s', self._failed(self._writing, error))
+        raise failed from error
+      if str(failed) != str(value):
+        _logger.warning(str(failed))
 
   def close(self):
     if self._manager is not None:
@@ -115,7 +117,7 @@ class Checkpoints:
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(host),
           integrity=ocp.args.JsonSave(digests.compute(host)),
-          meta=ocp.args.JsonSave(meta),
+          meta=ocp.args.JsonSave(manager.sealed(meta)),
         ),
       )
     except Exception as error:  # Orbax raises errors of many types.
@@ -155,10 +157,7 @@ class Checkpoints:
     folder = self.folder / str(step)
     if folder.is_symlink():
       raise ValueError('a link')
-    missing = [
-      name for name in manager.HANDLERS if not (folder / name).is_dir()
-    ]
-    if missing:
+    if missing := [n for n in manager.HANDLERS if not (folder / n).is_dir()]:
       raise ValueError(f'incomplete, without {", ".join(missing)}')
     open_manager = self._open()
     items = open_manager.restore(
@@ -173,6 +172,7 @@ class Checkpoints:
         f'{folder} has format {meta.get("schema")!r} and this version reads '
         f'{SCHEMA}. Use the version of jaxgan that wrote the checkpoint.'
       )
+    manager.check_meta(meta, step)
     if like is not None:
       stored = open_manager.item_metadata(step)['state'].tree
       digests.refuse(folder, digests.mismatches(stored, like))

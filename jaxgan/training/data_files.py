@@ -14,6 +14,7 @@ import pathlib
 
 from jaxgan import data, errors
 from jaxgan.config.fields import RUN
+from jaxgan.core import paths
 from jaxgan.data.files import File
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training import writers
@@ -196,9 +197,14 @@ def _read(workdir: pathlib.Path) -> list[File]:
   if not path.exists():
     return []
   try:
-    lines = path.read_text(encoding='utf-8').splitlines()
-    return [File(*json.loads(line)) for line in lines]
-  except (OSError, ValueError, TypeError) as error:
+    text = paths.refuse_special(path).read_text(encoding='utf-8')
+    lines = text.splitlines()
+    files = [File(*json.loads(line)) for line in lines]
+    for file in files:
+      if [type(value) for value in file] != [str, str, bool]:
+        raise ValueError(f'{tuple(file)} is no name, hash and side')
+    return files
+  except (OSError, ValueError, TypeError, RecursionError) as error:
     raise errors.UserError(
       f'{path} is damaged ({error}). Restore the file from a backup, or choose '
       'another --workdir.'

@@ -1,10 +1,14 @@
 """Managers of orbax, which write and read the checkpoints of a folder."""
 
+import hashlib
+import json
 import math
 import pathlib
 import re
 import tempfile
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -17,6 +21,7 @@ HANDLERS = {
   'integrity': ocp.JsonCheckpointHandler,
   'meta': ocp.JsonCheckpointHandler,
 }
+GROUPS = ('config', 'data', 'pending')  # of the item 'meta'
 # In errors of the machine, after which a checkpoint may be intact.
 NO_DAMAGE = (
   *('Permission denied', 'PERMISSION_DENIED', 'Input/output error'),
@@ -78,6 +83,39 @@ def refuse_sizes(folder: pathlib.Path, metadata) -> None:
   stored = sum(path.stat().st_size for path in files)
   if claimed > max(MOST_CLAIMED, COMPRESSION * stored):
     raise ValueError(f'{claimed} bytes of arrays in {stored} bytes of files')
+
+
+def sealed(meta: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the item 'meta' with a digest of itself."""
+  return {**meta, 'digest': _digest(meta)}
+
+
+def _digest(meta: Mapping[str, Any]) -> str:
+  text = json.dumps(meta, sort_keys=True)
+  return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def check_meta(meta: Mapping[str, Any], step: int) -> None:
+  """Raises a ValueError if the item 'meta' is damaged or of another step.
+
+  Args:
+    meta: a JSON object; older code wrote no digest.
+    step: step in the name of the folder.
+  """
+  rest = {name: value for name, value in meta.items() if name != 'digest'}
+  if 'digest' in meta and meta['digest'] != _digest(rest):
+    raise ValueError('the digest of meta differs')
+  if type(meta.get('step')) is not int or meta['step'] != step:
+    raise ValueError(f'step {meta.get("step")!r} in the folder {step}')
+  groups = [meta.get(name) for name in GROUPS]
+  if not all(isinstance(group, dict) for group in groups):
+    raise ValueError(f'one of {", ".join(GROUPS)} is missing in meta')
+  pending = list(meta['pending'].values())
+  if not isinstance(meta.get('rules', {}), dict) or not all(
+    isinstance(values, list) and len(values) == len(pending[0])
+    for values in pending
+  ):
+    raise ValueError('rules or pending in meta are damaged')
 
 
 def set_aside(folder: pathlib.Path) -> pathlib.Path:

@@ -75,7 +75,9 @@ class Window:
     # One transfer for all calls.
     fetched = [by_name(metrics) for metrics in jax.device_get(self._waiting)]
     self._waiting = []
-    parts = ([self._values] if self._values else []) + fetched
+    # Other code may have saved other metrics.
+    is_known = not fetched or self._values.keys() == fetched[0].keys()
+    parts = ([self._values] if self._values and is_known else []) + fetched
     if not parts:
       return {}
     self._values = {

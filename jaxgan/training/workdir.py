@@ -13,7 +13,7 @@ from typing import Any
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors
-from jaxgan.core import ranges, version
+from jaxgan.core import paths, ranges, version
 from jaxgan.training import sweeps, writers
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -31,7 +31,8 @@ def locked(workdir: pathlib.Path):
   """Makes the workdir and locks it for this process."""
   try:
     workdir.mkdir(parents=True, exist_ok=True)
-    file = (workdir / '.lock').open('a+', encoding='utf-8')
+    lock = paths.refuse_special(workdir / '.lock')
+    file = lock.open('a+', encoding='utf-8')
   except OSError as error:
     raise errors.UserError(
       f'workdir {str(workdir)!r} cannot be written to ({error.strerror}). '
@@ -91,7 +92,7 @@ def read(workdir: pathlib.Path) -> dict[str, Any] | None:
   if not path.exists():
     return None
   try:
-    if path.stat().st_size > MOST_BYTES:
+    if paths.refuse_special(path).stat().st_size > MOST_BYTES:
       raise ValueError(f'more than {MOST_BYTES} bytes')
     record = json.loads(path.read_text(encoding='utf-8'))
     for name in ('config', 'data'):

@@ -41,7 +41,7 @@ class JsonLines:
   """
 
   def __init__(self, path: pathlib.Path, step: int):
-    self._path = path
+    self._path = paths.refuse_special(path)
     self._later = []  # (step, line) to be replaced
     self._is_damaged = False
     text = ''
@@ -96,14 +96,16 @@ def _parsed(line: str) -> dict[str, float] | None:
 
 def read_json_lines(path: pathlib.Path) -> list[dict[str, float]]:
   """Reads the lines of `JsonLines`; damaged lines are left out."""
-  text = path.read_text(encoding='utf-8', errors='replace')
+  text = paths.refuse_special(path).read_text(
+    encoding='utf-8', errors='replace'
+  )
   return [row for line in text.splitlines() if (row := _parsed(line))]
 
 
 def append_json_line(path: pathlib.Path, values: dict[str, float]) -> None:
   """Adds a line; an incomplete line before it stays separate."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open('ab+', buffering=0) as file:
+  with paths.refuse_special(path).open('ab+', buffering=0) as file:
     text = json.dumps(values).encode() + b'\n'
     size = file.seek(0, os.SEEK_END)
     if size:

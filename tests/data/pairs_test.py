@@ -1,6 +1,8 @@
 """Pairs of images: derived sources, halves, two folders and two domains."""
 
+import json
 import pathlib
+import shutil
 import types
 
 import numpy as np
@@ -241,6 +243,22 @@ def test_wrong_settings_are_refused_in_one_line(case, tmp_path):
   with pytest.raises(errors.UserError, match=message) as caught:
     data.load(folder(tmp_path / 'photos', **fields))
   assert '\n' not in str(caught.value)
+
+
+def test_partners_are_on_one_side(tmp_path):
+  """Classes of one folder alone hold other files out."""
+  names = [f'{k}.png' for k in range(8)]
+  for part in ('photos', 'sketches'):
+    write(tmp_path / part, *names)
+  fields = {'pair': f'folder:{tmp_path / "sketches"}', 'held_out': 0.25}
+  data.load(folder(tmp_path / 'photos', **fields))
+  labels = [[name, k // 2] for k, name in enumerate(names)]
+  record = tmp_path / 'photos' / 'dataset.json'
+  record.write_text(json.dumps({'labels': labels}))
+  with pytest.raises(errors.DataError, match=r'dataset\.json is in one of'):
+    data.load(folder(tmp_path / 'photos', **fields))
+  shutil.copy(record, tmp_path / 'sketches')
+  assert data.load(folder(tmp_path / 'photos', **fields)).size == 4
 
 
 def test_pairs_of_toys_are_refused_for_folders_and_points():

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from runs import assert_same_run, digests, lines, small
+from runs import META, assert_same_run, digests, lines, small
 
 from jaxgan import data, errors
 from jaxgan.core import pixels as pixels_lib
@@ -241,7 +241,7 @@ def test_31_state_that_is_not_finite_is_not_saved(tmp_path):
     checkpoint.Checkpoints(tmp_path) as checkpoints,
     pytest.raises(errors.NotFinite, match='step 3: a/b'),
   ):
-    checkpoints.save(3, state, {})
+    checkpoints.save(3, state, META)
   assert not checkpoint.Checkpoints(tmp_path).steps()
 
 

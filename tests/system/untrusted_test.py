@@ -16,7 +16,7 @@ import zipfile
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import ROOT
+from runs import META, ROOT
 
 from jaxgan import errors
 from jaxgan.metrics import pth
@@ -225,7 +225,7 @@ def test_record_of_many_bytes_or_levels_is_refused(tmp_path):
 def test_checkpoint_of_a_huge_size_on_paper_is_refused(tmp_path):
   state = {'networks': {'g': {'params': np.zeros(4, np.float32)}}}
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
-    checkpoints.save(1, state, {})
+    checkpoints.save(1, state, META)
   metadata = tmp_path / 'checkpoints' / '1' / 'state'
   # Both descriptions of the array: that of orbax, and that of zarr.
   changed_files = 0
@@ -247,7 +247,7 @@ def test_names_of_arrays_cannot_leave_the_workdir(tmp_path):
   state = {'..': {'..': {'evil': np.zeros(4, np.float32)}}}
   with checkpoint.Checkpoints(tmp_path / 'run') as checkpoints:
     try:
-      checkpoints.save(1, state, {})
+      checkpoints.save(1, state, META)
       checkpoints.wait()
     except errors.StorageError:
       pass
@@ -256,7 +256,7 @@ def test_names_of_arrays_cannot_leave_the_workdir(tmp_path):
 
 def test_weights_to_start_from_are_compared_first(tmp_path):
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
-    checkpoints.save(1, {'ema': {'a': np.zeros(3, np.float32)}}, {})
+    checkpoints.save(1, {'ema': {'a': np.zeros(3, np.float32)}}, META)
   with pytest.raises(errors.UserError, match='ema/a'):
     first_weights.adopt(tmp_path, {'ema': {'a': np.zeros(4, np.float32)}})
 

@@ -1,6 +1,8 @@
 """What is saved comes back, and what is damaged is found."""
 
 import functools
+import json
+import os
 import shutil
 
 import chex
@@ -9,14 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from runs import META
 
 from jaxgan import errors
+from jaxgan.metrics import pth
 from jaxgan.models import mlp
 from jaxgan.steps import gan
-from jaxgan.training import checkpoint, first_weights
+from jaxgan.training import (
+  checkpoint,
+  data_files,
+  first_weights,
+  manager,
+  writers,
+)
 from jaxgan.training import digests as digests_lib
-
-META = {'config': {}, 'data': {}, 'pending': {}}
+from jaxgan.training import workdir as workdir_lib
 
 
 @functools.cache
@@ -264,3 +273,70 @@ def test_digests_depend_on_type_shape_and_bits():
     -np.zeros((2, 3), np.float32),
   ):
     assert digests_lib.compute(a) != digests_lib.compute({'x': other})
+
+
+@pytest.mark.parametrize(
+  ('fields', 'is_sealed'),
+  [
+    ({'pending': {'a': [1.0, 3.0]}}, False),  # flipped bits
+    ({'digest': 'x'}, False),
+    ({'step': 1}, True),
+    ({'step': '2'}, True),
+    ({'step': -2}, True),
+    ({'step': 10**30}, True),
+    ({'config': None}, True),
+    ({'config': [1]}, True),
+    ({'data': 3}, True),
+    ({'pending': [1]}, True),
+    ({'pending': {'a': 'x'}}, True),
+    ({'pending': {'a': [1.0], 'b': []}}, True),
+    ({'rules': [1]}, True),
+  ],
+  ids=str,
+)
+def test_damaged_meta_is_a_damaged_checkpoint(fields, is_sealed, tmp_path):
+  with checkpoint.Checkpoints(tmp_path, keep=3) as checkpoints:
+    for step in (1, 2):
+      checkpoints.save(
+        step, {'x': np.zeros(3)}, META | {'pending': {'a': [1.0, 2.0]}}
+      )
+  path = tmp_path / 'checkpoints' / '2' / 'meta' / 'metadata'
+  meta = json.loads(path.read_text()) | fields
+  if is_sealed:
+    meta.pop('digest')
+    meta = manager.sealed(meta)
+  path.write_text(json.dumps(meta))
+  _, found = checkpoint.load(tmp_path, None)
+  assert found['step'] == 1
+  assert found['pending'] == {'a': [1.0, 2.0]}
+
+
+def test_meta_of_older_code_has_no_digest(tmp_path):
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(1, {'x': np.zeros(3)}, META)
+  path = tmp_path / 'checkpoints' / '1' / 'meta' / 'metadata'
+  meta = json.loads(path.read_text())
+  del meta['digest']
+  path.write_text(json.dumps(meta))
+  assert checkpoint.load(tmp_path, None)[1]['step'] == 1
+
+
+SPECIAL = {
+  'config.json': lambda folder: workdir_lib.read(folder),
+  'metrics.jsonl': lambda folder: writers.JsonLines(
+    folder / 'metrics.jsonl', 0
+  ),
+  'eval.jsonl': lambda folder: writers.append_json_line(
+    folder / 'eval.jsonl', {'step': 1}
+  ),
+  '.lock': lambda folder: workdir_lib.locked(folder).__enter__(),
+  'data.jsonl': lambda folder: data_files._read(folder),
+  'weights.pth': lambda folder: pth.read(folder / 'weights.pth'),
+}
+
+
+@pytest.mark.parametrize('name', SPECIAL)
+def test_pipes_are_refused_instead_of_waited_for(name, tmp_path):
+  os.mkfifo(tmp_path / name)
+  with pytest.raises((errors.UserError, OSError), match='no regular file'):
+    SPECIAL[name](tmp_path)

@@ -100,6 +100,20 @@ def test_without_a_record_no_file_may_change(run, tmp_path):
     data_files.load(config, workdir, 'test')
 
 
+@pytest.mark.parametrize(
+  'line',
+  [
+    *('[1]', 'null', '5', '[', '\0', '[["a"], {"b": 1}, "x"]', '[1, 2, 3]'),
+    *('["a.png", "b", "yes"]', '[' * 10**5),
+  ],
+)
+def test_a_damaged_record_is_one_line(run, line):
+  config, workdir, _ = run
+  (workdir / data_files.FILE).write_text(line + '\n')
+  with pytest.raises(errors.UserError, match=r'data\.jsonl is damaged'):
+    data_files.load(config, workdir)
+
+
 def test_relative_paths_become_absolute(monkeypatch, tmp_path):
   monkeypatch.chdir(tmp_path)
   settings = config_lib.defaults().data

@@ -7,7 +7,7 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import assert_same_run, digests, small
+from runs import META, assert_same_run, digests, small
 
 from jaxgan import errors
 from jaxgan.training import checkpoint, loop, manager, writers
@@ -41,9 +41,9 @@ def content(folder):
 def test_checkpoints_are_saved_below_any_name(name, tmp_path):
   state = {'x': np.arange(3, dtype=np.float32)}
   with checkpoint.Checkpoints(tmp_path / name) as checkpoints:
-    checkpoints.save(1, state, {})
+    checkpoints.save(1, state, META)
     checkpoints.verify(1, state)
-    checkpoints.save(2, state, {})
+    checkpoints.save(2, state, META)
   with checkpoint.Checkpoints(tmp_path / name) as checkpoints:
     like = {'x': jnp.zeros(3)}
     assert checkpoints.restore(like)[1]['step'] == 2
@@ -156,7 +156,7 @@ def test_nothing_is_renamed_without_a_valid_checkpoint(tmp_path):
   state = {'x': np.arange(3, dtype=np.float32)}
   with checkpoint.Checkpoints(tmp_path, keep=3) as checkpoints:
     for step in (1, 2):
-      checkpoints.save(step, state, {})
+      checkpoints.save(step, state, META)
   for path in tmp_path.rglob('manifest.ocdbt'):
     path.write_bytes(b'?')
   before = content(tmp_path)
@@ -176,7 +176,7 @@ def test_checkpoint_that_the_machine_cannot_read_is_not_renamed(
   state = {'x': np.arange(3, dtype=np.float32)}
   with checkpoint.Checkpoints(tmp_path, keep=3) as checkpoints:
     for step in (1, 2):
-      checkpoints.save(step, state, {})
+      checkpoints.save(step, state, META)
     checkpoints.wait()
 
     def fail(*args, **kwargs):
