@@ -107,8 +107,8 @@ def average(
     batch_size: images a round.
     halflife: images after which a contribution has halved; 0 keeps the newest.
     rampup: the half-life is at most this share of the images of earlier rounds,
-      so that the random start is forgotten early; 0 is off (Karras et al. 2020,
-      https://arxiv.org/abs/2006.06676, as in the authors' code). The average
+      so that the random start is forgotten early; 0 is off. Karras et al. 2020,
+      https://arxiv.org/abs/2006.06676, as in the authors' code: the average
       after the first round is `params`.
     counts_round: True to count the images of this round too, as runs of formats
       before 3.
