@@ -29,8 +29,7 @@ def check(workdir: str) -> None:
 def adopt(workdir, state):
   """Returns a fresh state with weights, statistics and EMA of another run.
 
-  Vectors of spectral norm are drawn again if a run of an older format kept
-  others.
+  Vectors of spectral norm are fresh if a run of an older format kept others.
 
   Args:
     workdir: the workdir of the other run.
