@@ -23,9 +23,11 @@ import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_disable_most_optimizations', True)
+# Programs of tests need no line numbers.
+jax.config.update('jax_traceback_in_locations_limit', 0)
 device_limit.install()
 # The many objects of traced programs are not searched for garbage so often.
-gc.set_threshold(50_000, 20, 50)
+gc.set_threshold(200_000, 50, 100)
 
 
 def pytest_configure(config):

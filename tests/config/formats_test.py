@@ -99,6 +99,7 @@ def test_an_unknown_format_is_refused(version):
     config_lib.rules_of(record(format=version))
 
 
+@pytest.mark.slow
 def test_an_old_run_resumes_by_its_rule(tmp_path, monkeypatch):
   """Resumed twice: the rule is written down."""
   with monkeypatch.context() as patch:

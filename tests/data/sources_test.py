@@ -406,6 +406,7 @@ def prepared(tmp_path_factory):
   return fields, data.load(fields)
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_mnist_is_prepared_from_its_files_without_tensorflow(prepared):
   import sys
@@ -425,6 +426,7 @@ def test_mnist_is_prepared_from_its_files_without_tensorflow(prepared):
   assert np.bincount(arrays['label'])[:3].tolist() == [980, 1135, 1032]
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_damaged_tfds_shard_is_named(prepared, tmp_path):
   fields, _ = prepared
@@ -440,6 +442,7 @@ def test_damaged_tfds_shard_is_named(prepared, tmp_path):
     dataset.arrays()
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_stock_tfds_reads_prepared_mnist(prepared):
   import tensorflow_datasets as tfds
@@ -451,6 +454,7 @@ def test_stock_tfds_reads_prepared_mnist(prepared):
   assert len(source) == 60_000
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_auto_uses_prepared_data(prepared, caplog):
   fields, _ = prepared
@@ -459,6 +463,7 @@ def test_auto_uses_prepared_data(prepared, caplog):
   assert 'is prepared' in caplog.text
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_prepared_images_are_resized_to_image_size(prepared):
   fields, _ = prepared
@@ -470,6 +475,7 @@ def test_prepared_images_are_resized_to_image_size(prepared):
   assert dataset.read(0)['image'].shape == (14, 14, 3)
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_prepare_refuses_a_file_with_another_checksum(tmp_path):
   manual = tmp_path / 'manual'

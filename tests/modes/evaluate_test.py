@@ -62,6 +62,7 @@ def lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_evaluate_writes_a_line_for_each_checkpoint(workdir, cache, capsys):
   evaluate.evaluate(workdir, num=300, steps='all', scores=NAMES)
   found = lines(workdir)

@@ -61,6 +61,7 @@ train_step = jax.jit(cyclegan.train_step, static_argnums=0)
 generators_step = jax.jit(cyclegan.generators_step, static_argnums=0)
 
 
+@pytest.mark.slow
 def test_each_player_moves_alone(key):
   method = make('none')
   state = init(method, key)

@@ -180,6 +180,7 @@ def test_dropout_is_noise_after_training_too(key):
 # The game.
 
 
+@pytest.mark.slow
 def test_each_player_moves_alone_and_the_sum_is_weighted(key):
   """A change by plain descent is linear in both weights."""
 

@@ -157,6 +157,7 @@ def test_13_workdir_on_a_read_only_disk(tmp_path):
   assert len(output.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_14_second_run_on_a_workdir_is_refused(tmp_path):
   """While the first one lives; it takes no harm."""
   first = start(f'--workdir={tmp_path}', '--config.num_steps=100000000')

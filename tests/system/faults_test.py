@@ -53,13 +53,8 @@ HARMS = {
 }
 
 
-@pytest.mark.parametrize(
-  'harm',
-  [
-    'cut',
-    *(pytest.param(h, marks=pytest.mark.slow) for h in HARMS if h[0] != 'c'),
-  ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('harm', HARMS)
 def test_08_restore_with_damage_in_any_file(harm, unbroken, tmp_path):
   """As after a loss of power: no wrong number is ever read."""
   expected = {}
@@ -87,6 +82,7 @@ def test_13_workdir_that_cannot_be_written_to():
     loop.train(small(), '/proc/run')
 
 
+@pytest.mark.slow
 @pytest.mark.eight_devices
 def test_19_resume_on_another_number_of_devices(
   unbroken, tmp_path, monkeypatch
@@ -350,6 +346,7 @@ def test_out_of_memory_names_the_fields_to_lower():
   assert errors.out_of_memory(RuntimeError('another')) is None
 
 
+@pytest.mark.slow
 def test_deadline_ends_a_process_that_stalls():
   """Its stacks and one line; a `moved` in time keeps it alive."""
   program = (

@@ -83,6 +83,7 @@ def test_a_trainer_of_nonsense_is_refused(changed, said):
     jaxgan.trainer(gan, METHOD, fields.pop('arrays'), **fields)
 
 
+@pytest.mark.slow
 def test_numbers_of_64_bits_elsewhere_change_nothing(key):
   """For those who need them for what is beside the training."""
   arrays = images() | {'label': np.arange(32) % 3}

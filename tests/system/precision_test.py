@@ -136,6 +136,7 @@ def digits(precision, **fields):
   return run
 
 
+@pytest.mark.slow
 def test_rounds_in_bfloat16_are_finite_and_near():
   full, half = digits('f32'), digits('bf16')
   chex.assert_tree_all_finite(half.state)

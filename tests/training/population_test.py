@@ -83,6 +83,7 @@ def test_resume_of_a_population_equals_unbroken_run(
   assert pictures(tmp_path / 'run') == pictures(unbroken)
 
 
+@pytest.mark.slow
 def test_replay_finds_the_member_that_is_not_finite(tmp_path, capsys):
   config = together(sample_every=0)
   config.sweep = 'generator.optimizer.learning_rate=1e-3,1e30'
@@ -257,7 +258,8 @@ def test_sweep_of_other_algorithms(name, sweep):
   )
 
 
-@pytest.mark.parametrize('member', [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('member', [0, 1])
 def test_sweep_restores_state_that_some_members_lack(member, tmp_path):
   values = '0,1' if member else '1,0'
   config = small(
