@@ -102,6 +102,7 @@ def test_evaluate_writes_a_line_for_each_member(cache, tmp_path):
   assert {**alone, 'seconds': 0.0} == {**rows[1], 'seconds': 0.0}
 
 
+@pytest.mark.slow
 def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
   fields = dict(eval_every=4, eval_images=100, eval_scores=('kernel',))
   with pytest.raises(errors.UserError, match='eval_images=100 needs a scorer'):

@@ -18,6 +18,10 @@ FILES = sorted((ROOT / 'configs').glob('*.py'))
 CASES = [(p, v) for p in FILES for v in getattr(module(p), 'VARIANTS', ('',))]
 
 
+# The first config of each algorithm.
+FIRST = {module(p).get_config().method: p for p in FILES[::-1]}.values()
+
+
 SIDES = {
   'mnist': 28,
   'far10': 32,
@@ -41,7 +45,10 @@ def shrink(node):
   ('path', 'variant'),
   [
     pytest.param(
-      p, v, id=f'{p.stem}:{v}', marks=[pytest.mark.slow] if v else []
+      p,
+      v,
+      id=f'{p.stem}:{v}',
+      marks=[pytest.mark.slow] if v or p not in FIRST else [],
     )
     for p, v in CASES
   ],

@@ -127,6 +127,7 @@ def test_train_leaves_a_finished_run_unchanged(unbroken):
   assert before == (digests(unbroken), lines(unbroken), pictures(unbroken))
 
 
+@pytest.mark.slow
 def test_resume_recovers_from_a_damaged_newest_checkpoint(unbroken, tmp_path):
   workdir = tmp_path / 'run'
   loop.train(small(), workdir)
@@ -255,7 +256,9 @@ def test_train_reads_held_out_images_once(tmp_path, monkeypatch):
   assert sorted(pictures(tmp_path / 'run')) == names
 
 
-@pytest.mark.parametrize('resident_bytes', [0, 2**20])
+@pytest.mark.parametrize(
+  'resident_bytes', [0, pytest.param(2**20, marks=pytest.mark.slow)]
+)
 def test_train_scores_the_held_out_part_of_a_folder(resident_bytes, tmp_path):
   rng = np.random.default_rng(0)
   for k in range(20):
@@ -279,6 +282,7 @@ def test_train_scores_the_held_out_part_of_a_folder(resident_bytes, tmp_path):
     loop.train(small(**fields), tmp_path / 'run')
 
 
+@pytest.mark.slow
 def test_train_draws_points_as_a_cloud(tmp_path):
   fields = {'data.name': 'ring', 'num_steps': 2}
   loop.train(small(**fields), tmp_path / 'run')
