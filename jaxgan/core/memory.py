@@ -80,7 +80,7 @@ def refuse(num_bytes: float, cause: str, way_out: str) -> None:
   Args:
     num_bytes: a lower bound of the bytes that are needed.
     cause: fields or flags with their values, for example '--num=10000000'.
-    way_out: what to do, as an instruction.
+    way_out: an instruction for the user.
   """
   limit = host_bytes()
   if num_bytes > limit:

@@ -1,10 +1,9 @@
-"""Flags `--config.data.FIELD` of modes that read no config, and ranges."""
+"""Flags `--config.data.FIELD` of modes that read no config file."""
 
 import re
 
-from jaxgan import errors, modes
+from jaxgan import modes
 
-MOST_SEED = 2**32 - 1
 _DATA = 'config.data.'
 
 
@@ -42,9 +41,3 @@ def _joined(words) -> list[str]:
       word += f'={words.pop(0)}'
     joined.append(word)
   return joined
-
-
-def check_range(name: str, value: float | None, low: int, high: int) -> None:
-  """Raises a UserError for a value of a flag out of a range; None is valid."""
-  if value is not None and not low <= value <= high:
-    raise errors.UserError(f'--{name}={value} must be in {low}..{high}.')

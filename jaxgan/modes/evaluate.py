@@ -21,9 +21,10 @@ from jaxgan import data, errors
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import scores
 from jaxgan.metrics.scores import Images
-from jaxgan.modes import arguments, sample
 from jaxgan.modes import features as features_lib
+from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
+from jaxgan.modes import sample
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import data_files, writers
 from jaxgan.training import devices as devices_lib
@@ -63,8 +64,8 @@ class Request:
 
 def check(request: Request) -> None:
   """Raises a UserError for a request that fits no run."""
-  arguments.check_range('num', request.num, 2, scores.MOST_IMAGES)
-  arguments.check_range('seed', request.seed, 0, arguments.MOST_SEED)
+  request_lib.check_range('num', request.num, 2, scores.MOST_IMAGES)
+  request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
   scores.check(request.scores, request.features)
 
 

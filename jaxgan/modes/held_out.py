@@ -12,7 +12,7 @@ from jaxgan.core import masks, memory, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.data import files as files_lib
 from jaxgan.data import images as images_lib
-from jaxgan.modes import arguments, latent_search
+from jaxgan.modes import latent_search
 from jaxgan.modes import requests as request_lib
 from jaxgan.training import data_files
 from jaxgan.training.trained import Run
@@ -70,8 +70,8 @@ def check(request: Request) -> None:
     ('restarts', request.restarts, MOST_RESTARTS),
     ('iterations', request.iterations, MOST_ITERATIONS),
   ):
-    arguments.check_range(name, value, 1, most)
-  arguments.check_range('seed', request.seed, 0, arguments.MOST_SEED)
+    request_lib.check_range(name, value, 1, most)
+  request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
   if request.blend and request.mask == LOW_RESOLUTION:
     raise errors.UserError(
       f'--blend joins holes to known pixels, and --mask={LOW_RESOLUTION} '

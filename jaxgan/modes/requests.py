@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.modes import arguments
 from jaxgan.training.trained import Run
 from jaxgan.visual import animation, palette
 
@@ -26,6 +25,15 @@ MOST_FRAMES = 3_600
 WALK_COLUMNS = 13  # odd: the middle one is zero
 LONGEST_LABELS = 40  # characters in the name of a file
 LISTED_CLASSES = 20  # in an error
+
+
+MOST_SEED = 2**32 - 1
+
+
+def check_range(name: str, value: float | None, low: int, high: int) -> None:
+  """Raises a UserError for a value of a flag out of a range; None is valid."""
+  if value is not None and not low <= value <= high:
+    raise errors.UserError(f'--{name}={value} must be in {low}..{high}.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,14 +76,14 @@ def complete(request: Request) -> Request:
     raise errors.UserError(
       f'--walk={request.walk} makes a grid. Remove --format={request.format}.'
     )
-  arguments.check_range('palette', request.palette, 0, palette.MOST_COLOURS)
+  check_range('palette', request.palette, 0, palette.MOST_COLOURS)
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:
       raise errors.UserError(
         f'--{name}={value:g} belongs to an animation. Set --format=gif or mp4.'
       )
-  arguments.check_range('seed', request.seed, 0, arguments.MOST_SEED)
+  check_range('seed', request.seed, 0, MOST_SEED)
   _check_counts(request)
   if not is_animation:
     return request
@@ -100,8 +108,8 @@ def _check_counts(request: Request) -> None:
   most = MOST_IMAGES[request.format]
   if request.walk is not None:
     most //= WALK_COLUMNS
-  arguments.check_range('num', request.num, least, most)
-  arguments.check_range('paths', request.paths, 1, MOST_PATHS)
+  check_range('num', request.num, least, most)
+  check_range('paths', request.paths, 1, MOST_PATHS)
 
 
 def check(request: Request, run: Run) -> None:

@@ -1,9 +1,9 @@
 """Refuses runs that need more memory than there is, and constant layers.
 
 Both follow from shapes, before anything is compiled. Memory is a lower bound of
-what XLA needs: states of networks with optimizers and averages, resident data,
-and for one network the outputs of convolutions and dense layers, which the
-gradient needs. So a run that fits is never refused.
+what XLA needs: states of networks with optimizers and averages, and resident
+data. For one network, outputs of convolutions and dense layers are added, which
+the gradient needs. So a run that fits is never refused.
 """
 
 import functools
