@@ -15,6 +15,7 @@ from jaxgan import errors
 from jaxgan.core import ranges
 from jaxgan.core.ranges import MOST_ROUNDS, Range
 from jaxgan.data import images
+from jaxgan.metrics import scores
 from jaxgan.visual import palette
 
 ENGINES = ('auto', 'jit', 'pmap')
@@ -71,6 +72,10 @@ def _is_interval(values) -> bool:
   return not values or (len(values) == 2 and values[0] < values[1])
 
 
+def _is_sample(count: int) -> bool:
+  return count != 1
+
+
 _INTERVAL = 'must be the values of black and white, as 0,4095'
 
 
@@ -118,9 +123,16 @@ RUN = dict(
   sample_every=field(1_000, 0, MOST_ROUNDS),
   checkpoint_every=field(1_000, 0, MOST_ROUNDS),
   eval_every=field(0, 0, MOST_ROUNDS),  # held-out scores; 0 is off
-  eval_images=field(0, 0, 2**31 - 1),  # samples to score then; 0 is off
-  eval_scores=field((), items=str),  # keys of scores.SCORES; () is all
-  eval_features=field('classifier'),  # or inception:PATH
+  # Samples to score then; 0 is off.
+  eval_images=field(
+    0, 0, scores.MOST_IMAGES, rule=_is_sample, message='must be 0 or at least 2'
+  ),
+  eval_scores=field((), items=str, one_of=scores.SCORES),  # () is all
+  eval_features=field(
+    'classifier',
+    rule=scores.is_features,
+    message=f'must be {scores.FEATURES}',
+  ),
   # Colours of samples that --mode=sample draws; 0 is all.
   palette=field(0, 0, palette.MOST_COLOURS),
   keep=field(3, 1, MOST_ROUNDS),  # newest checkpoints to keep

@@ -16,6 +16,7 @@ import numpy as np
 from jaxgan import errors
 from jaxgan.core import interpolation, noise
 from jaxgan.core.interpolation import NORMAL_RANGE, SHORTEST, WAYS
+from jaxgan.core.ranges import MOST_UNITS
 
 
 @functools.partial(jax.jit, static_argnames=('num', 'latents'))
@@ -192,10 +193,13 @@ def parse(text: str, field: str = 'codes') -> tuple[Part, ...]:
     distribution, _, size = piece.partition(' ')
     if distribution not in noise.LATENTS:
       raise errors.unknown(field, distribution, noise.LATENTS)
-    if not size.strip().isdecimal() or not 0 < int(size) < 2**31:
+    size = size.strip()
+    # Python converts no numbers of thousands of digits.
+    is_number = size.isdecimal() and len(size) < 10
+    if not is_number or not 1 <= int(size) <= MOST_UNITS:
       raise errors.UserError(
-        f'{field}={text!r} needs a size after {distribution!r}. Write parts as '
-        "'categorical 10 + uniform 2'."
+        f'{field}={text!r} needs a size in 1..{MOST_UNITS} after '
+        f"{distribution!r}. Write parts as 'categorical 10 + uniform 2'."
       )
     same = sum(part.distribution == distribution for part in parts)
     name = f'{distribution}_{same}' if same else distribution

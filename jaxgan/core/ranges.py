@@ -18,7 +18,7 @@ from typing import Any
 from jaxgan.core import switches
 
 MOST_UNITS = 2**16  # of a layer
-MOST_KERNEL = 255  # side of a kernel
+MOST_KERNEL = 15  # side of a kernel; XLA compiles larger ones for minutes
 MOST_STRIDE = 16
 MOST_ROUNDS = 2**31 - 1  # The step of a state has 32 bits.
 LARGEST_FLOAT = 3.4e38  # of 32 bits
@@ -104,6 +104,9 @@ class Range:
   def _type_problem(self, value) -> str:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if is_number and isinstance(value, numbers.Integral):
+      if self.kind is float and abs(value) >= 2**31:
+        # JAX takes it for an integer of 32 bits.
+        return 'must be below 2**31 or have a decimal point, as 1e12'
       if self.kind is not float and abs(value) >= 2**63 and self.high is None:
         return 'must be below 2**63'
     elif is_number and not math.isfinite(value):

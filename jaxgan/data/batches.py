@@ -96,7 +96,8 @@ def examples(
 
   Args:
     seed: uint32 scalar, the seed of the run.
-    draw: uint32 scalar, the number of the batch since the start of the run.
+    draw: uint32, the number of the batch since the start of the run, or an
+      array that broadcasts with `places`.
     batch_size: examples in a global batch.
     size: examples in the data set.
     places: positions in the global batch to return; all by default.

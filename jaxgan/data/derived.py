@@ -68,8 +68,17 @@ def outline(image: np.ndarray) -> np.ndarray:
 
 
 def low_resolution(factor: int, image: np.ndarray) -> np.ndarray:
-  """Averages squares of factor x factor pixels; keeps the shape."""
+  """Averages squares of factor x factor pixels; keeps the shape.
+
+  Raises:
+    DataError: if the squares are larger than the image.
+  """
   height, width, _ = image.shape
+  if factor > max(height, width):
+    raise errors.DataError(
+      f"data.pair='low:{factor}' is larger than images of {height} x {width}. "
+      f'Set at most low:{max(height, width)}.'
+    )
   pads = [(0, -height % factor), (0, -width % factor), (0, 0)]
   x = np.pad(image.astype(np.float32), pads, mode='edge')
   rows, columns = x.shape[0] // factor, x.shape[1] // factor

@@ -61,7 +61,8 @@ def paired(source: Source, settings, split: str) -> Dataset:
   kind, _, value = settings.pair.partition(':')
   if kind in derived.MADE and not value:
     return _with_made(source(settings, split), derived.MADE[kind])
-  if kind in derived.MADE_BY_NUMBER and value.isdecimal() and int(value):
+  is_number = value.isdecimal() and len(value) < 10
+  if kind in derived.MADE_BY_NUMBER and is_number and int(value):
     make = functools.partial(derived.MADE_BY_NUMBER[kind], int(value))
     return _with_made(source(settings, split), make)
   if kind == 'halves' and value in SIDES:

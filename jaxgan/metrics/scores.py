@@ -24,6 +24,8 @@ from jaxgan.metrics import classes as classes_lib
 
 RESAMPLES = 100  # for the interval of the Frechet distance
 SUBSET = 1_000  # rows of a subset for kernel distances
+MOST_IMAGES = 10**7  # of a sample
+FEATURES = "'classifier' or 'inception:PATH'"  # that scores are computed from
 SMALLEST_SIDE = 11  # window of the structural similarity in pixels
 
 
@@ -112,11 +114,19 @@ SCORES = {
 }
 
 
-def check(names: Sequence[str]) -> None:
-  """Raises a UserError that names the first unknown row."""
+def is_features(name: str) -> bool:
+  """Returns True for a name of features."""
+  kind, _, path = name.partition(':')
+  return name == 'classifier' or (kind == 'inception' and bool(path))
+
+
+def check(names: Sequence[str], features: str = 'classifier') -> None:
+  """Raises a UserError that names the first unknown row, or the features."""
   for name in names:
     if name not in SCORES:
       raise errors.unknown('--scores', name, SCORES)
+  if not is_features(features):
+    raise errors.UserError(f'--features={features!r} must be {FEATURES}.')
 
 
 def compute(

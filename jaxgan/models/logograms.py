@@ -6,8 +6,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan import errors
 from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
+
+SMALLEST_SIDE = 24  # of images that leave a pixel after both poolings
 
 
 class Generator(nn.Module):
@@ -75,6 +78,12 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     del train
+    if min(x.shape[1:3]) < SMALLEST_SIDE:
+      raise errors.UserError(
+        "discriminator.name='logograms.Discriminator' needs images of at least "
+        f'{SMALLEST_SIDE} x {SMALLEST_SIDE}, and they are {x.shape[1]} x '
+        f'{x.shape[2]}. Set data.image_size or another network.'
+      )
     dense, conv = layers.with_kernels(self.initializer)
     x = jnp.tanh(conv(self.widths[0], 5, dtype=self.dtype)(x))
     x = nn.avg_pool(x, (4, 4), (4, 4))

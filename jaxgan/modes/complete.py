@@ -36,8 +36,6 @@ from jaxgan.training.trained import Run
 from jaxgan.visual import grid
 
 FACTOR = 4  # of low resolution
-RESTARTS = 4
-BATCH = 64  # images in one scan
 COLUMNS = 16  # of the grid
 HOLE = 0.0  # value of missing pixels in the grid
 
@@ -125,7 +123,7 @@ def _search(
   count = len(images)
   labels = held_out.labels(run, request, count)  # [N, K], or None
   choices = 1 if labels is None else labels.shape[1]
-  restarts = request.restarts or -(-RESTARTS // choices)
+  restarts = held_out.restarts(run, request, count, choices)
   starts = run.method.latents.sample(
     jax.random.fold_in(key, 2), count * restarts * choices
   ).reshape(count, restarts * choices, -1)
@@ -153,7 +151,7 @@ def _search(
     part = jax.tree.map(lambda x: x[rows], (seen, weight, starts, labels))
     return jax.tree.map(lambda x: x[: count - start], search_batch(*part))
 
-  size = min(BATCH, count)
+  size = min(held_out.BATCH, count)
   parts = [search_from(start) for start in range(0, count, size)]
   return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
 

@@ -22,6 +22,7 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import scores
 from jaxgan.metrics.scores import Images
 from jaxgan.modes import features as features_lib
+from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
 from jaxgan.training import compile as compile_lib
@@ -31,7 +32,6 @@ from jaxgan.training.trained import Run
 from jaxgan.visual import grid
 
 POLL_SECONDS = 5.0
-MOST = 10**7  # fakes; memory is full long before
 CHUNK = 1_000  # held-out images that an algorithm scores together
 SHOWN, NEIGHBOURS = 10, 5  # of the picture of nearest training images
 FILE = 'eval.jsonl'
@@ -62,6 +62,13 @@ class Request:
   data: dict | None = None
 
 
+def check(request: Request) -> None:
+  """Raises a UserError for a request that fits no run."""
+  request_lib.check_range('num', request.num, 2, scores.MOST_IMAGES)
+  request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
+  scores.check(request.scores, request.features)
+
+
 class Judge:
   """Real images, and the features and scores that compare fakes with them.
 
@@ -71,15 +78,6 @@ class Judge:
   """
 
   def __init__(self, settings, request: Request):
-    if not 2 <= request.num <= MOST:
-      raise errors.UserError(
-        f'--num={request.num} must be in 2..{MOST}. Choose another number.'
-      )
-    if not 0 <= request.seed < 2**32:
-      raise errors.UserError(
-        f'--seed={request.seed} must be in 0..2**32 - 1. Choose another seed.'
-      )
-    scores.check(request.scores)
     self.request = request
     self.names = request.scores or tuple(scores.SCORES)
     self.features = features_lib.find(request.features, settings)
@@ -152,6 +150,7 @@ def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
     UserError: if there is nothing to score, or a score does not fit the data.
   """
   request = Request(**fields)
+  check(request)
   workdir, folder = restore_lib.folders(workdir, output)
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
@@ -164,6 +163,7 @@ def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
       run = restore_lib.restore(workdir, member=member)
       line = _score_held_out(workdir, folder, run, request)
     return line
+  sample.refuse_too_many(run, request.num)
   data_files.change(run.config.data, request.data)
   data_files.load(run.config, workdir, spec=run.spec)  # Compares them.
   judge = Judge(run.config.data, request)
@@ -218,8 +218,7 @@ def fakes(run: Run, request: Request) -> np.ndarray:
   label = None
   if run.classes:
     label = np.arange(request.num) % len(run.classes)
-  images = sample.draw(run, request.num, request.seed, label)
-  return np.stack([pixels_lib.to_uint8(image) for image in images])
+  return sample.pixels(run, request.num, request.seed, label)
 
 
 def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
@@ -228,14 +227,14 @@ def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
   if request.steps in ('newest', 'all'):
     chosen = known[:1] if request.steps == 'newest' else known
   else:
-    chosen = []
+    names, chosen = {str(step): step for step in known}, []
     for part in request.steps.split(','):
-      if not part.strip().isdecimal() or int(part) not in known:
+      if part.strip() not in names:
         raise errors.UserError(
           f'--steps={request.steps}: there is no checkpoint {part!r}. Choose '
           f'from {sorted(known)}, all and newest.'
         )
-      chosen.append(int(part))
+      chosen.append(names[part.strip()])
   path = folder / FILE
   lines = writers.read_json_lines(path) if path.exists() else ()
   member = request.member

@@ -160,15 +160,12 @@ def find(name: str, settings) -> Features:
   """Returns the features with a name.
 
   Args:
-    name: 'classifier' or 'inception:PATH'.
+    name: 'classifier' or 'inception:PATH', see `scores.is_features`.
     settings: the `config.data` of a run, for the classifier.
 
   Raises:
-    UserError: for another name, or a file of another network.
+    UserError: for a file of another network, and for data without labels.
   """
-  kind, _, path = name.partition(':')
-  if kind == 'inception':
-    return _inception(path)
-  if name != 'classifier':
-    raise errors.unknown('--features', name, ['classifier', 'inception:PATH'])
-  return classifier(settings)
+  if name == 'classifier':
+    return classifier(settings)
+  return _inception(name.partition(':')[2])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import errors
-from jaxgan.core import masks, paths
+from jaxgan.core import masks, memory, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.data import files as files_lib
 from jaxgan.data import images as images_lib
@@ -19,6 +19,9 @@ from jaxgan.training.trained import Run
 
 LOW_RESOLUTION = 'low_resolution'
 NUM_IMAGES, MOST_IMAGES = 64, 10_000
+RESTARTS = 4  # first latents of an image, for all classes together
+BATCH = 64  # images in one scan
+FLOAT = 4  # bytes
 MOST_RESTARTS, MOST_ITERATIONS = 1_000, 100_000
 
 
@@ -67,10 +70,8 @@ def check(request: Request) -> None:
     ('restarts', request.restarts, MOST_RESTARTS),
     ('iterations', request.iterations, MOST_ITERATIONS),
   ):
-    if value is not None and not 1 <= value <= most:
-      raise errors.UserError(f'--{name}={value} must be in 1..{most}.')
-  if not 0 <= request.seed < 2**32:
-    raise errors.UserError(f'--seed={request.seed} must be in 0..{2**32 - 1}.')
+    request_lib.check_range(name, value, 1, most)
+  request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
   if request.blend and request.mask == LOW_RESOLUTION:
     raise errors.UserError(
       f'--blend joins holes to known pixels, and --mask={LOW_RESOLUTION} '
@@ -200,3 +201,26 @@ def labels(run: Run, request: Request, count: int) -> np.ndarray | None:
       'images. Name one class, or one for each image.'
     )
   return np.broadcast_to(label, count)[:, None]
+
+
+def restarts(run: Run, request: Request, count: int, choices: int) -> int:
+  """Returns the number of first latents of every image and class.
+
+  Args:
+    run: a trained run.
+    request: the flags.
+    count: number of images.
+    choices: classes to try for every image, 1 for none.
+
+  Raises:
+    UserError: if the latents, and the images of a scan, exceed the memory.
+  """
+  number = request.restarts or -(-RESTARTS // choices)
+  size, image = run.method.latents.size, math.prod(run.spec.shape)
+  searched = min(BATCH, count) * (2 * size + image)  # moments of Adam, and G(z)
+  memory.refuse(
+    FLOAT * number * choices * (count * size + searched),
+    f'--num={count} with --restarts={number}',
+    'Lower one of them.',
+  )
+  return number

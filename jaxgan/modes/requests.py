@@ -27,6 +27,15 @@ LONGEST_LABELS = 40  # characters in the name of a file
 LISTED_CLASSES = 20  # in an error
 
 
+MOST_SEED = 2**32 - 1
+
+
+def check_range(name: str, value: float | None, low: int, high: int) -> None:
+  """Raises a UserError for a value of a flag out of a range; None is valid."""
+  if value is not None and not low <= value <= high:
+    raise errors.UserError(f'--{name}={value} must be in {low}..{high}.')
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
   """The flags of --mode=sample; None stands for the default.
@@ -67,17 +76,14 @@ def complete(request: Request) -> Request:
     raise errors.UserError(
       f'--walk={request.walk} makes a grid. Remove --format={request.format}.'
     )
-  most = palette.MOST_COLOURS
-  if request.palette is not None and not 0 <= request.palette <= most:
-    raise errors.UserError(f'--palette={request.palette} must be in 0..{most}.')
+  check_range('palette', request.palette, 0, palette.MOST_COLOURS)
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:
       raise errors.UserError(
         f'--{name}={value:g} belongs to an animation. Set --format=gif or mp4.'
       )
-  if not 0 <= request.seed < 2**32:
-    raise errors.UserError(f'--seed={request.seed} must be in 0..{2**32 - 1}.')
+  check_range('seed', request.seed, 0, MOST_SEED)
   _check_counts(request)
   if not is_animation:
     return request
@@ -86,7 +92,8 @@ def complete(request: Request) -> Request:
   rate = FRAMES_PER_SECOND if rate is None else rate
   seconds = float(num) if request.seconds is None else request.seconds
   animation.check(request.format, rate)
-  if not (0 < seconds < math.inf and 2 <= round(seconds * rate) <= MOST_FRAMES):
+  frames = seconds * rate  # Infinite or NaN for seconds beyond a float.
+  if not (0 < frames < math.inf and 2 <= round(frames) <= MOST_FRAMES):
     raise errors.UserError(
       f'--seconds={seconds:g} at --frames_per_second={rate:g} must make '
       f'2..{MOST_FRAMES} frames. Change one of the two.'
@@ -101,12 +108,8 @@ def _check_counts(request: Request) -> None:
   most = MOST_IMAGES[request.format]
   if request.walk is not None:
     most //= WALK_COLUMNS
-  if request.num is not None and not least <= request.num <= most:
-    raise errors.UserError(f'--num={request.num} must be in {least}..{most}.')
-  if request.paths is not None and not 1 <= request.paths <= MOST_PATHS:
-    raise errors.UserError(
-      f'--paths={request.paths} must be in 1..{MOST_PATHS}.'
-    )
+  check_range('num', request.num, least, most)
+  check_range('paths', request.paths, 1, MOST_PATHS)
 
 
 def check(request: Request, run: Run) -> None:

@@ -9,6 +9,7 @@ gives the same files. Only a palette needs the data of the run.
 
 import dataclasses
 import itertools
+import math
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -16,7 +17,7 @@ import jax
 import numpy as np
 
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import paths, switches
+from jaxgan.core import memory, paths, switches
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
@@ -28,6 +29,7 @@ from jaxgan.training.trained import Run
 from jaxgan.visual import animation, grid, palette
 
 BATCH = 512  # images that are decoded together
+LATENT_BYTES = 4  # of a number in a latent
 PALETTE_IMAGES = 1_000
 FRAME_SIDE = 280  # small frames are enlarged to about this
 
@@ -120,6 +122,22 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
     return _decoded(run, z, label)
   sample_all = compile_lib.jit_method(run.algorithm.sample, run.method, 2)
   return iter(jax.device_get(sample_all(run.state, key, num)))
+
+
+def refuse_too_many(run: Run, num: int) -> None:
+  """Raises a UserError if samples and their latents exceed the memory."""
+  latents = run.method.latents.size if run.has_latents else 0
+  size = math.prod(run.spec.shape) + LATENT_BYTES * latents
+  memory.refuse(num * size, f'--num={num}', 'Lower it.')
+
+
+def pixels(run: Run, num: int, seed: int, label=None) -> np.ndarray:
+  """Returns samples, uint8 [num, H, W, C]; see `draw`."""
+  refuse_too_many(run, num)
+  images = np.empty((num, *run.spec.shape), np.uint8)
+  for index, image in enumerate(draw(run, num, seed, label)):
+    images[index] = pixels_lib.to_uint8(image)
+  return images
 
 
 def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:

@@ -43,20 +43,18 @@ def _draw(
   local = batch_size // shards
   indices = jnp.arange(local, dtype=jnp.uint32)
   indices = indices + jnp.uint32(shard) * np.uint32(local)
-  size = len(arrays['image'])
-  rows = [
-    batches_lib.examples(
-      jnp.uint32(seed),
-      jnp.uint32(step) * np.uint32(draws) + np.uint32(draw),
-      batch_size,
-      size,
-      indices,
-      shuffle,
-      drop_remainder,
-    )
-    for draw in range(draws)
-  ]
-  rows = jnp.concatenate(rows)
+  draws = jnp.uint32(step) * np.uint32(draws) + jnp.arange(
+    draws, dtype='uint32'
+  )
+  rows = batches_lib.examples(
+    jnp.uint32(seed),
+    draws[:, None],
+    batch_size,
+    len(arrays['image']),
+    indices[None],
+    shuffle,
+    drop_remainder,
+  ).reshape(-1)
   return {name: array[rows] for name, array in arrays.items()}
 
 

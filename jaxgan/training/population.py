@@ -39,6 +39,10 @@ class ManyStates:
     self.population = population
     self.config = population.members[0]
 
+  @property
+  def num_members(self) -> int:
+    return len(self.population)
+
   def make_engine(self) -> devices_lib.Engine:
     config = self.population.config
     if config.engine == 'pmap':

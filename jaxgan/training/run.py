@@ -5,6 +5,7 @@
 
 import functools
 import json
+import math
 import pathlib
 import zlib
 from typing import Any
@@ -14,11 +15,12 @@ import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
-from jaxgan.core import buckets
+from jaxgan.core import buckets, memory
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import (
   first_weights,
+  footprint,
   processes,
   results,
   summary,
@@ -41,6 +43,7 @@ class Training:
     config: the config.
     workdir: folder of the run.
     states: the state of one run, `OneState`, or of all members, `ManyStates`.
+    traced: the networks, traced with a single example.
     step: the number of finished rounds.
     rules: fields that keep a rule of older code, see `config/formats.py`.
   """
@@ -69,6 +72,13 @@ class Training:
     self.dataset = inputs_lib.load(config, self.workdir, record)
     self.method = self._build_method()
     self.inputs = inputs_lib.Inputs(config, self.dataset, self.algorithm)
+    self.traced = {
+      name: summary.trace(module, *inputs)
+      for name, (module, inputs) in self.algorithm.modules(self.method).items()
+    }
+    footprint.refuse_constant_layers(self)
+    if not self.config.dry_run:  # A dry run may be for another machine.
+      footprint.refuse_too_large(self)
     self.judge = self._build_judge()
     self.states.build(self.algorithm, self.method, self.dataset)
 
@@ -94,6 +104,11 @@ class Training:
         f'{processes.num_processes()}. Set eval_images=0 and score with '
         '--mode=evaluate --follow beside the run.'
       )
+    memory.refuse(
+      config.eval_images * math.prod(self.dataset.spec.shape),
+      f'eval_images={config.eval_images}',
+      'Lower it.',
+    )
     return self.make_scorer(config, self.algorithm)
 
   def describe(self) -> None:
@@ -105,8 +120,7 @@ class Training:
     devices = self.engine.mesh.devices.flat
     where += f', {len(devices)} x {devices[0].device_kind}, {self.engine.name}'
     tables = [summary.data(self.dataset, where)]
-    for name, (module, inputs) in self.algorithm.modules(self.method).items():
-      tables.append(summary.network(name, module, *inputs))
+    tables += [summary.network(*item) for item in self.traced.items()]
     for table in (*tables, *self.states.tables()):
       print(table, end='\n\n', flush=True)
 

@@ -38,6 +38,8 @@ class OneState:
     seed: the seed on the devices, as compiled rounds take it.
   """
 
+  num_members = 0  # A single run is no population.
+
   def __init__(self, config):
     self.config = config
 

@@ -1,5 +1,7 @@
 """Tables of networks and data, for the start of a run."""
 
+from typing import Any, NamedTuple
+
 import flax.linen as nn
 import jax
 
@@ -14,24 +16,46 @@ def _count(tree) -> int:
   return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
-def parameter_counts(module: nn.Module, *inputs) -> tuple[int, int]:
-  """Counts all numbers that a network holds, and its trained numbers."""
-  variables = jax.eval_shape(
-    lambda key: module.init(key, *inputs, train=False), jax.random.key(0)
-  )
-  held = {k: v for k, v in variables.items() if k not in NOT_COUNTED}
-  return _count(held), _count(variables['params'])
+class Layer(NamedTuple):
+  """A call of a module in a network.
+
+  Attributes:
+    path: names of the modules, from the network on.
+    module: the module.
+    output: shape and type of the output, [1, ...].
+    has_inner: True if the module called other modules.
+  """
+
+  path: tuple[str, ...]
+  module: nn.Module
+  output: jax.ShapeDtypeStruct
+  has_inner: bool
 
 
-def network(name: str, module: nn.Module, *inputs) -> str:
-  """Returns a table of layers with output shapes and parameter counts."""
-  calls = []  # (path, output shape, True if it called layers), in order
+class Traced(NamedTuple):
+  """A network that was traced with examples of its inputs.
+
+  Attributes:
+    layers: all calls of modules, in order.
+    variables: shapes of all collections.
+  """
+
+  layers: list[Layer]
+  variables: Any
+
+
+def trace(module: nn.Module, *inputs) -> Traced:
+  """Traces a network without computing anything."""
+  layers = []
 
   def record(call, args, kwargs, context):
-    before = len(calls)
+    before = len(layers)
     output = call(*args, **kwargs)
     if context.method_name == '__call__':
-      calls.append((context.module.path, output.shape[1:], len(calls) > before))
+      largest = jax.tree.leaves(output)[-1]  # of several scales
+      like = jax.ShapeDtypeStruct(largest.shape, largest.dtype)
+      has_inner = len(layers) > before
+      layers.append(Layer(context.module.path, context.module, like, has_inner))
     return output
 
   def run(key):
@@ -39,19 +63,33 @@ def network(name: str, module: nn.Module, *inputs) -> str:
       return module.init(key, *inputs, train=False)
 
   variables = jax.eval_shape(run, jax.random.key(0))
-  held = [v for k, v in variables.items() if k not in NOT_COUNTED]
+  return Traced(layers, variables)
 
+
+def _counts(variables) -> tuple[int, int]:
+  held = {k: v for k, v in variables.items() if k not in NOT_COUNTED}
+  return _count(held), _count(variables['params'])
+
+
+def parameter_counts(module: nn.Module, *inputs) -> tuple[int, int]:
+  """Counts all numbers that a network holds, and its trained numbers."""
+  return _counts(trace(module, *inputs).variables)
+
+
+def network(name: str, traced: Traced) -> str:
+  """Returns a table of layers with output shapes and parameter counts."""
+  held = [v for k, v in traced.variables.items() if k not in NOT_COUNTED]
   rows = []
-  for path, shape, has_inner in calls:
-    if has_inner:
+  for layer in traced.layers:
+    if layer.has_inner:
       continue
     below = held
-    for part in path:
+    for part in layer.path:
       below = [tree.get(part, {}) for tree in below]
-    rows.append(('/'.join(path), _shape(shape), f'{_count(below):,}'))
-  output = calls[-1][1]
-  total, trained = parameter_counts(module, *inputs)
-  rows.append(('output', _shape(output), ''))
+    shape = _shape(layer.output.shape[1:])
+    rows.append(('/'.join(layer.path), shape, f'{_count(below):,}'))
+  total, trained = _counts(traced.variables)
+  rows.append(('output', _shape(traced.layers[-1].output.shape[1:]), ''))
   text = f'{total:,}' + (f' ({trained:,} trained)' if trained < total else '')
   rows.append(('total', '', text))
   return table((name, 'output', 'parameters'), rows)

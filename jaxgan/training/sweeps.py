@@ -23,6 +23,7 @@ import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import data, errors, steps
+from jaxgan.config.fields import MOST_MEMBERS
 from jaxgan.core import pixels as pixels_lib
 
 _SINGLE_RUNS = 'Start a run for each value with launch/sweep.py.'
@@ -79,7 +80,7 @@ class Population:
       for name, values in self.values.items()
     }
 
-  @property
+  @functools.cached_property
   def column(self) -> dict[str, list]:
     """Seeds and values of all members as they were written, by field."""
     flat = [config_lib.flatten(member) for member in self.members]
@@ -117,17 +118,26 @@ def of(config) -> Population | None:
         f'each field, and has {counts}. Add values, or set sweep_as=grid.'
       )
     settings = list(zip(*swept.values(), strict=True)) or [()]
+    count = len(settings)
   else:
-    settings = list(itertools.product(*swept.values()))
+    settings = itertools.product(*swept.values())
+    count = math.prod(map(len, swept.values()))
+  count *= config.seeds
+  if count > MOST_MEMBERS:
+    raise errors.UserError(
+      f'sweep={config.sweep!r} with seeds={config.seeds} makes {count} '
+      f'members, more than {MOST_MEMBERS}. Set fewer values or seeds.'
+    )
   members = []
   for setting in settings:
+    first = config.copy_and_resolve_references()
+    first.update(seeds=1, sweep='')
+    first.update_from_flattened_dict(dict(zip(swept, setting, strict=True)))
     for index in range(config.seeds):
-      member = config.copy_and_resolve_references()
-      member.update(seeds=1, sweep='')
-      member.update_from_flattened_dict(dict(zip(swept, setting, strict=True)))
-      member.seed += index
+      members.append(first.copy_and_resolve_references())
+      members[-1].seed += index
+    for member in (first, members[-1]):  # The others lie between.
       config_lib.validate(member)
-      members.append(member)
   return Population(config, tuple(members), tuple(swept))
 
 

@@ -118,9 +118,9 @@ def network(name: str, **settings):
     ('widths', (0,), 'entry must be in 1..65536'),
     ('widths', (10**9,), 'entry must be in 1..65536'),
     ('widths', 'text', 'must be a tuple of whole numbers, as (64, 128)'),
-    ('kernel', 0, 'must be in 1..255'),
-    ('kernel', -3, 'must be in 1..255'),
-    ('kernel', 10**9, 'must be in 1..255'),
+    ('kernel', 0, 'must be in 1..15'),
+    ('kernel', -3, 'must be in 1..15'),
+    ('kernel', 10**9, 'must be in 1..15'),
     (
       'norm',
       'group',

