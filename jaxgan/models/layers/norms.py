@@ -1,9 +1,9 @@
 """Normalisation layers and layers that look across the batch.
 
-Norms subtract a constant near the mean from the activations first, see `near`.
-E[x^2] - m^2 would otherwise lose half the digits where the mean is 100
-deviations. Two passes over the activations are as exact and slower: their
-gradient has one more sum.
+E[x^2] - m^2 loses half the digits where the mean is 100 deviations. Norms of
+single examples take two passes over the activations. Norms over the batch first
+subtract a constant near the mean, see `near`, because the gradient of two
+passes has one more sum.
 """
 
 from collections.abc import Callable
@@ -49,10 +49,14 @@ def norm(
   if kind == 'batch':
     return BatchNorm(not train, momentum, epsilon, dtype)
   if kind == 'layer':
-    return LayerNorm(epsilon=epsilon, dtype=dtype)
+    return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, dtype=dtype)
   if kind == 'instance':
-    return InstanceNorm(
-      epsilon=epsilon, use_bias=affine, use_scale=affine, dtype=dtype
+    return nn.InstanceNorm(
+      epsilon=epsilon,
+      use_bias=affine,
+      use_scale=affine,
+      use_fast_variance=False,
+      dtype=dtype,
     )
   if kind == 'virtual':
     return VirtualBatchNorm(reference_size, epsilon, dtype)
@@ -71,20 +75,6 @@ def near(x: jax.Array, *axes: int) -> jax.Array:
   for name in axes:
     index[name] = slice(1)
   return jax.lax.stop_gradient(x[tuple(index)])
-
-
-class LayerNorm(nn.LayerNorm):
-  """`flax.linen.LayerNorm`, which keeps its digits far from zero."""
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return super().__call__(x - near(x, -1))
-
-
-class InstanceNorm(nn.InstanceNorm):
-  """`flax.linen.InstanceNorm`, which keeps its digits far from zero."""
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return super().__call__(x - near(x, *range(1, x.ndim - 1)))
 
 
 class BatchNorm(nn.Module):
