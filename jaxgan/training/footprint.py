@@ -188,7 +188,7 @@ def _is_constant(layer: Layer, batch: int) -> bool:
   module, shape = layer.module, layer.output.shape
   pixels = math.prod(shape[1:-1])
   counts = (
-    (nn.BatchNorm, batch * pixels),
+    (norms.BatchNorm, batch * pixels),
     (norms.VirtualBatchNorm, getattr(module, 'reference_size', 0) * pixels),
     (nn.InstanceNorm, pixels),
     (nn.LayerNorm, shape[-1]),
@@ -209,7 +209,7 @@ def refuse_constant_layers(run) -> None:
   for name, traced in run.traced.items():
     batch = rows(run.method, name, run.config.batch_size)
     for layer in traced.layers:
-      if isinstance(layer.module, nn.BatchNorm) and batch == 1:
+      if isinstance(layer.module, norms.BatchNorm) and batch == 1:
         raise _single_image(run.config, name, layer)
       if _is_constant(layer, batch):
         raise _constant(run.config, name, layer)

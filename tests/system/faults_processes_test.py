@@ -329,8 +329,10 @@ def test_27_processes_that_do_not_meet(case, tmp_path):
 
 @pytest.mark.slow
 def test_memory_runs_out(tmp_path):
-  flags = [f'--workdir={tmp_path}', f'--config.batch_size={2**27}']
-  code, output = finish(start(*flags))
+  """A limit of data segments is found only when an allocation fails."""
+  limit = ('prlimit', '--data=4000000000')
+  flags = [f'--workdir={tmp_path}', f'--config.batch_size={2**21}']
+  code, output = finish(start(*flags, command=limit))
   assert code == 2, output
   assert 'error: memory ran out' in output.splitlines()[-1]
   assert 'Lower batch_size' in output

@@ -203,3 +203,16 @@ def test_train_refuses_wrong_profile_steps(tmp_path):
   for window in ((5, 5), (1,), (-1, 3), (0.5, 3), (True, 3)):
     with pytest.raises(errors.UserError, match='profile_steps'):
       loop.train(small(profile_steps=window), tmp_path)
+
+
+def test_batch_of_one_with_batch_norm_is_refused(tmp_path):
+  config = small(batch_size=1)
+  config.generator.norm = 'batch'
+  with pytest.raises(errors.UserError, match='batch_size=1'):
+    loop.train(config, tmp_path / 'run')
+
+
+def test_memory_that_is_missing_is_named_before_compiling(tmp_path):
+  config = small(batch_size=2**27)
+  with pytest.raises(errors.UserError, match=r'needs at least'):
+    loop.train(config, tmp_path / 'run')
