@@ -71,6 +71,26 @@ def test_gradient_penalty_looks_between_reals_and_fakes(key):
   assert len(set(places[:, 0].tolist())) == 5  # each image has a place
 
 
+def test_dragan_looks_around_reals(key):
+  """At x + 0.5 std(batch) U, a U for each number, as the authors' noise."""
+  real = 3.0 * jax.random.normal(key, (40, 8, 8, 1)) + 1.0
+  seen = []
+
+  def critic(x):
+    jax.debug.callback(lambda x: seen.append(np.array(x)), x)
+    return x.sum(axis=(1, 2, 3))
+
+  penalties.dragan(critic, real, None, jax.random.key(1))
+  jax.effects_barrier()
+  share = (seen[0] - np.asarray(real)) / (0.5 * np.std(np.asarray(real)))
+  assert ((share >= -1e-5) & (share <= 1 + 1e-5)).all()
+  assert abs(share.mean() - 0.5) < 0.02
+  np.testing.assert_allclose(share.std(), 12**-0.5, atol=0.01)
+  by_image = share.reshape(40, -1)  # No share of a whole image, `alpha`.
+  np.testing.assert_allclose(by_image.std(axis=1), 12**-0.5, atol=0.08)
+  np.testing.assert_allclose(by_image.mean(axis=1), 0.5, atol=0.15)
+
+
 def test_clipped_weights_stay_inside(key):
   params = {'w': jax.random.uniform(key, (50,), minval=-0.01, maxval=0.01)}
   optimizer = optax.chain(optax.sgd(1.0), optim.clip_weights(0.01))

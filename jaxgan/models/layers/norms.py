@@ -109,24 +109,24 @@ class BatchNorm(nn.Module):
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     wide = (1,) * len(axes) + shape
     if self.use_running_average:
-      mean, variance = (statistic.value.reshape(wide) for statistic in running)
+      shift, variance = (statistic.value.reshape(wide) for statistic in running)
+      x, mean = x - shift, 0.0
     else:
       shift = axis.mean(near(x, *axes))
+      x = x - shift
       mean, square = axis.mean(
-        tuple(
-          jnp.mean((x - shift) ** power, axes, keepdims=True)
-          for power in (1, 2)
-        )
+        tuple(jnp.mean(x**power, axes, keepdims=True) for power in (1, 2))
       )
       variance = jnp.maximum(square - mean**2, 0.0)
-      mean = mean + shift
       if not self.is_initializing():
-        for statistic, new in zip(running, (mean, variance), strict=True):
+        both = (mean + shift, variance)
+        for statistic, new in zip(running, both, strict=True):
           old = statistic.value
           new = new.reshape(shape)
           statistic.value = self.momentum * old + (1 - self.momentum) * new
     factor = jax.lax.rsqrt(variance + self.epsilon) * scale.reshape(wide)
-    return ((x - mean) * factor + bias.reshape(wide)).astype(dtype)
+    # One product and one sum: the gradient then has two sums over the batch.
+    return (x * factor + (bias.reshape(wide) - mean * factor)).astype(dtype)
 
 
 class VirtualBatchNorm(nn.Module):
