@@ -6,8 +6,10 @@
 OLD and NEW are git revisions, or paths of checkouts; `.` is the working tree.
 Each checkout has one process, and the processes take turns. In each turn, both
 time a slice of the rounds of a system, one directly after the other. The order
-alternates. So a change in the machine's speed meets both. The systems are
-those of `benchmarks.systems`, on random images.
+alternates. So a change in the machine's speed meets both. A process may be some
+percent faster than another one of the same code, by the places of its arrays in
+memory. So several pairs of processes follow each other. The systems are those
+of `benchmarks.systems`, on random images.
 
 On a machine that has other work, --clock=processor is steadier: it divides
 rounds by the seconds that the processors worked for the process. Work that has
@@ -15,12 +17,14 @@ become less parallel is not seen then.
 
 Prints the median rounds per second of both checkouts for each system, and the
 median over turns of the ratio NEW / OLD. A 95 % interval of this median comes
-from 2,000 bootstrap samples. The exit code is 0 if, for all systems, the
-interval starts at LEAST_LOW or above and the median is LEAST_MEDIAN or more. It
-is 1 if a system misses this, and 2 if a process cannot run.
+from 2,000 bootstrap samples of pairs, and of turns in each. The exit code is 0
+if, for all systems, the interval starts at LEAST_LOW or above and the median is
+LEAST_MEDIAN or more. It is 1 if a system misses this, and 2 if a process cannot
+run.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -36,7 +40,7 @@ from benchmarks import checkouts, systems
 
 LEAST_LOW, LEAST_MEDIAN = 0.95, 0.98
 SLICE_SECONDS = 0.3
-LEAST_TURNS = 6
+LEAST_TURNS = 2  # of a pair
 CLOCKS = ('elapsed', 'processor')  # in the order of an answer
 BOOTSTRAP_SAMPLES = 2_000
 
@@ -53,7 +57,7 @@ class Side:
   """
 
   def __init__(self, label, checkout, names, scratch: pathlib.Path, clock):
-    self._label = label
+    self._label, self._names = label, names
     self._column = CLOCKS.index(clock)
     self._messages = scratch / f'{label}.txt'
     with self._messages.open('w') as file:
@@ -69,11 +73,10 @@ class Side:
           'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         },
       )
-    try:
-      self.rounds_per_call = {name: int(self._answer()) for name in names}
-    except checkouts.Failed:
-      self.close()
-      raise
+
+  def wait(self) -> None:
+    """Returns when all systems are compiled."""
+    self.rounds_per_call = {name: int(self._answer()) for name in self._names}
 
   def seconds(self, name: str, calls: int) -> float:
     """Returns the seconds of so many compiled calls of a system."""
@@ -114,18 +117,55 @@ class Rates:
     return np.array(self.new) / np.array(self.old)
 
 
-def interval(ratios: np.ndarray) -> tuple[float, float]:
-  """Returns the 95 % bootstrap interval of the median."""
+def interval(pairs: list[np.ndarray]) -> tuple[float, float]:
+  """Returns the 95 % bootstrap interval of the median over all turns.
+
+  Args:
+    pairs: ratios of the turns of each pair of processes.
+  """
   rng = np.random.default_rng(0)
-  rows = rng.integers(len(ratios), size=(BOOTSTRAP_SAMPLES, len(ratios)))
-  low, high = np.quantile(np.median(ratios[rows], axis=1), [0.025, 0.975])
+  medians = [
+    np.median(
+      np.concatenate(
+        [
+          rng.choice(pairs[pair], len(pairs[pair]))
+          for pair in rng.integers(len(pairs), size=len(pairs))
+        ]
+      )
+    )
+    for _ in range(BOOTSTRAP_SAMPLES)
+  ]
+  low, high = np.quantile(medians, [0.025, 0.975])
   return float(low), float(high)
 
 
-def is_as_fast(ratios: np.ndarray) -> bool:
+def is_as_fast(pairs: list[np.ndarray]) -> bool:
   """Returns True if NEW keeps up with OLD, see the text of the module."""
-  low, _ = interval(ratios)
-  return low >= LEAST_LOW and float(np.median(ratios)) >= LEAST_MEDIAN
+  low, _ = interval(pairs)
+  median = float(np.median(np.concatenate(pairs)))
+  return low >= LEAST_LOW and median >= LEAST_MEDIAN
+
+
+@contextlib.contextmanager
+def open_sides(folders, names, scratch: pathlib.Path, clock: str):
+  """Yields processes of both checkouts, 'old' and 'new', with all compiled.
+
+  Args:
+    folders: checkouts.
+    names: see `Side`.
+    scratch: see `Side`.
+    clock: see `Side`.
+  """
+  sides = {}
+  try:
+    for label, folder in zip(('old', 'new'), folders, strict=True):
+      sides[label] = Side(label.upper(), folder, names, scratch, clock)
+    for side in sides.values():  # They compile at the same time.
+      side.wait()
+    yield sides
+  finally:
+    for side in sides.values():
+      side.close()
 
 
 def calls_for(sides, name: str) -> dict[str, int]:
@@ -162,25 +202,33 @@ def take_turns(sides, names, until: float) -> dict[str, Rates]:
   return rates
 
 
-def print_table(rates: dict[str, Rates]) -> list[str]:
-  """Prints a row for each system; returns the systems that are too slow."""
+def print_table(rates: dict[str, list[Rates]]) -> list[str]:
+  """Prints a row for each system; returns the systems that are too slow.
+
+  Args:
+    rates: those of each pair of processes, by system.
+  """
   print('| system | OLD, rounds/s | NEW, rounds/s | NEW / OLD | 95 % | turns |')
   print('| --- ' * 6 + '|')
   slow = []
-  for name, found in rates.items():
-    ratios = found.ratios()
+  for name, pairs in rates.items():
+    ratios = [pair.ratios() for pair in pairs]
     low, high = interval(ratios)
     if not is_as_fast(ratios):
       slow.append(name)
+    old, new = (
+      statistics.median(rate for pair in pairs for rate in getattr(pair, side))
+      for side in ('old', 'new')
+    )
+    every = np.concatenate(ratios)
     print(
-      f'| {name} | {statistics.median(found.old):.4g} '
-      f'| {statistics.median(found.new):.4g} | {np.median(ratios):.3f} '
-      f'| {low:.3f} to {high:.3f} | {len(ratios)} |'
+      f'| {name} | {old:.4g} | {new:.4g} | {np.median(every):.3f} '
+      f'| {low:.3f} to {high:.3f} | {len(every)} |'
     )
   return slow
 
 
-def compare(old: str, new: str, keys, minutes: float, clock: str) -> int:
+def compare(old, new, keys, minutes: float, pairs: int, clock: str) -> int:
   """Prints the comparison; returns the exit code.
 
   Args:
@@ -188,25 +236,25 @@ def compare(old: str, new: str, keys, minutes: float, clock: str) -> int:
     new: revision or path.
     keys: keys of `systems.SYSTEMS`.
     minutes: from the start of this function to the last turn.
+    pairs: pairs of processes.
     clock: one of `CLOCKS`.
   """
   until = time.monotonic() + 60 * minutes
   names = [systems.SYSTEMS[key] for key in keys]
-  sides = {}
+  rates = {key: [] for key in keys}
   with (
     checkouts.open_checkouts(old, new) as folders,
     tempfile.TemporaryDirectory() as scratch,
   ):
-    try:
-      for label, folder in zip(('old', 'new'), folders, strict=True):
-        sides[label] = Side(
-          label.upper(), folder, names, pathlib.Path(scratch), clock
-        )
-      rates = take_turns(sides, names, until)
-    finally:
-      for side in sides.values():
-        side.close()
-  slow = print_table(dict(zip(keys, rates.values(), strict=True)))
+    for left in range(pairs, 0, -1):
+      with open_sides(folders, names, pathlib.Path(scratch), clock) as sides:
+        # The pairs to come need their share of the time that is left.
+        end = time.monotonic() + (until - time.monotonic()) / left
+        for key, found in zip(
+          keys, take_turns(sides, names, end).values(), strict=True
+        ):
+          rates[key].append(found)
+  slow = print_table(rates)
   if slow:
     print(f'slower: {", ".join(slow)}')
     return 1
@@ -221,6 +269,7 @@ def main() -> int:
   parser.add_argument('old', help='Git revision, or path of a checkout.')
   parser.add_argument('new', help='Likewise; . is the working tree.')
   parser.add_argument('--minutes', type=float, default=10.0)
+  parser.add_argument('--pairs', type=int, default=3)
   parser.add_argument(
     '--systems', default='', help='Keys of systems.SYSTEMS; all by default.'
   )
@@ -231,7 +280,9 @@ def main() -> int:
     if key not in systems.SYSTEMS:
       parser.error(f'--systems={key}: known are {", ".join(systems.SYSTEMS)}')
   try:
-    return compare(args.old, args.new, keys, args.minutes, args.clock)
+    return compare(
+      args.old, args.new, keys, args.minutes, args.pairs, args.clock
+    )
   except checkouts.Failed as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
