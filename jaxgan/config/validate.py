@@ -58,7 +58,9 @@ def _network(prefix: str, settings) -> dict[str, tuple[Range, ...]]:
       for name, value in ranges.of_dataclass(optim.Optimizer).items()
     },
   }
-  module = models.known().get(str(settings['name']))
+  known = models.known()
+  table['name'] = Range(str, one_of=known)
+  module = known.get(str(settings['name']))
   if module is not None:
     table = ranges.of_dataclass(module) | table
   return {f'{prefix}.{name}': (value,) for name, value in table.items()}
