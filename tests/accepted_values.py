@@ -6,8 +6,7 @@ field. It is refused, or has a row here that says why it is accepted.
 
 import fnmatch
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 BILLION, TRILLION, PAIR = 10**9, 10**12, (1, 2)
 VALUES = {
