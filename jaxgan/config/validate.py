@@ -139,7 +139,9 @@ def wrong_of_record(config: Mapping) -> list[str]:
 def missing(config, error: Exception) -> str:
   """Returns the field whose absence raised an error, or '' for other errors."""
   # The message of ml_collections is the field, in quotes that are escaped.
-  match = re.fullmatch(r'[\'"\\]*(\w+)[\'"\\]*(nDid you mean.*)?', str(error))
+  match = re.fullmatch(
+    r'[\'"\\]*([\w.]+)[\'"\\]*(nDid you mean.*)?', str(error)
+  )
   known = '.'.join(flatten(config)).split('.')
   return match[1] if match and match[1] not in known else ''
 
