@@ -92,6 +92,7 @@ def build_network(
   Raises:
     UserError: for the errors of `models.build`, and for a network that needs
       the field 'dtype' and lacks it.
+    KeyError: with the dotted name of a field that the config lacks.
   """
   if not is_group(config[player]):
     raise errors.UserError(
@@ -99,6 +100,11 @@ def build_network(
       'jaxgan/config/presets.py.'
     )
   settings = dict(config[player])
+  for name in ('name', 'optimizer'):
+    if name not in settings:
+      raise KeyError(f'{player}.{name}')
+  if 'name' not in settings['optimizer']:
+    raise KeyError(f'{player}.optimizer.name')
   optimizer = optim.build(
     settings.pop('optimizer'), images_per_update, f'{player}.optimizer'
   )

@@ -58,7 +58,9 @@ def _network(prefix: str, settings) -> dict[str, tuple[Range, ...]]:
       for name, value in ranges.of_dataclass(optim.Optimizer).items()
     },
   }
-  module = models.known().get(str(settings['name']))
+  known = models.known()
+  table['name'] = Range(str, one_of=known)
+  module = known.get(str(settings['name']))
   if module is not None:
     table = ranges.of_dataclass(module) | table
   return {f'{prefix}.{name}': (value,) for name, value in table.items()}
@@ -137,7 +139,9 @@ def wrong_of_record(config: Mapping) -> list[str]:
 def missing(config, error: Exception) -> str:
   """Returns the field whose absence raised an error, or '' for other errors."""
   # The message of ml_collections is the field, in quotes that are escaped.
-  match = re.fullmatch(r'[\'"\\]*(\w+)[\'"\\]*(nDid you mean.*)?', str(error))
+  match = re.fullmatch(
+    r'[\'"\\]*([\w.]+)[\'"\\]*(nDid you mean.*)?', str(error)
+  )
   known = '.'.join(flatten(config)).split('.')
   return match[1] if match and match[1] not in known else ''
 

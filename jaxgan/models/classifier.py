@@ -29,7 +29,7 @@ class ConvNet(nn.Module):
   kernel: int = ranged(5, 1, MOST_KERNEL)
   features: int = ranged(128, 1, MOST_UNITS)
   dropout: float = ranged(0.0, 0, below=1)
-  momentum: float = ranged(0.9, 0, 1)
+  momentum: float = ranged(0.9, 0, below=1)
   num_classes: int = 10
   dtype: jnp.dtype | None = None
 

@@ -80,7 +80,7 @@ class Generator(nn.Module):
   bias: bool = False
   dropout: float = ranged(0.0, 0, below=1)
   dropout_at_test: bool = False
-  momentum: float = ranged(0.99, 0, 1)
+  momentum: float = ranged(0.99, 0, below=1)
   epsilon: float = ranged(1e-3, above=0)
   num_classes: int = 0
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
@@ -193,7 +193,7 @@ class Discriminator(nn.Module):
   conditioning: str = ranged('concat', one_of=CONDITIONINGS)
   minibatch_stddev: bool = False
   minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
-  momentum: float = ranged(0.99, 0, 1)
+  momentum: float = ranged(0.99, 0, below=1)
   epsilon: float = ranged(1e-3, above=0)
   num_classes: int = 0
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)

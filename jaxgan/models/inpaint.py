@@ -47,7 +47,7 @@ class UNet(nn.Module):
   kernel: int = ranged(4, 1, MOST_KERNEL)
   slope: float = 0.2
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.8, 0, 1)
+  momentum: float = ranged(0.8, 0, below=1)
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
@@ -111,7 +111,7 @@ class ContextEncoder(nn.Module):
   slope: float = 0.2
   dropout: float = ranged(0.5, 0, below=1)
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.8, 0, 1)
+  momentum: float = ranged(0.8, 0, below=1)
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
@@ -201,7 +201,7 @@ class Discriminator(nn.Module):
   strides: tuple[int, ...] = ranged((2, 2, 1), 1, MOST_STRIDE)
   slope: float = 0.2
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.8, 0, 1)
+  momentum: float = ranged(0.8, 0, below=1)
   num_classes: int = 0
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None

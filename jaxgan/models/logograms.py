@@ -34,7 +34,7 @@ class Generator(nn.Module):
   hidden: int = ranged(1024, 1, MOST_UNITS)
   widths: tuple[int, int] = ranged((128, 64), 1, MOST_UNITS, lengths=(2, 2))
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.99, 0, 1)
+  momentum: float = ranged(0.99, 0, below=1)
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 

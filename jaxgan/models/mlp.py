@@ -73,7 +73,7 @@ class Generator(nn.Module):
   widths: tuple[int, ...] = ranged((128, 256, 512), 1, MOST_UNITS)
   slope: float = 0.2
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.8, 0, 1)
+  momentum: float = ranged(0.8, 0, below=1)
   bounded: bool = True
   num_classes: int = 0
   conditioning: str = ranged('concat', one_of=CONDITIONINGS)

@@ -70,7 +70,7 @@ class UNet(nn.Module):
   skips: bool = True
   dropout: float = ranged(0.5, 0, below=1)
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.9, 0, 1)
+  momentum: float = ranged(0.9, 0, below=1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -130,7 +130,7 @@ class ResNet(nn.Module):
   blocks: int = ranged(9, 0, 100)
   padding: str = ranged('SAME_LOWER', one_of=('SAME', 'SAME_LOWER'))
   norm: str = ranged('instance', one_of=norms.CHOICES)
-  momentum: float = ranged(0.9, 0, 1)
+  momentum: float = ranged(0.9, 0, below=1)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -189,7 +189,7 @@ class PatchDiscriminator(nn.Module):
   kernel: int = ranged(4, 1, MOST_KERNEL)
   slope: float = 0.2
   norm: str = ranged('batch', one_of=norms.CHOICES)
-  momentum: float = ranged(0.9, 0, 1)
+  momentum: float = ranged(0.9, 0, below=1)
   dtype: jnp.dtype | None = None
 
   @nn.compact

@@ -198,6 +198,19 @@ def test_missing_fields_of_a_record_are_named(name, tmp_path):
     restore.restore(tmp_path)
 
 
+@pytest.mark.parametrize(
+  'name',
+  ['discriminator.name', 'generator.optimizer', 'generator.optimizer.name'],
+)
+def test_missing_parts_of_a_network_are_named(name, tmp_path):
+  """Other networks of the config have fields of the same name."""
+  fields = changed(('config', *name.split('.')), None, remove=True)
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  with pytest.raises(errors.UserError, match=f'no field {name!r}') as caught:
+    restore.restore(tmp_path)
+  assert str(tmp_path) in str(caught.value)
+
+
 @pytest.mark.slow
 def test_any_missing_field_is_one_line(tmp_path):
   for path in [p for p in PATHS if p[0] == 'config']:
