@@ -206,7 +206,7 @@ def print_table(rates: dict[str, list[Rates]]) -> list[str]:
   """Prints a row for each system; returns the systems that are too slow.
 
   Args:
-    rates: those of each pair of processes, by system.
+    rates: rates of each pair of processes, by system.
   """
   print('| system | OLD, rounds/s | NEW, rounds/s | NEW / OLD | 95 % | turns |')
   print('| --- ' * 6 + '|')
