@@ -7,8 +7,9 @@ Each function of `export_functions` (see `jaxgan.steps`) has two files:
                     CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
 
 The file `export.json` describes inputs and outputs and has a digest of each
-of them. With `config.json`, the record of the run, `restore` reads an export. The same checkpoint and the same versions give the same bytes.
-Images are float32 in [-1, 1].
+of them. With `config.json`, the record of the run, `restore` reads an export.
+The same checkpoint and the same versions give the same bytes. Images are
+float32 in [-1, 1].
 """
 
 import contextlib

@@ -14,7 +14,6 @@ from jaxgan.training import checkpoint, sweeps
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.trained import Run
 
-
 # Exports of trained runs, which are part of the package.
 SHIPPED = pathlib.Path(__file__).parent / 'shipped'
 
