@@ -166,7 +166,7 @@ def _check_flags(mode: str) -> None:
     if values and flag.value not in (None, *values):
       raise errors.unknown(f'--{name}', flag.value, values)
   if not modes.MODES[mode].trains:
-    if not _WORKDIR.value:
+    if not (_WORKDIR.value or modes.MODES[mode].workdir):
       raise errors.UserError(
         f'--mode={mode} needs --workdir. Add the folder of a run.'
       )
@@ -216,7 +216,8 @@ def main(argv) -> None:
     )
   name = _MODE.value
   _check_flags(name)
-  mode, workdir = modes.MODES[name], _WORKDIR.value
+  mode = modes.MODES[name]
+  workdir = _WORKDIR.value or mode.workdir
   values = {flag.name: flags.FLAGS[flag.name].value for flag in mode.flags}
   values = {k: v for k, v in values.items() if v is not None}
   fields = dict(_data_fields)

@@ -38,6 +38,7 @@ class Mode(NamedTuple):
     prints: False if the function prints its results.
     reads_data: True if the mode also reads --config.data.FIELD, for data that
       were moved.
+    workdir: value of --workdir if none is given; '' if one is needed.
   """
 
   function: str
@@ -45,6 +46,7 @@ class Mode(NamedTuple):
   trains: bool = False
   prints: bool = True
   reads_data: bool = False
+  workdir: str = ''
 
 
 _SEED = Flag('seed', 'integer', 'Seed of all random draws (0).')
@@ -114,6 +116,7 @@ MODES = {
       _OUTPUT,
     ),
     reads_data=True,
+    workdir='digits',
   ),
   'evaluate': Mode(
     'jaxgan.modes.evaluate:evaluate',

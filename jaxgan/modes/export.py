@@ -7,8 +7,9 @@ Each function of `export_functions` (see `jaxgan.steps`) has two files:
                     CPUs, CUDA and TPUs; `jax.export.deserialize` reads it
 
 The file `export.json` describes inputs and outputs and has a digest of each
-other file. The same checkpoint and the same versions give the same bytes.
-Images are float32 in [-1, 1].
+of them. With `config.json`, the record of the run, `restore` reads an export.
+The same checkpoint and the same versions give the same bytes. Images are
+float32 in [-1, 1].
 """
 
 import contextlib
@@ -84,6 +85,8 @@ def export(
     }
     files |= contents
   files['export.json'] = json.dumps(_about(run, functions), indent=2) + '\n'
+  record = restore_lib.record_of(workdir) | {'config': run.config.to_dict()}
+  files['config.json'] = json.dumps(record, indent=2) + '\n'
   with paths.replacing_folder(folder) as temporary:
     for name, content in files.items():
       writers.write_atomically(temporary / name, content)

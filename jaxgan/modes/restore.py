@@ -9,13 +9,27 @@ from jaxgan import config as config_lib
 from jaxgan import errors, steps
 from jaxgan.core import buckets, paths
 from jaxgan.data.dataset import Spec
+from jaxgan.modes import exported
 from jaxgan.training import checkpoint, sweeps
 from jaxgan.training import workdir as workdir_lib
 from jaxgan.training.trained import Run
 
+# Exports of trained runs, which are part of the package.
+SHIPPED = pathlib.Path(__file__).parent / 'shipped'
+
+
+def find(workdir) -> pathlib.Path:
+  """Returns the folder of a run; names of shipped runs are folders as well."""
+  folder = paths.of_user(workdir, '--workdir')
+  shipped = SHIPPED / folder.name
+  is_name = str(workdir) == folder.name and not folder.exists()
+  return shipped if is_name and shipped.is_dir() else folder
+
 
 def steps_of(workdir) -> list[int]:
-  """Returns the steps of all checkpoints, newest first."""
+  """Returns the steps of all checkpoints, newest first; an export has one."""
+  if exported.is_export(workdir):
+    return [exported.step_of(workdir)]
   buckets.refresh(workdir)
   with checkpoint.Checkpoints(workdir, read_only=True) as checkpoints:
     return checkpoints.steps()
@@ -26,14 +40,18 @@ def folders(workdir, output: str | None) -> tuple[pathlib.Path, pathlib.Path]:
 
   Args:
     workdir: the folder of the run.
-    output: value of --output; None for the workdir.
+    output: value of --output; None for the workdir, or `runs/NAME` for a run
+      that ships with the package.
 
   Raises:
     UserError: if `output` is a file.
   """
-  workdir = paths.of_user(workdir, '--workdir')
+  workdir = find(workdir)
   if output is None:
-    return workdir, workdir
+    is_shipped = workdir.parent == SHIPPED
+    return workdir, pathlib.Path(
+      'runs', workdir.name
+    ) if is_shipped else workdir
   folder = paths.of_user(output, '--output')
   if folder.exists() and not folder.is_dir():
     raise errors.UserError(
@@ -63,7 +81,7 @@ def num_members(workdir) -> int:
 
 def record_of(workdir):
   """Returns the `config.json` of a workdir; raises a UserError without one."""
-  record = workdir_lib.read(paths.of_user(workdir, '--workdir'))
+  record = workdir_lib.read(find(workdir))
   if record is None:
     raise errors.UserError(
       f'workdir {str(workdir)!r} holds no run. Set --workdir to the folder of '
@@ -76,7 +94,9 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
   """Reads the config and a checkpoint of a workdir.
 
   Args:
-    workdir: the folder of the run.
+    workdir: the folder of the run, or of an export of it, which has the
+      networks that were exported; other networks are untrained. 'digits' is a
+      GAN of digits that ships with the package.
     step: step of the checkpoint; by default the newest valid checkpoint.
     member: member of a population.
 
@@ -84,6 +104,7 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
     UserError: if there is no run, no such member or no valid checkpoint, or if
       other code made the config.
   """
+  workdir = find(workdir)
   record = record_of(workdir)
   config = config_lib.from_json(record['config'])
   population = sweeps.of(config)
@@ -113,6 +134,9 @@ def restore(workdir, step: int | None = None, member: int | None = None) -> Run:
       f'field {field!r}. Use that code (git {record.get("git")}), or train '
       'again.'
     ) from None
+  if exported.is_export(workdir):
+    state = exported.load(workdir, algorithm, method, step)
+    return Run(algorithm, method, state, spec, config)
   if population:
     like = sweeps.like(population, algorithm, spec)
   else:

@@ -89,7 +89,8 @@ def test_export_json_describes_the_files(digits):
   }
   assert function['output']['shape'] == ['batch', 28, 28, 1]
   names = {'generator.safetensors', 'generator.stablehlo'}
-  assert {p.name for p in folder.iterdir()} == names | {'export.json'}
+  about_it = {'export.json', 'config.json'}
+  assert {p.name for p in folder.iterdir()} == names | about_it
   for name, digest in function['sha256'].items():
     assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
   artifact = (folder / 'generator.stablehlo').read_bytes()
