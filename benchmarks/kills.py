@@ -44,25 +44,41 @@ COMMON = {
 }
 LATEST = 0.2  # seconds between a write and a kill, at most
 _SMALL = {'generator.widths': (8,), 'discriminator.widths': (8,)}
+_DEEP = {'generator.widths': (8, 4), 'discriminator.widths': (4, 8)}
 # Kind -> config and fields that make it small.
 RUNS = {
   'gan': ('gan_mnist', _SMALL),
-  'wgan': ('wgan_mnist:gp', {}),
-  'infogan': ('infogan_mnist', {}),
+  'wgan': ('wgan_mnist:gp', _DEEP),
+  'infogan': ('infogan_mnist', _DEEP),
   'vae': ('vae_mnist', {'encoder.widths': (8,), 'decoder.widths': (8,)}),
   'autoencoder': (
     'autoencoder_mnist',
     {'encoder.widths': (8,), 'decoder.widths': (8,)},
   ),
   'classifier': ('classifier_mnist', {'network.widths': (4, 8)}),
-  'inpaint': ('ccgan_mnist', {}),
+  'inpaint': (
+    'ccgan_mnist',
+    {'generator.widths': (4, 8, 8, 8), 'discriminator.widths': (4, 8, 8)},
+  ),
   'pix2pix': (
     'pix2pix_cifar10',
-    {'data.name': 'mnist', 'data.channels': 1, 'data.pair': 'low:2'},
+    {
+      'data.name': 'mnist',
+      'data.channels': 1,
+      'data.pair': 'low:2',
+      'generator.widths': (4, 8, 8, 8),
+      'discriminator.widths': (4, 8),
+    },
   ),
   'cyclegan': (
     'cyclegan_faces',
-    {'data.classes': ('0', '1'), 'data.held_out': 0.0, 'generator.blocks': 1},
+    {
+      'data.classes': ('0', '1'),
+      'data.held_out': 0.0,
+      'generator.widths': (4, 8, 8),
+      'generator.blocks': 1,
+      'discriminator.widths': (4, 8, 8),
+    },
   ),
 }
 STREAMED = {'data.resident_bytes': 0}
@@ -173,12 +189,25 @@ def differences(one, other) -> list[str]:
   return [name for name in names if one.get(name) != other.get(name)]
 
 
-def compare(kind: str, feed: str, kills: int, seed: int) -> tuple[int, list]:
-  """Kills a run and compares it; returns the kills, and what differs."""
+def compare(
+  kind: str, feed: str, kills: int, seed: int, finish=train
+) -> tuple[int, list]:
+  """Kills a run and compares it with a run that no one killed.
+
+  Args:
+    kind: a key of `RUNS`.
+    feed: 'resident', 'streamed' or 'processes'.
+    kills: number of kills.
+    seed: seed of the moments.
+    finish: runs a command to its end.
+
+  Returns:
+    The number of kills, and what differs.
+  """
   moments = random.Random(f'{seed} {kind} {feed}')
   with tempfile.TemporaryDirectory() as folder:
     unbroken, killed = (pathlib.Path(folder, k) for k in ('unbroken', 'killed'))
-    train(command(kind, feed, unbroken))
+    finish(command(kind, feed, unbroken))
     words, count = command(kind, feed, killed), 0
     while count < kills:
       rounds = COMMON['num_steps'] - _step(killed)
@@ -190,7 +219,7 @@ def compare(kind: str, feed: str, kills: int, seed: int) -> tuple[int, list]:
       if wrong := differences(result(unbroken), result(killed)):
         return count, wrong
       killed.rename(killed.with_name(f'ended-{count}'))
-    train(words)
+    finish(words)
     return count, differences(result(unbroken), result(killed))
 
 

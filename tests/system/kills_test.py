@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import compilation
+import jax
 import numpy as np
 import pytest
+from runs import call_main
 
 from benchmarks import kills
 from jaxgan import steps
@@ -32,9 +34,16 @@ runpy.run_module('jaxgan.main', run_name='__main__', alter_sys=True)
 
 @pytest.fixture(autouse=True)
 def fast_processes(monkeypatch):
-  """Processes compile fast and see one device."""
+  """Processes compile fast and see one device; this one keeps its devices."""
+  jax.devices()
   for name, value in compilation.FAST.items():
     monkeypatch.setenv(name, value)
+
+
+def in_this_process(words):
+  """Runs a command of one process, without a start of Python."""
+  done = call_main(*words[3:])
+  assert done.returncode == 0, done
 
 
 def test_runs_have_every_algorithm():
@@ -70,7 +79,7 @@ def test_record_of_data_stays_while_a_stream_reads_ahead():
   ],
 )
 def test_killed_run_equals_unbroken_run(kind, feed):
-  assert kills.compare(kind, feed, 2, 0) == (2, [])
+  assert kills.compare(kind, feed, 2, 0, in_this_process) == (2, [])
 
 
 @pytest.mark.slow
@@ -81,7 +90,7 @@ def test_two_killed_processes_equal_unbroken_processes():
 @pytest.mark.slow
 def test_record_of_stream_equals_unbroken_record(tmp_path):
   """Kills right after checkpoints, while the stream has read ahead."""
-  kills.train(kills.command('wgan', 'streamed', tmp_path / 'unbroken'))
+  in_this_process(kills.command('wgan', 'streamed', tmp_path / 'unbroken'))
   words = kills.command('wgan', 'streamed', tmp_path / 'killed')
   start = [sys.executable, '-c', KILLED_BEFORE]
   for step in (50, 75, 100):
@@ -89,7 +98,7 @@ def test_record_of_stream_equals_unbroken_record(tmp_path):
       [*start, str(step), *words[3:]], cwd=kills.ROOT, env=os.environ
     )
     assert process.returncode == -9
-  kills.train(words)
+  in_this_process(words)
   ours, theirs = (
     kills.result(tmp_path / name) for name in ('killed', 'unbroken')
   )
