@@ -29,7 +29,7 @@ _KINDS = flags.DEFINE_list('kinds', [], 'Rows of RUNS; all by default.')
 _FEEDS = flags.DEFINE_list(
   'feeds', ['resident', 'streamed'], 'Also: processes.'
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments.')
+_SEED = flags.DEFINE_integer('random_seed', 0, 'Seed of the moments.')
 
 ROOT = experiment.CONFIGS.parent
 COMMON = {

@@ -15,6 +15,8 @@ from jaxgan import steps
 from jaxgan.data import dataset, stream
 from jaxgan.training import workdir as workdir_lib
 
+pytestmark = pytest.mark.timeout(900)
+
 # Trains as `jaxgan.main`, and kills its process before a round.
 KILLED_BEFORE = """
 import os, runpy, signal, sys
