@@ -149,7 +149,7 @@ def kill(words, workdir: pathlib.Path, writes: int, seconds: float) -> bool:
   size = _event_bytes(workdir)
   with _started(words) as process:
     while writes and process.poll() is None:
-      time.sleep(0.002)
+      time.sleep(0.01)
       if (now := _event_bytes(workdir)) != size:
         size, writes = now, writes - 1
     with contextlib.suppress(subprocess.TimeoutExpired):
