@@ -1,13 +1,15 @@
 r"""Kills runs at random moments and compares them with runs that no one killed.
 
-  python -m benchmarks.kills --kills=20
+  python -m benchmarks.kills --kills=20 --feeds=resident,streamed,processes
 
 Every kind of algorithm is trained on few embedded digits: data on the device,
-data streamed, and one of two processes killed. A killed run is started again
-after each kill. Both runs must end with the same arrays, records of the last
+data streamed, and two processes, which are killed together. A run is killed
+after a random number of its writes, a random part of a second later, and
+started again. Both runs must end with the same arrays, records of the last
 checkpoint (config, data, pending metrics), lines of metrics, and grids.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -27,7 +29,7 @@ _KINDS = flags.DEFINE_list('kinds', [], 'Rows of RUNS; all by default.')
 _FEEDS = flags.DEFINE_list(
   'feeds', ['resident', 'streamed'], 'Also: processes.'
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments.')
+_SEED = flags.DEFINE_integer('random_seed', 0, 'Seed of the moments.')
 
 ROOT = experiment.CONFIGS.parent
 COMMON = {
@@ -36,30 +38,47 @@ COMMON = {
   'data.image_size': 16,
   'num_steps': 120,
   'batch_size': 8,
-  'log_every': 20,
+  'log_every': 5,
   'sample_every': 40,
   'checkpoint_every': 25,
 }
+LATEST = 0.2  # seconds between a write and a kill, at most
 _SMALL = {'generator.widths': (8,), 'discriminator.widths': (8,)}
+_DEEP = {'generator.widths': (8, 4), 'discriminator.widths': (4, 8)}
 # Kind -> config and fields that make it small.
 RUNS = {
   'gan': ('gan_mnist', _SMALL),
-  'wgan': ('wgan_mnist:gp', {}),
-  'infogan': ('infogan_mnist', {}),
+  'wgan': ('wgan_mnist:gp', _DEEP),
+  'infogan': ('infogan_mnist', _DEEP),
   'vae': ('vae_mnist', {'encoder.widths': (8,), 'decoder.widths': (8,)}),
   'autoencoder': (
     'autoencoder_mnist',
     {'encoder.widths': (8,), 'decoder.widths': (8,)},
   ),
   'classifier': ('classifier_mnist', {'network.widths': (4, 8)}),
-  'inpaint': ('ccgan_mnist', {}),
+  'inpaint': (
+    'ccgan_mnist',
+    {'generator.widths': (4, 8, 8, 8), 'discriminator.widths': (4, 8, 8)},
+  ),
   'pix2pix': (
     'pix2pix_cifar10',
-    {'data.name': 'mnist', 'data.channels': 1, 'data.pair': 'low:2'},
+    {
+      'data.name': 'mnist',
+      'data.channels': 1,
+      'data.pair': 'low:2',
+      'generator.widths': (4, 8, 8, 8),
+      'discriminator.widths': (4, 8),
+    },
   ),
   'cyclegan': (
     'cyclegan_faces',
-    {'data.classes': ('0', '1'), 'data.held_out': 0.0, 'generator.blocks': 1},
+    {
+      'data.classes': ('0', '1'),
+      'data.held_out': 0.0,
+      'generator.widths': (4, 8, 8),
+      'generator.blocks': 1,
+      'discriminator.widths': (4, 8, 8),
+    },
   ),
 }
 STREAMED = {'data.resident_bytes': 0}
@@ -81,36 +100,72 @@ def command(kind: str, feed: str, workdir: pathlib.Path) -> list[str]:
   ]
 
 
-def train(words: list[str], seconds: float | None = None) -> bool:
-  """Runs a command and kills it after some seconds; True if it has ended.
-
-  Raises:
-    RuntimeError: if the command fails without a kill.
-  """
-  with subprocess.Popen(
-    words,
-    cwd=ROOT,
-    env=os.environ | {'JAXGAN_PYTHON': sys.executable},
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.PIPE,
-    text=True,
-    start_new_session=True,  # The processes of a launch script die together.
-  ) as process:
+@contextlib.contextmanager
+def _started(words: list[str]):
+  """Starts a command; raises a RuntimeError if it fails without a kill."""
+  with tempfile.TemporaryFile('w+') as errors:
+    process = subprocess.Popen(
+      words,
+      cwd=ROOT,
+      env=os.environ | {'JAXGAN_PYTHON': sys.executable},
+      stdout=subprocess.DEVNULL,
+      stderr=errors,
+      start_new_session=True,  # The processes of a launch script die together.
+    )
     try:
-      _, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-      os.killpg(process.pid, signal.SIGKILL)
-      process.communicate()
-      return False
-  if process.returncode:
-    raise RuntimeError(errors.strip().splitlines()[-1])
-  return True
+      yield process
+    finally:
+      if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode not in (0, -signal.SIGKILL):
+      errors.seek(0)
+      raise RuntimeError(errors.read().strip().splitlines()[-1])
+
+
+def train(words: list[str]) -> None:
+  """Runs a command to its end."""
+  with _started(words) as process:
+    process.wait()
+
+
+def _event_bytes(workdir: pathlib.Path) -> int:
+  """Returns the size of the event files; every line and grid is flushed."""
+  return sum(p.stat().st_size for p in (workdir / 'tensorboard').glob('*'))
+
+
+def kill(words, workdir: pathlib.Path, writes: int, seconds: float) -> bool:
+  """Runs a command and kills it.
+
+  Args:
+    words: the command.
+    workdir: the folder of the run.
+    writes: lines and grids that the command writes before the kill.
+    seconds: time between the last write and the kill.
+
+  Returns:
+    False if the command has ended before.
+  """
+  size = _event_bytes(workdir)
+  with _started(words) as process:
+    while writes and process.poll() is None:
+      time.sleep(0.01)
+      if (now := _event_bytes(workdir)) != size:
+        size, writes = now, writes - 1
+    with contextlib.suppress(subprocess.TimeoutExpired):
+      process.wait(seconds)
+  return process.returncode != 0
+
+
+def _step(workdir: pathlib.Path) -> int:
+  """Returns the step of the newest checkpoint, or 0."""
+  folders = (workdir / 'checkpoints').glob('[0-9]*')
+  return max((int(p.name) for p in folders if p.name.isdecimal()), default=0)
 
 
 def result(workdir: pathlib.Path) -> dict[str, object]:
   """Returns what two equal runs have in common, by name."""
-  steps = [p for p in (workdir / 'checkpoints').iterdir() if p.name.isdecimal()]
-  newest = max(steps, key=lambda path: int(path.name))
+  newest = workdir / 'checkpoints' / str(_step(workdir))
   items = {
     item: json.loads((newest / item / 'metadata').read_text())
     for item in ('integrity', 'meta')
@@ -134,29 +189,38 @@ def differences(one, other) -> list[str]:
   return [name for name in names if one.get(name) != other.get(name)]
 
 
-def compare(kind: str, feed: str, kills: int, seed: int) -> tuple[int, list]:
-  """Kills a run and compares it; returns the kills, and what differs."""
+def compare(
+  kind: str, feed: str, kills: int, seed: int, finish=train
+) -> tuple[int, list]:
+  """Kills a run and compares it with a run that no one killed.
+
+  Args:
+    kind: a key of `RUNS`.
+    feed: 'resident', 'streamed' or 'processes'.
+    kills: number of kills.
+    seed: seed of the moments.
+    finish: runs a command to its end.
+
+  Returns:
+    The number of kills, and what differs.
+  """
   moments = random.Random(f'{seed} {kind} {feed}')
   with tempfile.TemporaryDirectory() as folder:
-    folder = pathlib.Path(folder)
-    train(command(kind, feed, folder / 'warm'))  # fills the cache of programs
-    start = time.monotonic()
-    train(command(kind, feed, folder / 'unbroken'))
-    whole = time.monotonic() - start
-    killed, words = 0, command(kind, feed, folder / 'killed')
-    while killed < kills:
-      if train(words, moments.uniform(0.2, 1.0) * whole):
-        # The run has ended: another one takes the remaining kills.
-        if wrong := differences(*map(result, _pair(folder))):
-          return killed, wrong
-        folder.joinpath('killed').rename(folder / f'ended-{killed}')
-      killed += 1
-    train(words)
-    return killed, differences(*map(result, _pair(folder)))
-
-
-def _pair(folder: pathlib.Path):
-  return folder / 'unbroken', folder / 'killed'
+    unbroken, killed = (pathlib.Path(folder, k) for k in ('unbroken', 'killed'))
+    finish(command(kind, feed, unbroken))
+    words, count = command(kind, feed, killed), 0
+    while count < kills:
+      rounds = COMMON['num_steps'] - _step(killed)
+      writes = moments.randint(0, rounds // COMMON['log_every'])
+      if kill(words, killed, writes, moments.uniform(0.0, LATEST)):
+        count += 1
+        continue
+      # The run has ended: another one takes the remaining kills.
+      if wrong := differences(result(unbroken), result(killed)):
+        return count, wrong
+      killed.rename(killed.with_name(f'ended-{count}'))
+    finish(words)
+    return count, differences(result(unbroken), result(killed))
 
 
 def main(argv) -> None:

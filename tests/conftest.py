@@ -32,10 +32,13 @@ gc.set_threshold(200_000, 50, 100)
 
 def pytest_configure(config):
   del config
+  from jaxgan.training import caches
   from jaxgan.training import devices as devices_lib
 
   # Programs that were compiled by an earlier session are not compiled again.
   devices_lib.use_compilation_cache()
+  # Tests share traces and programs.
+  caches.RUNS = 10**9
 
 
 @pytest.hookimpl(tryfirst=True)

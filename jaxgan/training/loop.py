@@ -19,6 +19,7 @@ from jaxgan import config as config_lib
 from jaxgan import errors
 from jaxgan.core import buckets, paths
 from jaxgan.training import (
+  caches,
   checkpoint,
   data_files,
   dry_run,
@@ -95,6 +96,7 @@ def train(config, workdir, make_scorer=None) -> None:
   workdir = paths.of_user(workdir, '--workdir')
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
+  caches.count_run()
   first_look.settle(config, workdir)
   if config.eval_every and config.eval_images and make_scorer is None:
     raise errors.UserError(

@@ -2,10 +2,14 @@
 
 import dataclasses
 import gc
+import threading
 
 import jax
 import jax.numpy as jnp
+import pytest
+from runs import small
 
+from jaxgan.training import caches, loop
 from jaxgan.training import compile as compile_lib
 
 
@@ -35,3 +39,31 @@ def test_jit_method_drops_programs_of_old_methods():
     gc.collect()
     counts.append(len(client.live_executables()))
   assert counts[1] <= counts[0] + 1
+
+
+@pytest.mark.slow
+def test_many_runs_hold_no_more_than_two(tmp_path, monkeypatch):
+  """Traces stay until the caches are cleared; all else ends with a run."""
+  monkeypatch.setattr(caches, 'RUNS', 3)
+  monkeypatch.setattr(caches, '_runs', 0)
+  client = jax.devices()[0].client
+  held, objects = [], []
+  for index in range(12):
+    config = small(**{'generator.widths': (16 + index,), 'num_steps': 6})
+    loop.train(config, tmp_path / str(index))
+    del config
+    gc.collect()
+    held.append(
+      (
+        len(client.live_arrays()),
+        len(client.live_executables()),
+        threading.active_count(),
+      )
+    )
+    objects.append(len(gc.get_objects()))
+  for counts in zip(*held, strict=True):
+    assert max(counts[2:]) <= counts[1]
+  # Runs 4, 7 and 10 start with empty caches.
+  growth = objects[2] - objects[1]
+  assert growth > 0
+  assert abs(objects[9] - objects[3]) < growth
