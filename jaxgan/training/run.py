@@ -19,6 +19,7 @@ from jaxgan.core import buckets, memory
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import (
+  failures,
   first_weights,
   footprint,
   processes,
@@ -180,10 +181,12 @@ class Training:
     if not processes.is_first():
       return writers.All()
     step = -1 if self.started_at is None else self.started_at
+    log = self.workdir / 'metrics.jsonl'
     return writers.All(
-      writers.JsonLines(self.workdir / 'metrics.jsonl', step),
+      writers.JsonLines(log, step),
       writers.TensorBoard(self.workdir / 'tensorboard', self.step),
       writers.Console(self.config.num_steps, self.step),
+      failures.Watch(log, step, self.states.configs, self.states.methods),
     )
 
   def program(self, rounds: int) -> dict[str, Any]:

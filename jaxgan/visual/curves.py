@@ -16,7 +16,10 @@ PANELS = {
   'others': lambda name: True,
 }
 HIDDEN = ('step', 'images', 'steps_per_second')
-HIDDEN_ENDINGS = ('/param_norm', '/update_norm', '/std')
+HIDDEN_ENDINGS = (
+  *('/param_norm', '/update_norm', '/std'),
+  *('_std', '_variance'),
+)
 # Metrics of population members are hidden; their mean is drawn with a band.
 OF_MEMBER = '/member_'
 
