@@ -79,40 +79,76 @@ def message(reports: list[signs.Report], config) -> str:
   )
 
 
-def _weights(fields) -> list[str]:
-  """Returns penalties with a weight, as 'penalties.r1=1.0'."""
-  return [
-    f'{name}={value}'
-    for name, value in fields.items()
-    if name.startswith('penalties.') and value
-  ]
-
-
 def _given(fields, *names: str) -> list[str]:
   """Returns those of the fields that are on, as 'name=value'."""
   return [f'{name}={fields[name]}' for name in names if fields.get(name)]
 
 
+def _weights(fields) -> list[str]:
+  names = [name for name in fields if name.startswith('penalties.')]
+  return _given(fields, *names)
+
+
 def _either(parts: list[str]) -> str:
-  return ' or '.join(filter(None, [', '.join(parts[:-1]), *parts[-1:]]))
+  *others, last = parts
+  return f'{", ".join(others)} or {last}' if others else last
 
 
-_SPEED = 'optimizer.learning_rate'
+def _penalties(fields) -> str:
+  return _either(_weights(fields) or ['penalties.r1=0.0'])
+
+
+def _speed(fields, network: str) -> str:
+  return _either(_given(fields, f'{network}.optimizer.learning_rate'))
 
 
 def _end_constant(fields) -> str:
-  noise = _given(fields, 'instance_noise', 'label_noise', 'label_flip')
-  strong = [*_weights(fields), *noise]
-  if not strong:
-    strong = _given(fields, f'discriminator.{_SPEED}')
-  return f'Lower {_either(strong)}'
+  noise = ('instance_noise', 'label_noise', 'label_flip')
+  if strong := [*_weights(fields), *_given(fields, *noise)]:
+    return f'Lower {_either(strong)}'
+  if clip := _given(fields, 'discriminator.optimizer.clip_weights'):
+    return f'Raise {_either(clip)}'
+  return f'Lower {_speed(fields, "discriminator")}'
 
 
 def _end_perfect(fields) -> str:
-  penalties = _weights(fields) or ['penalties.r1=0.0']
-  speed = _either(_given(fields, f'discriminator.{_SPEED}'))
-  return f'Raise {_either(penalties)}, or lower {speed}'
+  slower = f'lower {_speed(fields, "discriminator")}'
+  return _either([f'Raise {_penalties(fields)}', slower])
+
+
+def _end_collapse(fields) -> str:
+  if clip := _given(fields, 'generator.optimizer.clip_weights'):
+    return f'Raise {_either(clip)}'
+  ways = [
+    f'Lower {_speed(fields, "generator")}',
+    f'raise {_penalties(fields)}',
+  ]
+  if fields.get('pack') == 1 and not fields['conditional']:
+    ways.append('set pack=2')
+  if fields.get('discriminator.minibatch_stddev') is False:
+    ways.append('set discriminator.minibatch_stddev=True')
+  return _either(ways)
+
+
+def _end_vanished(fields) -> str:
+  if fields['loss'] == 'minimax':
+    return "Set loss='non_saturating' instead of loss='minimax'"
+  return _end_perfect(fields)
+
+
+def _end_overfit(fields) -> str:
+  ways = [f'Raise {_penalties(fields)}']
+  if fields.get('augment') == []:
+    ways.append("set augment=('color','translation','cutout')")
+  return _either([*ways, 'train on more images'])
 
 
 # sign -> function of the flat config that returns an instruction.
-WAYS_OUT = {'constant': _end_constant, 'perfect': _end_perfect}
+WAYS_OUT = {
+  'constant': _end_constant,
+  'perfect': _end_perfect,
+  'equal': _end_collapse,
+  'vanished': _end_vanished,
+  'overfit': _end_overfit,
+  'one class': _end_collapse,
+}

@@ -24,6 +24,7 @@ from jaxgan.training import (
   footprint,
   processes,
   results,
+  signs,
   summary,
   sweeps,
   writers,
@@ -231,7 +232,11 @@ class Training:
     if is_log:
       values |= self.states.with_spread(self.window.means())
     if is_eval:
-      values |= self.states.scores(self.inputs.held_out, self._score_samples)
+      scores = self.states.scores(self.inputs.held_out, self._score_samples)
+      values |= scores
+      if signs.as_seen(scores) and self.inputs.seen is not None:
+        scores = self.states.scores(self.inputs.seen, lambda *_: {})
+        values |= signs.as_seen(scores)
     return values
 
   def _score_samples(self, method, state) -> dict[str, float]:

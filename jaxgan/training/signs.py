@@ -17,6 +17,14 @@ LEAST_LINES, LEAST_ROUNDS = 3, 500
 FLAT_DEVIATION, FLAT_GAP = 0.04, 0.2
 FLAT_SHARE = 1e-3  # of the output itself, for losses without a scale
 PERFECT = 0.01  # share of the way from the least loss to the equilibrium
+EQUAL = 0.01  # variance of samples, as a share of the variance of reals
+VANISHED = 1e-3  # norm of a gradient, as a share of that in the first line
+
+OVERFIT = 0.5  # (seen - held out) / (seen - fake), means of D(x)
+OVERFIT_GAP = 0.5  # smallest difference of these, in deviations of D(x)
+ONE_CLASS = 0.9  # share of samples in one class, which exceeds that of reals
+ONE_CLASS_EXCESS = 0.4  # by this at least
+FIRST = 'first_grad_norm'  # added to the metrics of a network
 
 Values = Mapping[str, float]
 
@@ -55,6 +63,30 @@ def _is_perfect(values: Values, levels: Levels) -> bool:
   return values['loss'] - levels.least < PERFECT * way
 
 
+def _is_equal(values: Values, levels: Levels) -> bool:
+  del levels
+  return values['fake_variance'] < EQUAL * values['real_variance']
+
+
+def _has_vanished(values: Values, levels: Levels) -> bool:
+  del levels
+  return values['grad_norm'] <= VANISHED * values[FIRST]
+
+
+def _has_overfit(values: Values, levels: Levels) -> bool:
+  del levels
+  way = values['seen'] - values['held_out']
+  return way > OVERFIT_GAP * values['real_std'] and way > OVERFIT * (
+    values['seen'] - values['fake']
+  )
+
+
+def _is_one_class(values: Values, levels: Levels) -> bool:
+  del levels
+  share, of_reals = values['commonest_class'], values['commonest_class_real']
+  return share > ONE_CLASS and share - of_reals > ONE_CLASS_EXCESS
+
+
 SIGNS = {
   'constant': Sign(
     'discriminator',
@@ -76,7 +108,45 @@ SIGNS = {
       'little'
     ),
   ),
+  'equal': Sign(
+    'generator',
+    ('fake_variance', 'real_variance'),
+    _is_equal,
+    lambda v: (
+      'makes equal images, whose pixels have a variance of '
+      f'{v["fake_variance"]:.2g}, and those of reals {v["real_variance"]:.2g}'
+    ),
+  ),
+  'vanished': Sign(
+    'generator',
+    ('grad_norm',),
+    _has_vanished,
+    lambda v: (
+      f'has lost its gradient, norm {v["grad_norm"]:.2g} after {v[FIRST]:.2g} '
+      'in the first line, so it learns nothing'
+    ),
+  ),
+  'overfit': Sign(
+    'discriminator',
+    ('seen', 'held_out', 'fake', 'real_std'),
+    _has_overfit,
+    lambda v: (
+      f'tells training images from held-out images, mean D(x) {v["seen"]:.3f} '
+      f'and {v["held_out"]:.3f}, and {v["fake"]:.3f} of fakes'
+    ),
+  ),
+  'one class': Sign(
+    'generator',
+    ('commonest_class', 'commonest_class_real'),
+    _is_one_class,
+    lambda v: (
+      f'makes one class, {100 * v["commonest_class"]:.0f} % of its samples and '
+      f'{100 * v["commonest_class_real"]:.0f} % of real images'
+    ),
+  ),
 }
+# Scores of samples, 'NAME/PROTOCOL' in a line, count as the generator's.
+SCORES = ('commonest_class', 'commonest_class_real')
 
 
 class Case(NamedTuple):
@@ -110,11 +180,13 @@ class State(NamedTuple):
     step: step of the last line.
     held: (the round after which it holds, number of lines) of a case.
     reported: cases that need no second report.
+    norms: the first norm of the gradient of a network, by network and member.
   """
 
   step: int = 0
   held: Mapping[Case, tuple[int, int]] = types.MappingProxyType({})
   reported: frozenset[Case] = frozenset()
+  norms: Mapping[tuple[str, int | None], float] = types.MappingProxyType({})
 
 
 def by_network(line: Values) -> dict[tuple[str, int | None], Values]:
@@ -124,13 +196,24 @@ def by_network(line: Values) -> dict[tuple[str, int | None], Values]:
   """
   groups = {}
   for name, value in line.items():
+    name, _, number = name.partition('/member_')
     network, _, metric = name.partition('/')
-    metric, _, number = metric.partition('/member_')
+    if network in SCORES:
+      network, metric = 'generator', network
     member = int(number) if number else None
     groups.setdefault((network, member), {})[metric] = value
   if any(member is not None for _, member in groups):
     groups = {key: group for key, group in groups.items() if key[1] is not None}
   return groups
+
+
+def as_seen(scores: Values) -> Values:
+  """Returns D(x) on held-out images as 'seen', for that on training images."""
+  return {
+    name.replace('/held_out', '/seen'): value
+    for name, value in scores.items()
+    if '/held_out/' in f'{name}/'
+  }
 
 
 def fold(
@@ -147,7 +230,11 @@ def fold(
     The next state, and signs that have to be reported now.
   """
   step, reports, held = line['step'], [], dict(state.held)
+  norms = dict(state.norms)
   for (network, member), values in by_network(line).items():
+    if 'grad_norm' in values:
+      first = norms.setdefault((network, member), values['grad_norm'])
+      values = values | {FIRST: first}
     for name, sign in SIGNS.items():
       case = Case(name, network, member)
       if not network.startswith(sign.network):
@@ -163,4 +250,4 @@ def fold(
       if is_long and case not in state.reported:
         reports.append(Report(case, first, step, values))
   reported = state.reported | {report.case for report in reports}
-  return State(step, held, reported), reports
+  return State(step, held, reported, norms), reports

@@ -10,7 +10,7 @@ from jaxgan.core import paths
 PANELS = {
   'losses': lambda name: name.endswith('/loss'),
   'discriminator output, mean over images': lambda name: name.endswith(
-    ('/real', '/fake', '/held_out')
+    ('/real', '/fake', '/held_out', '/seen')
   ),
   'gradient norms': lambda name: name.endswith('/grad_norm'),
   'others': lambda name: True,

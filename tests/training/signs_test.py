@@ -4,10 +4,13 @@ import logging
 import math
 
 import pytest
-from runs import small
+from runs import ROOT, Cut, module, small
 
+from jaxgan import presets
 from jaxgan.adversarial import losses
+from jaxgan.modes import evaluate
 from jaxgan.training import failures, loop, signs
+from jaxgan.training import run as run_lib
 
 LEVELS = losses.levels(losses.PAIRS['non_saturating'])
 HEALTHY = {
@@ -16,6 +19,13 @@ HEALTHY = {
   'discriminator/fake': 0.4,
   'discriminator/real_std': 0.1,
   'discriminator/fake_std': 0.1,
+  'generator/fake_variance': 0.1,
+  'generator/real_variance': 0.2,
+  'generator/grad_norm': 0.5,
+  'discriminator/seen': 0.6,
+  'discriminator/held_out': 0.55,
+  'commonest_class/classifier-1f2e/1000-test/500': 0.2,
+  'commonest_class_real/classifier-1f2e/1000-test/500': 0.1,
 }
 SHOWN = {
   'constant': {
@@ -30,6 +40,9 @@ SHOWN = {
     'discriminator/real': 0.999,
     'discriminator/fake': 0.001,
   },
+  'equal': {'generator/fake_variance': 1e-3},
+  'overfit': {'discriminator/seen': 0.9, 'discriminator/held_out': 0.6},
+  'one class': {'commonest_class/classifier-1f2e/1000-test/500': 0.95},
 }
 
 
@@ -148,6 +161,45 @@ def test_constant_critic_without_a_scale(values, is_constant):
   assert bool(read(rows, levels)[1]) == is_constant
 
 
+@pytest.mark.parametrize(
+  'values',
+  [
+    # A quarter of the way to the fakes.
+    {'discriminator/seen': 0.8, 'discriminator/held_out': 0.7},
+    # A difference as small as chance would make.
+    {
+      'discriminator/seen': 0.43,
+      'discriminator/held_out': 0.39,
+      'discriminator/real_std': 0.1,
+    },
+    # The real images have the same class.
+    {
+      'commonest_class/classifier-1f2e/1000-test/500': 0.95,
+      'commonest_class_real/classifier-1f2e/1000-test/500': 0.8,
+    },
+    {'generator/fake_variance': 0.01},
+    {'discriminator/loss': 0.1},
+    {'discriminator/real_std': 1e-3, 'discriminator/fake_std': 0.1},
+  ],
+)
+def test_values_beside_a_sign_show_none(values):
+  assert read(at(range(100, 1_000, 100), values))[1] == []
+
+
+@pytest.mark.parametrize(
+  ('norm', 'expected'), [(1e-4, [('vanished', 200, 700)]), (1e-3, [])]
+)
+def test_gradient_that_has_vanished_since_the_first_line(norm, expected):
+  rows = at((100, 200), {})
+  rows += at(range(300, 2_000, 100), {'generator/grad_norm': norm})
+  assert cases(read(rows)[1]) == expected
+
+
+def test_gradient_that_is_zero_from_the_start():
+  rows = at(range(100, 2_000, 100), {'generator/grad_norm': 0.0})
+  assert cases(read(rows)[1]) == [('vanished', 0, 500)]
+
+
 def report_of(sign, *members):
   _, reports = read(at(range(100, 1_000, 100), SHOWN[sign]))
   return [
@@ -177,7 +229,7 @@ def report_of(sign, *members):
       {'penalties.r1': 0.0},
       'rounds 0 to 500: the discriminator is right about every image, loss '
       '0.001, D(real) 0.999, D(fake) 0.001, so the generator learns little. '
-      'Raise penalties.r1=0.0, or lower '
+      'Raise penalties.r1=0.0 or lower '
       'discriminator.optimizer.learning_rate=0.0002, in a new workdir.',
     ),
   ],
@@ -196,19 +248,7 @@ def test_message_names_members():
   assert 'the discriminator of members 3, 7 is right' in two
 
 
-def failing(sign, **fields):
-  """A config of a tiny run that shows a sign."""
-  shared = {
-    'log_every': 100,
-    'sample_every': 0,
-    'checkpoint_every': 300,
-    'steps_per_call': 50,
-    'num_steps': 600,
-  }
-  return small(**(shared | FAILING[sign] | fields))
-
-
-# sign -> fields of a run that shows it.
+# sign -> fields of a tiny run that shows it.
 FAILING = {
   'constant': {
     'penalties.r1': 1_000.0,
@@ -219,22 +259,123 @@ FAILING = {
     'discriminator.optimizer.learning_rate': 1e-2,
     'generator.optimizer.learning_rate': 1e-6,
   },
+  'equal': {'generator.norm': 'none', 'generator.optimizer.clip_weights': 0.01},
+  'vanished': {
+    'loss': 'minimax',
+    'penalties.r1': 0.0,
+    'discriminator.optimizer.learning_rate': 0.1,
+    'generator.optimizer.learning_rate': 1e-6,
+    'num_steps': 1_200,
+  },
+  'overfit': {
+    'data.limit': 16,
+    'penalties.r1': 0.0,
+    'discriminator.widths': (256, 128),
+    'generator.widths': (64,),
+    'discriminator.optimizer.learning_rate': 1e-3,
+    'generator.optimizer.learning_rate': 2e-3,
+    'log_every': 200,
+    'eval_every': 200,
+  },
 }
 
 
-def warnings_of(caplog):
-  return [
-    record.getMessage()
-    for record in caplog.records
-    if record.getMessage().startswith('warning: rounds')
-  ]
+def failing(sign, **fields):
+  shared = {
+    'log_every': 100,
+    'sample_every': 0,
+    'checkpoint_every': 300,
+    'steps_per_call': 50,
+    'num_steps': 600,
+  }
+  return small(**(shared | FAILING[sign] | fields))
+
+
+def train(config, workdir, caplog, make_scorer=None):
+  """Returns the warnings of a run."""
+  caplog.clear()
+  with caplog.at_level(logging.WARNING):
+    loop.train(config, workdir, make_scorer)
+  texts = [record.getMessage() for record in caplog.records]
+  return [text for text in texts if text.startswith('warning: rounds')]
+
+
+def start(sign):
+  """The first words of a sign's observation."""
+  values = dict.fromkeys((*signs.SIGNS[sign].metrics, signs.FIRST), 0.0)
+  return signs.SIGNS[sign].says(values)[:12]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('sign', FAILING)
 def test_failing_run_warns_once(sign, tmp_path, caplog):
-  with caplog.at_level(logging.WARNING):
-    loop.train(failing(sign), tmp_path)
-  (text,) = warnings_of(caplog)
-  values = dict.fromkeys(signs.SIGNS[sign].metrics, 0.0)
-  assert signs.SIGNS[sign].says(values)[:12] in text
+  texts = train(failing(sign), tmp_path, caplog)
+  assert sum(start(sign) in text for text in texts) == 1
+  # A gradient vanishes where the discriminator is perfect.
+  assert len(texts) == (2 if sign == 'vanished' else 1)
+
+
+@pytest.mark.slow
+def test_resumed_run_warns_as_an_unbroken_run(tmp_path, caplog, monkeypatch):
+  (expected,) = train(failing('constant'), tmp_path / 'unbroken', caplog)
+  advance = run_lib.Training.advance
+
+  def cut(run, rounds):
+    if run.step >= 450:
+      raise Cut
+    return advance(run, rounds)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(run_lib.Training, 'advance', cut)
+    with pytest.raises(Cut):
+      train(failing('constant'), tmp_path / 'run', caplog)
+  assert train(failing('constant'), tmp_path / 'run', caplog) == [expected]
+  longer = failing('constant', num_steps=1_200)
+  assert train(longer, tmp_path / 'run', caplog) == []
+
+
+@pytest.mark.slow
+def test_population_warns_of_its_members(tmp_path, caplog):
+  sweep = 'penalties.r1=1.0,1000.0,2000.0'
+  config = failing('constant', sweep=sweep)
+  (text,) = train(config, tmp_path, caplog)
+  assert 'discriminator of members 1, 2 gives all images' in text
+  assert 'Lower penalties.r1=1000.0' in text
+
+
+@pytest.mark.slow
+def test_run_whose_samples_are_of_one_class_warns(
+  tmp_path, caplog, monkeypatch
+):
+  """Its samples are equal."""
+  whole = presets.classifier
+
+  def brief():
+    config = whole()
+    config.num_steps = 200
+    config.network.update(widths=(8,), features=32)
+    return config
+
+  monkeypatch.setattr(presets, 'classifier', brief)
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  fields = {
+    'data.source': 'embedded',
+    'data.name': 'mnist',
+    'eval_every': 200,
+    'eval_images': 200,
+    'eval_scores': ('classes',),
+  }
+  config = failing('equal', **fields)
+  texts = train(config, tmp_path / 'run', caplog, evaluate.make_scorer)
+  assert sum(start('one class') in text for text in texts) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('name', 'rounds'), [('gan_mnist', 1_000), ('dcgan_mnist', 600)]
+)
+def test_healthy_run_does_not_warn(name, rounds, tmp_path, caplog):
+  config = module(ROOT / 'configs' / f'{name}.py').get_config()
+  config.data.source = 'embedded'
+  config.update(num_steps=rounds, sample_every=0, eval_every=100)
+  assert train(config, tmp_path, caplog) == []
