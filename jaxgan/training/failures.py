@@ -8,6 +8,7 @@ import jax
 
 from jaxgan import config as config_lib
 from jaxgan.adversarial import losses
+from jaxgan.adversarial.game import Game
 from jaxgan.training import signs, writers
 
 _logger = logging.getLogger(__name__)
@@ -55,6 +56,12 @@ class Watch:
     pass
 
 
+def watch(path: pathlib.Path, step: int, configs, methods) -> list[Watch]:
+  """Returns a watch for a game, and none for other methods; see `Watch`."""
+  is_game = isinstance(methods[0], Game)
+  return [Watch(path, step, configs, methods)] if is_game else []
+
+
 def message(reports: list[signs.Report], config) -> str:
   """Returns a line for a sign, with fields to change and their values.
 
@@ -66,11 +73,7 @@ def message(reports: list[signs.Report], config) -> str:
   who = case.network
   if case.member is not None:
     members = ', '.join(str(report.case.member) for report in reports)
-    who += (
-      f' of member {members}'
-      if len(reports) == 1
-      else (f' of members {members}')
-    )
+    who += f' of member{"s" * (len(reports) > 1)} {members}'
   text = signs.SIGNS[case.sign].says(values)
   way_out = WAYS_OUT[case.sign](config_lib.flatten(config))
   return (
@@ -99,7 +102,8 @@ def _penalties(fields) -> str:
 
 
 def _speed(fields, network: str) -> str:
-  return _either(_given(fields, f'{network}.optimizer.learning_rate'))
+  name = f'{network}.optimizer.learning_rate'
+  return f'{name}={fields[name]}'
 
 
 def _end_constant(fields) -> str:
@@ -123,7 +127,8 @@ def _end_collapse(fields) -> str:
     f'Lower {_speed(fields, "generator")}',
     f'raise {_penalties(fields)}',
   ]
-  if fields.get('pack') == 1 and not fields['conditional']:
+  is_plain = fields['method'] == 'gan' and not fields['conditional']
+  if is_plain and fields['pack'] == 1:
     ways.append('set pack=2')
   if fields.get('discriminator.minibatch_stddev') is False:
     ways.append('set discriminator.minibatch_stddev=True')

@@ -187,7 +187,7 @@ class Training:
       writers.JsonLines(log, step),
       writers.TensorBoard(self.workdir / 'tensorboard', self.step),
       writers.Console(self.config.num_steps, self.step),
-      failures.Watch(log, step, self.states.configs, self.states.methods),
+      *failures.watch(log, step, self.states.configs, self.states.methods),
     )
 
   def program(self, rounds: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 import pytest
 from runs import ROOT, Cut, module, small
 
+from jaxgan import config as config_lib
 from jaxgan import presets
 from jaxgan.adversarial import losses
 from jaxgan.modes import evaluate
@@ -13,6 +14,8 @@ from jaxgan.training import failures, loop, signs
 from jaxgan.training import run as run_lib
 
 LEVELS = losses.levels(losses.PAIRS['non_saturating'])
+GAMES = ('gan_mnist', 'wgan_mnist', 'cyclegan_faces', 'pix2pix_faces')
+GAMES += ('context_encoder_cifar10', 'infogan_mnist', 'pixel_art')
 HEALTHY = {
   'discriminator/loss': 1.1,
   'discriminator/real': 0.6,
@@ -238,6 +241,21 @@ def test_message_names_fields_and_values(sign, fields, expected):
   text = failures.message(report_of(sign), small(**fields))
   assert text.endswith(expected)
   assert '\n' not in text
+
+
+@pytest.mark.parametrize('name', GAMES)
+def test_every_game_has_ways_out(name):
+  fields = config_lib.flatten(
+    module(ROOT / 'configs' / f'{name}.py').get_config()
+  )
+  for sign, way_out in failures.WAYS_OUT.items():
+    text = way_out(fields)
+    known = [
+      f'{name}={value}' for name, value in fields.items() if name in text
+    ]
+    assert known, (sign, text)
+    assert text[0].isupper()
+  assert failures.WAYS_OUT.keys() == signs.SIGNS.keys()
 
 
 def test_message_names_members():
