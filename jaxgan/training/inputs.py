@@ -58,8 +58,8 @@ class Inputs:
     resident: True if the whole data set is on the devices, False if batches
       are streamed.
     held_out: images for scores, or None.
-    seen: as many training images, if these are at least `LEAST_HELD_OUT`, for
-      a look at overfitting; else None.
+    seen: training images, the same number as held-out images, which must be at
+      least `LEAST_HELD_OUT`; None otherwise.
     shown: images for previews, or None.
     order: fields of `batches.examples` that define the order of examples.
     arrays: the whole data set on the devices; only if it is resident.
