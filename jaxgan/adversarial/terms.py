@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.core import axis, switches
+from jaxgan.core import axis, pixels, switches
 from jaxgan.core.state import (
   Aux,
   BoundNetwork,
@@ -187,27 +187,14 @@ def generator_total(method, name: str, loss, scene: Scene):
 
 
 def variances(scene: Scene) -> dict[str, jax.Array]:
-  """Returns the variances of reals and samples, means over pixels.
-
-  A variance is half the mean square difference of two images, here of those
-  with indices 2 i and 2 i + 1. Batches of one image have none.
-  """
+  """Returns the variances of reals and samples; {} for batches of one."""
   fake = jax.tree.leaves(scene.generated.images)[-1]
   images = {'real_variance': scene.batch['image'], 'fake_variance': fake}
   return {
-    name: _variance(jax.lax.stop_gradient(x))
+    name: pixels.pair_variance(jax.lax.stop_gradient(x))
     for name, x in images.items()
     if len(x) > 1
   }
-
-
-def _variance(images):
-  pairs = len(images) // 2
-  images = images[: 2 * pairs].reshape(pairs, 2, -1)
-  # XLA:CPU is slow at reductions, and would compute the images again for them.
-  images = jax.lax.optimization_barrier(images)
-  change = images[:, 0] - images[:, 1]
-  return 0.5 * jnp.vdot(change, change) / change.size
 
 
 def first_states(terms: Sequence[Term], key) -> dict[str, Any]:
