@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.adversarial import augment, losses
-from jaxgan.adversarial.terms import ABSENT, Scene, discriminator_total
+from jaxgan.adversarial.terms import ABSENT, SQUARE, Scene, discriminator_total
 from jaxgan.core import noise
 from jaxgan.core import state as state_lib
 from jaxgan.core.state import BoundNetwork, TrainState
@@ -131,8 +131,9 @@ def update(
     *inputs: further inputs of the loss.
 
   Returns:
-    The next state and metrics: 'loss', D(x) of each kind, values of terms, and
-    norms. Losses of several updates are summed; norms are of the last update.
+    The next state and metrics: 'loss', mean and deviation of D(x) over images
+    of each kind, values of terms, and norms. Losses of several updates are
+    summed; norms are of the last update.
   """
   metrics, extra = {}, {}
   for apply in method.tricks.updates:
@@ -143,10 +144,20 @@ def update(
     )
     extra |= {k: v for k, v in state.extra.items() if v is not before.get(k)}
     state = state.replace(extra=before)
-    for key, value in values.items():
+    for key, value in _with_deviations(values).items():
       is_sum = key in metrics and not key.endswith('_norm')
       metrics[key] = metrics[key] + value if is_sum else value
   return state.replace(extra=state.extra | extra), metrics
+
+
+def _with_deviations(metrics: dict[str, jax.Array]) -> dict[str, jax.Array]:
+  """Replaces mean squares by deviations; their means are metrics too."""
+  metrics = dict(metrics)
+  for name in [name for name in metrics if name.endswith(SQUARE)]:
+    mean = name.removesuffix(SQUARE)
+    variance = metrics.pop(name) - metrics[mean] ** 2
+    metrics[f'{mean}_std'] = jnp.sqrt(jnp.maximum(variance, 0.0))
+  return metrics
 
 
 def held_out(method, state: TrainState, name: str, inputs, label):

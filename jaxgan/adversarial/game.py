@@ -10,7 +10,10 @@ from jaxgan.adversarial.terms import Term
 from jaxgan.adversarial.tricks import Tricks
 
 RESERVED = ('replay', 'generator_stats')  # parts of 'extra'
-METRICS = ('loss', 'real', 'fake', 'reconstruction')
+METRICS = (
+  *('loss', 'real', 'fake', 'reconstruction'),
+  *('real_std', 'fake_std', 'real_variance', 'fake_variance'),
+)
 ADAM = optax.adam(2e-4, b1=0.5)  # default of methods built without a config
 
 

@@ -262,3 +262,31 @@ def equilibrium(pair: Pair) -> dict[str, float]:
     for name, values in equilibria.items()
     if np.ptp(values) < 2e-2
   }
+
+
+class Levels(NamedTuple):
+  """Marks on the scales of a discriminator's loss and of its output.
+
+  Attributes:
+    least: smallest loss; None if the loss has no lower bound.
+    equilibrium: loss at the theoretical equilibrium.
+    slope: slope of the output D(x) at a logit of 0.
+  """
+
+  least: float | None
+  equilibrium: float
+  slope: float
+
+
+def levels(pair: Pair) -> Levels:
+  """Returns the marks of a loss; its minimum is searched on a grid."""
+  at = jax.vmap(lambda r, f: pair.discriminator(r[None], f[None])[0])
+  grid = jnp.linspace(-10.0, 10.0, 81)
+  real, fake = (x.ravel() for x in jnp.meshgrid(grid, grid))
+  least = float(at(real, fake).min())
+  (beyond,) = at(jnp.array([20.0]), jnp.array([-20.0])).tolist()
+  slope = float(jax.grad(pair.output)(0.0))
+  is_bounded = beyond > least - 1.0
+  return Levels(
+    least if is_bounded else None, equilibrium(pair)['discriminator'], slope
+  )

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.core import axis, switches
+from jaxgan.core import axis, pixels, switches
 from jaxgan.core.state import (
   Aux,
   BoundNetwork,
@@ -24,6 +24,7 @@ from jaxgan.core.state import (
 
 TERM_STREAM = 2**30  # keys of terms; those of networks start at 0
 ABSENT = Output(None)  # output for reals or fakes that an update leaves out
+SQUARE = '_square'  # ending of the mean square of a metric
 
 
 class Scene(NamedTuple):
@@ -152,14 +153,17 @@ def discriminator_total(method, name: str, loss, scene: Scene, extra=None):
     loss: a scalar.
     scene: the forward pass.
     extra: parts of the state's 'extra' that changed before.
+
+  Metrics are 'loss', mean D(x) of each kind, and the mean square of D(x), from
+  which `discriminator.update` computes deviations over the global batch.
   """
   outputs = {'real': scene.on_real, 'fake': scene.on_fake}
   outputs = {k: v for k, v in outputs.items() if v is not ABSENT}
-  metrics = {
-    kind: jnp.mean(method.loss.output(output.logits))
-    for kind, output in outputs.items()
-  }
-  metrics['loss'] = loss
+  metrics = {'loss': loss}
+  for kind, output in outputs.items():
+    shown = method.loss.output(output.logits)
+    metrics[kind] = jnp.mean(shown)
+    metrics[f'{kind}{SQUARE}'] = jnp.mean(per_example(shown) ** 2)
   total, values, changed = add_up(method.discriminator_terms, loss, scene)
   *_, last = outputs.values()
   extra = (extra or {}) | changed
@@ -178,8 +182,19 @@ def generator_total(method, name: str, loss, scene: Scene):
   total, values, extra = add_up(
     method.generator_terms, method.adversarial * loss, scene
   )
-  metrics = {name: {'loss': loss} | values}
+  metrics = {name: {'loss': loss} | values | variances(scene)}
   return total, Aux({name: scene.generated.stats}, metrics, extra)
+
+
+def variances(scene: Scene) -> dict[str, jax.Array]:
+  """Returns the variances of reals and samples; {} for batches of one."""
+  fake = jax.tree.leaves(scene.generated.images)[-1]
+  images = {'real_variance': scene.batch['image'], 'fake_variance': fake}
+  return {
+    name: pixels.pair_variance(jax.lax.stop_gradient(x))
+    for name, x in images.items()
+    if len(x) > 1
+  }
 
 
 def first_states(terms: Sequence[Term], key) -> dict[str, Any]:

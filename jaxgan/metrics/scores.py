@@ -78,15 +78,22 @@ def _neighbours(real: Images, fake: Images, key):
 
 
 def _classes(real: Images, fake: Images, key):
-  del real, key
+  del key
   probabilities = jax.nn.softmax(fake.logits)
   mean, deviation = classes_lib.inception(probabilities)
   classes = fake.logits.shape[1]
-  counts = classes_lib.histogram(np.argmax(fake.logits, axis=1), classes)
+  of_real, counts = (
+    classes_lib.histogram(np.argmax(images.logits, axis=1), classes)
+    for images in (real, fake)
+  )
+  commonest = int(np.argmax(counts))
   return {
     'classifier_score': mean,
     'classifier_score_deviation': deviation,
     'rarest_class': classes_lib.rarest(counts),
+    # Shares of this class of samples, among samples and among reals.
+    'commonest_class': classes_lib.shares(counts)[commonest],
+    'commonest_class_real': classes_lib.shares(of_real)[commonest],
     'class_divergence': modes.divergence(counts),
   }
 

@@ -16,6 +16,7 @@ from jaxgan.training.devices import Engine
 _logger = logging.getLogger(__name__)
 
 HELD_OUT_IMAGES = 1_000
+LEAST_HELD_OUT = 100  # Means over fewer images differ by chance.
 
 
 def load(config, workdir: pathlib.Path, record) -> data.Dataset:
@@ -57,6 +58,8 @@ class Inputs:
     resident: True if the whole data set is on the devices, False if batches
       are streamed.
     held_out: images for scores, or None.
+    seen: training images, the same number as held-out images, which must be at
+      least `LEAST_HELD_OUT`; None otherwise.
     shown: images for previews, or None.
     order: fields of `batches.examples` that define the order of examples.
     arrays: the whole data set on the devices; only if it is resident.
@@ -71,7 +74,7 @@ class Inputs:
       'shuffle': config.data.shuffle,
       'drop_remainder': config.data.get('drop_remainder', False),
     }
-    self.held_out = self.shown = None
+    self.held_out = self.seen = self.shown = None
     num_shown = algorithm.SHOWN_IMAGES if config.sample_every else 0
     if not config.eval_every and not num_shown:
       return
@@ -83,6 +86,9 @@ class Inputs:
       test = dataset  # A folder may have no held-out images.
     if config.eval_every:
       self.held_out = test.evenly(HELD_OUT_IMAGES)
+      count = len(self.held_out['image'])
+      if count >= LEAST_HELD_OUT:
+        self.seen = dataset.evenly(count)
     if num_shown:
       self.shown = test.evenly(num_shown)
 
@@ -96,6 +102,7 @@ class Inputs:
     """
     self._engine, config = engine, self._config
     self.held_out = self._on_devices(self.held_out)
+    self.seen = self._on_devices(self.seen)
     self.shown = self._on_devices(self.shown)
     if self.resident:
       self.arrays = engine.replicate(self.dataset.arrays())

@@ -43,6 +43,11 @@ class ManyStates:
   def num_members(self) -> int:
     return len(self.population)
 
+  @property
+  def configs(self) -> list:
+    """Configs of all members, each of the same run trained alone."""
+    return list(self.population.members)
+
   def make_engine(self) -> devices_lib.Engine:
     config = self.population.config
     if config.engine == 'pmap':

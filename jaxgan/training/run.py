@@ -19,10 +19,12 @@ from jaxgan.core import buckets, memory
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import (
+  failures,
   first_weights,
   footprint,
   processes,
   results,
+  signs,
   summary,
   sweeps,
   writers,
@@ -180,10 +182,12 @@ class Training:
     if not processes.is_first():
       return writers.All()
     step = -1 if self.started_at is None else self.started_at
+    log = self.workdir / 'metrics.jsonl'
     return writers.All(
-      writers.JsonLines(self.workdir / 'metrics.jsonl', step),
+      writers.JsonLines(log, step),
       writers.TensorBoard(self.workdir / 'tensorboard', self.step),
       writers.Console(self.config.num_steps, self.step),
+      *failures.watch(log, step, self.states.configs, self.states.methods),
     )
 
   def program(self, rounds: int) -> dict[str, Any]:
@@ -228,7 +232,11 @@ class Training:
     if is_log:
       values |= self.states.with_spread(self.window.means())
     if is_eval:
-      values |= self.states.scores(self.inputs.held_out, self._score_samples)
+      scores = self.states.scores(self.inputs.held_out, self._score_samples)
+      values |= scores
+      if signs.as_seen(scores) and self.inputs.seen is not None:
+        scores = self.states.scores(self.inputs.seen, lambda *_: {})
+        values |= signs.as_seen(scores)
     return values
 
   def _score_samples(self, method, state) -> dict[str, float]:

@@ -43,6 +43,16 @@ class OneState:
   def __init__(self, config):
     self.config = config
 
+  @property
+  def configs(self) -> list:
+    """Configs of all members; a single run has one."""
+    return [self.config]
+
+  @property
+  def methods(self) -> list:
+    """Methods of all members; a single run has one."""
+    return [self.method]
+
   def make_engine(self) -> devices_lib.Engine:
     self.engine = devices_lib.make(self.config.engine, self.config.batch_size)
     return self.engine

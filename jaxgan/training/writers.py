@@ -18,6 +18,7 @@ SECONDS_BETWEEN_LINES = 5.0
 # Number of metrics in a line. Metrics with an earlier ending come first.
 MOST_SHOWN = 5
 FIRST_ENDINGS = ('/loss', '/real', '/fake', 'loss', '')
+HIDDEN_ENDINGS = ('_norm', '/std', '_std', '_variance')
 
 
 def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
@@ -175,8 +176,8 @@ def most_telling(values: dict[str, float]) -> dict[str, float]:
   """Returns the few metrics that the console shows.
 
   Training losses come first, then outputs of discriminators, other losses, and
-  other metrics, each kind sorted by name. Norms and metrics of members are left
-  out.
+  other metrics, each kind sorted by name. Metrics of members, and names with an
+  ending of `HIDDEN_ENDINGS`, are left out.
   """
 
   def order(name):
@@ -188,7 +189,7 @@ def most_telling(values: dict[str, float]) -> dict[str, float]:
   names = [
     n
     for n in values
-    if '/' in n and '/member_' not in n and not n.endswith(('_norm', '/std'))
+    if '/' in n and '/member_' not in n and not n.endswith(HIDDEN_ENDINGS)
   ]
   return {name: values[name] for name in sorted(names, key=order)[:MOST_SHOWN]}
 

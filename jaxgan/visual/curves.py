@@ -10,13 +10,16 @@ from jaxgan.core import paths
 PANELS = {
   'losses': lambda name: name.endswith('/loss'),
   'discriminator output, mean over images': lambda name: name.endswith(
-    ('/real', '/fake', '/held_out')
+    ('/real', '/fake', '/held_out', '/seen')
   ),
   'gradient norms': lambda name: name.endswith('/grad_norm'),
   'others': lambda name: True,
 }
 HIDDEN = ('step', 'images', 'steps_per_second')
-HIDDEN_ENDINGS = ('/param_norm', '/update_norm', '/std')
+HIDDEN_ENDINGS = (
+  *('/param_norm', '/update_norm', '/std'),
+  *('_std', '_variance'),
+)
 # Metrics of population members are hidden; their mean is drawn with a band.
 OF_MEMBER = '/member_'
 

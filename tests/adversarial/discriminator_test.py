@@ -99,6 +99,21 @@ def test_update_moves_one_discriminator_alone(key):
   assert set(names) == {'one/loss', 'one/real', 'one/fake', 'maker/loss'}
 
 
+@pytest.mark.parametrize('batches', ['separate', 'apart'])
+@pytest.mark.parametrize('name', ['non_saturating', 'least_squares'])
+def test_deviations_are_over_images(name, batches, key):
+  """Patches of an image count as their mean."""
+  fields = games.fields(discriminator_batches=batches)
+  method, state = Method(**fields, loss=losses.PAIRS[name]), start(key)
+  _, metrics = update(method, state, key)
+  before = state_lib.bind(method, state)['one']
+  shown = method.loss.output(before(*REAL_INPUTS).logits)
+  expected = np.std(np.mean(shown, axis=(1, 2)))
+  np.testing.assert_allclose(metrics['one/real_std'], expected, rtol=1e-3)
+  assert metrics['one/fake_std'] > 0
+  assert not any(name.endswith(terms.SQUARE) for name in metrics)
+
+
 @pytest.mark.parametrize('batches', ['separate', 'joint', 'apart'])
 def test_terms_add_up_by_their_weight(batches, key):
   """Plain descent on a small weight is linear in it, on either kind."""

@@ -1,6 +1,7 @@
 """Terms: states, cadence, scheduled weights, several images, the hook at G."""
 
 import dataclasses
+import types
 
 import chex
 import compiled
@@ -300,3 +301,30 @@ def test_lazy_term_of_another_type_is_evaluated(key):
   term = terms.Term('half', lambda scene: jnp.ones((), jnp.bfloat16), every=2)
   _, metrics = rounds(make(generator_terms=(term,)), 2, key)
   assert [float(m['generator/half']) for m in metrics] == [2.0, 0.0]
+
+
+@pytest.mark.parametrize(
+  ('fake', 'expected'),
+  [
+    # Pairs (0, 2) and (1, 1); the last image has no partner.
+    ([0.0, 2.0, 1.0, 1.0, 9.0], {'real_variance': 0.5, 'fake_variance': 1.0}),
+    ([3.0] * 5, {'real_variance': 0.5, 'fake_variance': 0.0}),
+    ([3.0], {'real_variance': 0.5}),
+  ],
+)
+@pytest.mark.parametrize('scales', [1, 2])
+def test_variances_are_half_squared_differences_of_pairs(
+  fake, expected, scales
+):
+  def image(values):
+    return jnp.array(values)[:, None, None, None] * jnp.ones((1, 2, 3, 1))
+
+  images = image(fake)
+  if scales == 2:  # The largest counts.
+    images = (jnp.zeros((len(fake), 1, 1, 1)), images)
+  generated = types.SimpleNamespace(images=images)
+  scene = types.SimpleNamespace(
+    generated=generated, batch={'image': image([0.0, 1.0, 5.0, 4.0])}
+  )
+  values = terms.variances(scene)
+  assert {name: float(x) for name, x in values.items()} == expected

@@ -9,7 +9,7 @@ import pytest
 
 from jaxgan.data.sources import toy
 from jaxgan.metrics import classes as classes_lib
-from jaxgan.metrics import modes
+from jaxgan.metrics import modes, scores
 
 # Compiling many small programs takes a minute.
 pytestmark = pytest.mark.slow
@@ -116,3 +116,15 @@ def test_stacked_reads_digits_as_numbers():
   np.testing.assert_array_equal(modes.stacked(labels), [0, 123, 999])
   counts = classes_lib.histogram(modes.stacked(labels), 1000)
   assert (modes.found(counts), counts[123]) == (3, 1)
+
+
+def test_commonest_class_is_that_of_samples():
+  def images(labels):
+    logits = np.eye(3)[np.tile(labels, 10)]
+    return scores.Images(np.zeros((40, 4, 4, 1), np.uint8), logits, logits)
+
+  real, fake = images([2, 0, 0, 1]), images([2, 2, 0, 2])
+  values = scores.compute(real, fake, jax.random.key(0), ('classes',))
+  assert values['commonest_class'] == 0.75
+  assert values['commonest_class_real'] == 0.25
+  assert values['rarest_class'] == 0.0

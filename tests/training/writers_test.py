@@ -12,6 +12,8 @@ LINES = {
       'discriminator/loss': 2.0,
       'discriminator/r1': 3.0,
       'discriminator/real': 4.0,
+      'discriminator/fake_std': 6.0,
+      'generator/fake_variance': 7.0,
       'generator/loss': 5.0,
     },
     'D/loss 2.000  G/loss 5.000  D/real 4.000  D/fake 1.000  D/r1 3.000',
