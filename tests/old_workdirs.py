@@ -246,7 +246,8 @@ def export(name: str, workdir: pathlib.Path) -> dict:
   if name == 'population':
     arguments.append('--member=1')
   folder = pathlib.Path(call(*arguments))
-  made = {'files': sorted(path.name for path in folder.iterdir())}
+  names = {path.name for path in folder.iterdir()}
+  made = {'files': sorted(names - {'config.json'})}  # Old exports have none.
   for path in sorted(folder.glob('*.stablehlo')):
     function = jax.export.deserialize(bytearray(path.read_bytes()))
     inputs = [np.ones((2, *x.shape[1:]), x.dtype) for x in function.in_avals]

@@ -56,13 +56,13 @@ def load(folder: pathlib.Path, algorithm, method, step: int | None):
   state = jax.jit(init)(jax.random.key(0))
   networks, ema = dict(state.networks), dict(state.ema)
   for name in about['functions']:
-    weights = _weights(folder / f'{name}.safetensors')
+    tree = weights(folder / f'{name}.safetensors')
     expected = like.networks[name]
     expected = {'params': expected.params, **expected.stats}
-    digests.refuse(folder, digests.mismatches(weights, expected))
-    weights = jax.tree.map(jax.numpy.asarray, weights)
-    params = weights.pop('params')
-    networks[name] = networks[name].replace(params=params, stats=weights)
+    digests.refuse(folder, digests.mismatches(tree, expected))
+    tree = jax.tree.map(jax.numpy.asarray, tree)
+    params = tree.pop('params')
+    networks[name] = networks[name].replace(params=params, stats=tree)
     ema[name] = jax.tree.map(jax.numpy.copy, params)
   return state.replace(
     step=jax.numpy.int32(about['step']), networks=networks, ema=ema
@@ -84,8 +84,8 @@ def _about(folder: pathlib.Path):
   return about
 
 
-def _weights(path: pathlib.Path):
-  """Returns the tree of arrays of a file of weights."""
+def weights(path: pathlib.Path):
+  """Returns the tree of arrays of a file; raises a UserError if it is none."""
   try:
     flat = safetensors.numpy.load_file(paths.refuse_special(path))
   except (OSError, ValueError, safetensors.SafetensorError) as error:

@@ -60,7 +60,7 @@ BAD = {
     2,
   ),
   'sample of nothing': (['--mode=sample', '--workdir=none'], 'holds no run', 2),
-  'sample of nowhere': (['--mode=sample'], 'needs --workdir', 2),
+  'export of nowhere': (['--mode=export'], 'needs --workdir', 2),
   'export of nothing': (['--mode=export', '--workdir=none'], 'holds no run', 2),
   'export with a flag of samples': (
     ['--mode=export', '--workdir=none', '--num=3'],
@@ -129,7 +129,7 @@ def test_bad_input(case, tmp_path, monkeypatch):
   monkeypatch.chdir(ROOT)
   flags, message, code = BAD[case]
   has_workdir = any(flag.startswith('--workdir') for flag in flags)
-  if flags and not has_workdir and case != 'sample of nowhere':
+  if flags and not has_workdir and case != 'export of nowhere':
     flags = [*flags, f'--workdir={tmp_path / "run"}']
   found = (run if case in STARTED else runs.call_main)(*flags)
   assert found.returncode == code, found.stderr
