@@ -79,11 +79,18 @@ class Range:
     if not least <= len(value) <= most:
       count = f'{least}' if least == most else f'at least {least}'
       return f'must have {count} {"entry" if least == 1 else "entries"}'
-    messages = filter(None, map(self._item_problem, value))
-    message = next(messages, '')
-    if message:
-      return f'is wrong because each entry {message}'
+    for item in value:
+      if message := self._item_problem(item):
+        return self._entry_problem(item, message)
     return self._rule_problem(value)
+
+  def _entry_problem(self, item, message: str) -> str:
+    if self.one_of is None:
+      return f'is wrong because each entry {message}'
+    is_list = isinstance(item, str) and ',' in item
+    names = tuple(part.strip() for part in str(item).split(','))
+    hint = f'. Write several as "{names}"' if is_list else ''
+    return f'is wrong because the entry {item!r} {message}{hint}'
 
   def _item_problem(self, value) -> str:
     message = self._type_problem(value)

@@ -53,6 +53,17 @@ def test_networks_refuse_bad_sizes(name, value):
       assert limits.problem(value) or value == 0
 
 
+def test_several_names_in_one_text_are_explained():
+  config = config_lib.defaults()
+  config.eval_scores = ('frechet,kernel',)
+  with pytest.raises(errors.UserError) as caught:
+    config_lib.validate(config)
+  assert (
+    "the entry 'frechet,kernel' is unknown. Choose one of: classes, frechet, "
+    "kernel, neighbours, pixels. Write several as \"('frechet', 'kernel')\""
+  ) in str(caught.value)
+
+
 def network(name: str, **settings):
   config = config_lib.defaults()
   config.update(presets.game())
