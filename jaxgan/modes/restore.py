@@ -28,9 +28,9 @@ def find(workdir) -> pathlib.Path:
 
 def steps_of(workdir) -> list[int]:
   """Returns the steps of all checkpoints, newest first; an export has one."""
-  if exported.is_export(workdir):
-    return [exported.step_of(workdir)]
   buckets.refresh(workdir)
+  if exported.is_export(folder := find(workdir)):
+    return [exported.step_of(folder)]
   with checkpoint.Checkpoints(workdir, read_only=True) as checkpoints:
     return checkpoints.steps()
 

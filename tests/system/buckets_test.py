@@ -67,8 +67,10 @@ def test_modes_read_and_write_buckets(system, unbroken, tmp_path):
   sample.sample(unbroken, num=4, output=str(tmp_path))
   assert (tmp_path / picture.name).read_bytes() == picture.read_bytes()
   export.export(unbroken, output='memory://bucket/out')
-  (about,) = (n for n in content(system, 'memory://bucket/out') if 'json' in n)
-  assert about.startswith('export/step_00000012/')
+  exported = content(system, 'memory://bucket/out')
+  assert 'export/step_00000012/export.json' in exported
+  again = restore.restore('memory://bucket/out/export/step_00000012')
+  assert again.state.step == 12
   words = ['--mode=complete', '--mask=half', '--num=2', '--iterations=1']
   words += ['--restarts=1', '--workdir=memory://bucket/run']
   done = runs.call_main(*words, '--output=memory://bucket/out')
