@@ -38,8 +38,13 @@ def load(folder: pathlib.Path, algorithm, method, step: int | None):
 
   Raises:
     UserError: if a file is damaged or does not fit the config, if the export
-      has another step, or if its functions are not networks.
+      has another step, or if it is not one of a GAN.
   """
+  if not algorithm.has_latents:  # Averaged statistics are not exported.
+    raise errors.UserError(
+      f'{folder} is an export of method={algorithm.name!r}, and only exports of '
+      'GANs are runs. Set --workdir to the folder of the run.'
+    )
   about = _about(folder)
   if step not in (None, about['step']):
     raise errors.UserError(

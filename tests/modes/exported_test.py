@@ -8,8 +8,8 @@ import pytest
 import safetensors.numpy
 from runs import call_main
 
-from jaxgan import errors
-from jaxgan.modes import evaluate, export, restore, sample
+from jaxgan import errors, steps
+from jaxgan.modes import evaluate, export, exported, restore, sample
 from tests.modes.sample_test import finished_run
 
 
@@ -79,6 +79,11 @@ def test_damaged_exports_are_named(damage, message, copied):
 def test_other_steps_are_refused(copied):
   with pytest.raises(errors.UserError, match='is an export of step 0'):
     restore.restore(copied, step=5)
+
+
+def test_exports_without_latents_are_refused(copied):
+  with pytest.raises(errors.UserError, match="of method='pix2pix', and only"):
+    exported.load(copied, steps.find('pix2pix'), None, None)
 
 
 def test_scores_of_an_export_are_those_of_its_run(run, tmp_path):
