@@ -42,8 +42,8 @@ def load(folder: pathlib.Path, algorithm, method, step: int | None):
   """
   if not algorithm.has_latents:  # Averaged statistics are not exported.
     raise errors.UserError(
-      f'{folder} is an export of method={algorithm.name!r}, and only exports of '
-      'GANs are runs. Set --workdir to the folder of the run.'
+      f'{folder} is an export of method={algorithm.name!r}, and only exports '
+      'of GANs are runs. Set --workdir to the folder of the run.'
     )
   about = _about(folder)
   if step not in (None, about['step']):
