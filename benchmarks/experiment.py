@@ -8,9 +8,10 @@ import math
 import pathlib
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import config as config_lib
@@ -69,40 +70,81 @@ def read(settings, split: str = 'train') -> data.Dataset:
   return data.part(_read_all(plain.to_json(), split), settings)
 
 
-def train(
+def watch(
   config,
-  seed: int = 0,
+  seed: int,
+  seconds: Sequence[float],
   dataset: data.Dataset | None = None,
-  seconds: float = 0.0,
+) -> Iterator[tuple[Run, float]]:
+  """Trains on one device, without files, and yields the run at given times.
+
+  The clock stands still while the caller works. Programs that this process has
+  compiled are compiled again.
+
+  Args:
+    config: the config of the run; `num_steps` does not count.
+    seed: the seed of the run.
+    seconds: increasing times of training, with compilation and without reading
+      the data. The call that passes a time is completed.
+    dataset: data to train on; by default, the data of `config.data`.
+
+  Yields:
+    The run and its seconds.
+  """
+  jax.clear_caches()
+  dataset = dataset or read(config.data)
+  start = time.perf_counter()
+  advance, run = _start(config, seed, dataset)
+  for limit in seconds:
+    while time.perf_counter() - start < limit:
+      run = advance(run)
+      jax.block_until_ready(run.state)  # Otherwise calls would queue up.
+    paused = time.perf_counter()
+    # The next call takes the buffers of the state.
+    kept = jax.tree.map(jnp.copy, run.state)
+    yield dataclasses.replace(run, state=kept), paused - start
+    start += time.perf_counter() - paused
+
+
+def train(
+  config, seed: int = 0, dataset: data.Dataset | None = None
 ) -> tuple[Run, float]:
-  """Trains on one device, without files.
+  """Trains `config.num_steps` rounds on one device, without files.
 
   Args:
     config: the config of the run.
     seed: the seed of the run.
     dataset: data to train on; by default, the data of `config.data`.
-    seconds: trains for this time instead of `num_steps`. The last call is
-      completed. Programs that this process has compiled are compiled again.
 
   Returns:
     The run and its seconds, with compilation and without reading the data.
   """
-  config_lib.validate(config)
   dataset = dataset or read(config.data)
+  start = time.perf_counter()
+  advance, run = _start(config, seed, dataset)
+  for _ in range(config.num_steps // _rounds_per_call(config)):
+    run = advance(run)
+  jax.block_until_ready(run.state)
+  return run, time.perf_counter() - start
+
+
+def _rounds_per_call(config) -> int:
+  return math.gcd(config.num_steps, config.steps_per_call)
+
+
+def _start(config, seed: int, dataset: data.Dataset):
+  """Returns a function that trains a run for a call, and the run at step 0."""
+  config_lib.validate(config)
   algorithm = steps.find(config.method)
   method = algorithm.from_config(config, dataset.spec)
   engine = devices_lib.make_alone(config.batch_size)
-  if seconds:
-    jax.clear_caches()
-  start = time.perf_counter()
   state = compile_lib.jit_once(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
   )(jax.random.key(seed))
-  rounds = math.gcd(config.num_steps, config.steps_per_call)
   call = compile_lib.compile_rounds(
     engine,
     functools.partial(algorithm.train_step, method),
-    rounds=rounds,
+    rounds=_rounds_per_call(config),
     draws=algorithm.batches_per_round(method),
     batch_size=config.batch_size,
     resident=True,
@@ -112,16 +154,12 @@ def train(
   )
   arrays = engine.replicate(dataset.arrays())
   seed_array = engine.replicate(np.uint32(seed))
-  if seconds:
-    while time.perf_counter() - start < seconds:
-      state, metrics = call(state, arrays, seed_array)
-      jax.block_until_ready(metrics)  # Otherwise calls would queue up.
-  else:
-    for _ in range(config.num_steps // rounds):
-      state, _ = call(state, arrays, seed_array)
-  jax.block_until_ready(state)
-  run = Run(algorithm, method, state, dataset.spec, config)
-  return run, time.perf_counter() - start
+
+  def advance(run: Run) -> Run:
+    state, _ = call(run.state, arrays, seed_array)
+    return dataclasses.replace(run, state=state)
+
+  return advance, Run(algorithm, method, state, dataset.spec, config)
 
 
 def mean_and_error(values, digits: int, unit: str = '') -> str:

@@ -16,12 +16,20 @@ def logistic(logits, target):
   )
 
 
+def squares(outputs, target):
+  return tf.reduce_mean(tf.square(outputs - target))
+
+
 # name -> (discriminator's loss of the logits of reals and fakes, generator's
 # loss of the logits of fakes).
 LOSSES = {
   'non_saturating': (
     lambda real, fake: logistic(real, 0.9) + logistic(fake, 0.0),
     lambda fake: logistic(fake, 1.0),
+  ),
+  'least_squares': (
+    lambda real, fake: squares(real, 1.0) + squares(fake, 0.0),
+    lambda fake: squares(fake, 1.0),
   ),
   'wasserstein': (
     lambda real, fake: tf.reduce_mean(fake) - tf.reduce_mean(real),
@@ -61,6 +69,7 @@ def latent_game(task, draw, trained):
     keras_networks.stop(f'loss={task["loss"]!r}')
   d_loss, g_loss = LOSSES[task['loss']]
   size, r1, weight = task['batch_size'], task['r1'], task['gradient_penalty']
+  most = task.get('clip_weights', 0.0)
 
   def fakes(label):
     return apply(g, tf.random.normal([size, task['latent_size']]), label)
@@ -86,6 +95,8 @@ def latent_game(task, draw, trained):
           penalty = weight * tf.reduce_mean(tf.square(norms - 1.0))
         loss = d_loss(on_real, on_fake) + penalty
       gradient_step(tape, loss, discriminator)
+      for weights in d.trainable_variables if most else ():
+        weights.assign(tf.clip_by_value(weights, -most, most))
     with tf.GradientTape() as tape:
       loss = g_loss(apply(d, fakes(label), label))
     gradient_step(tape, loss, generator)
@@ -111,9 +122,6 @@ def completion(task, draw, trained):
     hole = inside[0][:, :, None, None] & inside[1][:, None, :, None]
     return g(tf.where(hole, 0.0, image), training=True)
 
-  def distance(logits, target):
-    return tf.reduce_mean(tf.square(logits - target))
-
   def one_round():
     real, label = draw()
     fake = filled(real)
@@ -125,11 +133,11 @@ def completion(task, draw, trained):
       wrong = 2.0 * tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels, classes)
       )
-      loss = distance(on_real, 0.9) + distance(on_fake, 0.0)
+      loss = squares(on_real, 0.9) + squares(on_fake, 0.0)
       loss += task['class_weight'] * wrong
     gradient_step(tape, loss, discriminator)
     with tf.GradientTape() as tape:
-      loss = distance(d(filled(real), training=True)[0], 1.0)
+      loss = squares(d(filled(real), training=True)[0], 1.0)
     gradient_step(tape, loss, generator)
 
   return one_round

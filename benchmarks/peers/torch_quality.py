@@ -3,9 +3,11 @@
   python torch_quality.py FOLDER
 
 FOLDER holds `task.json`, which describes the networks by the fields of
-`jaxgan.models`, `images.npy` (uint8 [N, H, W, C]) and, for networks that take
-labels, `labels.npy` [N]. The script writes `samples.npy`, uint8 [num, H, W, C],
-of all classes in turn, and prints a line of JSON.
+`jaxgan.models`, `images.npy` (uint8 [N, H, W, C]) and `labels.npy` [N]. After
+each time of training in the task's `seconds`, the script writes
+`samples_INDEX.npy`, uint8 [num, H, W, C], of all classes in turn. It prints a
+line of JSON at its end, with (seconds, rounds, reals seen) for each time.
+Making samples does not count as training.
 
 The recipe is a tutorial's: eager, one update of each player per round on the
 same fakes, and two calls of the discriminator. There is no penalty, no average,
@@ -45,7 +47,7 @@ def main(folder):
   images = np.load(folder / 'images.npy').transpose(0, 3, 1, 2)
   images = torch.from_numpy(np.ascontiguousarray(images)).to(device)
   labels = torch.from_numpy(np.load(folder / 'labels.npy')).long().to(device)
-  latent, num_classes = task['latent_size'], task['generator']['num_classes']
+  latent = task['latent_size']
   if task['loss'] not in torch_gan.LOSSES:
     torch_gan.stop(f'loss={task["loss"]!r}')
   d_loss, g_loss = torch_gan.LOSSES[task['loss']]
@@ -68,10 +70,10 @@ def main(folder):
       )
     optimizers.append(optimizer)
   g_optimizer, d_optimizer = optimizers
-  reals = batches(images, labels)
-  rounds = 0
-  while time.perf_counter() - start < task['seconds']:
-    for real, label in itertools.islice(reals, d_steps):
+  real_batches = batches(images, labels)
+
+  def one_round():
+    for real, label in itertools.islice(real_batches, d_steps):
       fake = g(torch.randn(BATCH_SIZE, latent, device=device), label)
       d_optimizer.zero_grad()
       on_real, classes_of_real = d(real, label)
@@ -92,32 +94,37 @@ def main(folder):
       loss = loss + functional.cross_entropy(classes, label)
     loss.backward()
     g_optimizer.step()
-    rounds += 1
     loss.item()  # Waits for the device, as logging would.
 
-  g.eval()
-  samples = []
-  label = torch.arange(task['num'], device=device) % max(num_classes, 1)
-  with torch.no_grad():
-    for part in label.split(CHUNK):
-      made = g(torch.randn(len(part), latent, device=device), part)
-      samples.append(((made + 1.0) * 127.5).round().clamp(0, 255).byte())
-  samples = torch.cat(samples).permute(0, 2, 3, 1).cpu().numpy()
-  np.save(folder / 'samples.npy', samples)
+  rounds, reports = 0, []
+  for index, limit in enumerate(task['seconds']):
+    while time.perf_counter() - start < limit:
+      one_round()
+      rounds += 1
+    paused = time.perf_counter()
+    reals = rounds * d_steps * BATCH_SIZE
+    reports.append((paused - start, rounds, reals))
+    np.save(folder / f'samples_{index}.npy', sample(g, task, device))
+    start += time.perf_counter() - paused
   parameters = {
     name: sum(p.numel() for p in net.parameters())
     for name, net in (('generator', g), ('discriminator', d))
   }
-  print(
-    json.dumps(
-      {
-        'version': torch.__version__,
-        'parameters': parameters,
-        'rounds': rounds,
-        'reals': rounds * d_steps * BATCH_SIZE,
-      }
-    )
-  )
+  about = {'version': torch.__version__, 'parameters': parameters}
+  print(json.dumps(about | {'reports': reports}))
+
+
+@torch.no_grad()
+def sample(g, task, device):
+  """Returns samples [num, H, W, C] in uint8, of all classes in turn."""
+  num, classes = task['num'], max(task['generator']['num_classes'], 1)
+  g.eval()
+  samples = []
+  for label in (torch.arange(num, device=device) % classes).split(CHUNK):
+    made = g(torch.randn(len(label), task['latent_size'], device=device), label)
+    samples.append(((made + 1.0) * 127.5).round().clamp(0, 255).byte())
+  g.train()
+  return torch.cat(samples).permute(0, 2, 3, 1).cpu().numpy()
 
 
 if __name__ == '__main__':

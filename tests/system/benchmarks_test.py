@@ -19,6 +19,7 @@ from benchmarks import (
   dirac_game,
   experiment,
   kmeans,
+  quality_log,
   stacked_mnist,
   stacked_mnist_settings,
   systems,
@@ -157,7 +158,7 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
   torch = os.environ.get('TORCH_PYTHON')
   flags = ['--source=embedded', '--seconds=3', '--num=100', '--seeds=2']
   flags += ['--configs=gan_mnist']
-  flags += [f'--torch_python={torch}' if torch else '--peers=false']
+  flags += [f'--torch_python={torch}'] * bool(torch)
   rows = briefly('quality', tmp_path, *flags)
   assert 'real training images' in rows
   for side in ('jaxgan', 'PyTorch')[: 2 if torch else 1]:
@@ -166,6 +167,25 @@ def test_quality_is_beside_real_images_and_peers(tmp_path):
     assert ' to ' in reals
     assert float(frechet.split()[0]) > 0.0
   assert rows['gan_mnist, jaxgan'][-1] == '1.00'
+
+
+@pytest.mark.slow
+def test_quality_over_time_is_logged_once_and_drawn(tmp_path):
+  out = tmp_path / 'out'
+  flags = ['--source=embedded', '--seconds=4', '--scored=2', '--num=100']
+  flags += ['--configs=gan_mnist', '--seeds=1', f'--out={out}']
+  for _ in range(2):  # The second call finds all runs in the log.
+    briefly('time_to_quality', tmp_path, *flags)
+    lines = (out / 'log.jsonl').read_text().splitlines()
+    assert [json.loads(line)['index'] for line in lines] == [0, 1]
+  assert Image.open(out / 'time_to_quality.png').size[0] > 300
+
+
+def test_torn_lines_of_a_log_of_quality_are_left_out(tmp_path):
+  path = tmp_path / 'log.jsonl'
+  path.write_text('{"index": 0}\n{"ind')
+  assert quality_log.read(path) == [{'index': 0}]
+  assert quality_log.read(tmp_path / 'none') == []
 
 
 def two_classes(path: pathlib.Path, size: int) -> pathlib.Path:
