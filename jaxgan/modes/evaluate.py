@@ -166,10 +166,11 @@ def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
   sample.refuse_too_many(run, request.num)
   data_files.change(run.config.data, request.data)
   data_files.load(run.config, workdir, spec=run.spec)  # Compares them.
+  chosen = restore_lib.named_steps(workdir, request.steps)
   judge = Judge(run.config.data, request)
   beside = judge.beside()
   line = {}
-  for step in _steps(workdir, folder, run.config, request):
+  for step in _steps(workdir, folder, run.config, request, chosen):
     for member in members:
       start = time.monotonic()
       try:
@@ -204,13 +205,13 @@ def _score_run(folder, run: Run, judge: Judge, beside, start):
 def _head(run: Run) -> dict[str, int]:
   """Returns the first fields of a line."""
   step = int(run.state.step)
-  head = {'step': step, 'images': step * run.config.batch_size}
-  return head if run.member is None else head | {'member': run.member}
+  member = {} if run.member is None else {'member': run.member}
+  return {'step': step, 'images': step * run.config.batch_size, **member}
 
 
 def _title(run: Run) -> str:
-  title = f'step {int(run.state.step):,}'
-  return title if run.member is None else f'{title}, member {run.member}'
+  member = '' if run.member is None else f', member {run.member}'
+  return f'step {int(run.state.step):,}{member}'
 
 
 def fakes(run: Run, request: Request) -> np.ndarray:
@@ -221,25 +222,13 @@ def fakes(run: Run, request: Request) -> np.ndarray:
   return sample.pixels(run, request.num, request.seed, label)
 
 
-def _steps(workdir, folder, config, request: Request) -> Iterator[int]:
-  """Yields the steps to score, oldest first; with `follow`, also new steps."""
-  known = restore_lib.steps_of(workdir)
-  if request.steps in ('newest', 'all'):
-    chosen = known[:1] if request.steps == 'newest' else known
-  else:
-    names, chosen = {str(step): step for step in known}, []
-    for part in request.steps.split(','):
-      if part.strip() not in names:
-        raise errors.UserError(
-          f'--steps={request.steps}: there is no checkpoint {part!r}. Choose '
-          f'from {sorted(known)}, all and newest.'
-        )
-      chosen.append(names[part.strip()])
+def _steps(workdir, folder, config, request, chosen) -> Iterator[int]:
+  """Yields the chosen steps, then with `follow` also new steps."""
   path = folder / FILE
   lines = writers.read_json_lines(path) if path.exists() else ()
   member = request.member
   done = {x['step'] for x in lines if member in (None, x.get('member'))}
-  yield from sorted(chosen)
+  yield from chosen
   done |= set(chosen)
   while request.follow and max(done, default=0) < config.num_steps:
     new = sorted(set(restore_lib.steps_of(workdir)) - done)

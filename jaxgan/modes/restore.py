@@ -35,6 +35,29 @@ def steps_of(workdir) -> list[int]:
     return checkpoints.steps()
 
 
+def named_steps(workdir, names: str) -> list[int]:
+  """Returns the steps of checkpoints that --steps names, oldest first.
+
+  Args:
+    workdir: the folder of the run.
+    names: 'newest', 'all', or steps with commas between them.
+
+  Raises:
+    UserError: for a step without a checkpoint.
+  """
+  known = steps_of(workdir)
+  if names in ('newest', 'all'):
+    return sorted(known[:1] if names == 'newest' else known)
+  steps = {str(step): step for step in known}
+  for part in (parts := names.replace(' ', '').split(',')):
+    if part not in steps:
+      raise errors.UserError(
+        f'--steps={names}: there is no checkpoint {part!r}. Choose from '
+        f'{sorted(known)}, all and newest.'
+      )
+  return sorted(steps[part] for part in parts)
+
+
 def folders(workdir, output: str | None) -> tuple[pathlib.Path, pathlib.Path]:
   """Returns the workdir, and the folder that a mode writes to.
 
