@@ -10,13 +10,13 @@ import gc
 
 import jax
 
-# Runs before the next call of `jax.clear_caches`.
-RUNS = 10
+# Runs between two calls of `jax.clear_caches`.
+RUNS = 1
 _runs = 0  # since the last call
 
 
 def count_run() -> None:
-  """Counts a run that starts; clears the caches of JAX after every ten runs.
+  """Counts a run that starts; clears the caches of JAX after `RUNS` runs.
 
   Functions that the user has compiled are compiled again at their next call,
   from the compilation cache on the disk.

@@ -28,8 +28,6 @@ from jaxgan.training import digests, manager
 
 _logger = logging.getLogger(__name__)
 
-SCHEMA = 1
-
 
 class Checkpoints:
   """The checkpoints of one workdir.
@@ -105,7 +103,7 @@ class Checkpoints:
     host = jax.tree.map(np.array, jax.device_get(state))  # a copy
     if bad := digests.not_finite(host):
       raise errors.NotFinite(f'step {step}: {", ".join(list(bad)[:5])}')
-    meta = {'schema': SCHEMA, 'step': step, **meta}
+    meta = {'schema': manager.SCHEMA, 'step': step, **meta}
     self.wait()
     try:
       open_manager = self._open()
@@ -155,36 +153,39 @@ class Checkpoints:
       Exception: any type of error, if the checkpoint is damaged.
     """
     folder = self.folder / str(step)
+    meta, expected = self._read_json(step)
+    stored = self._open().item_metadata(step)['state']
+    if like is None:
+      manager.refuse_sizes(folder, stored)
+    else:
+      digests.refuse(folder, digests.mismatches(stored.tree, like))
+    return self._read_arrays(step, like, expected), meta
+
+  def _read_json(self, step: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """Returns the item 'meta' and the digests of a step after checking both."""
+    folder = self.folder / str(step)
     if folder.is_symlink():
       raise ValueError('a link')
     if missing := [n for n in manager.HANDLERS if not (folder / n).is_dir()]:
       raise ValueError(f'incomplete, without {", ".join(missing)}')
-    open_manager = self._open()
-    items = open_manager.restore(
+    items = self._open().restore(
       step,
       args=ocp.args.Composite(
         integrity=ocp.args.JsonRestore(), meta=ocp.args.JsonRestore()
       ),
     )
     meta, expected = items['meta'], items['integrity']
-    if meta.get('schema') != SCHEMA:
-      raise errors.UserError(
-        f'{folder} has format {meta.get("schema")!r} and this version reads '
-        f'{SCHEMA}. Use the version of jaxgan that wrote the checkpoint.'
-      )
+    manager.refuse_format(folder, meta)
     manager.check_meta(meta, step)
-    if like is not None:
-      stored = open_manager.item_metadata(step)['state'].tree
-      digests.refuse(folder, digests.mismatches(stored, like))
-    else:
-      manager.refuse_sizes(folder, open_manager.item_metadata(step)['state'])
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-    state = open_manager.restore(step, args=args)['state']
-    actual = digests.compute(jax.device_get(state))
-    wrong = [path for path in expected if actual.get(path) != expected[path]]
-    if wrong or actual.keys() != expected.keys():
-      raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
-    return state, meta
+    return meta, expected
+
+  def _read_arrays(self, step: int, like, expected: dict[str, str]):
+    """Returns the state of a step after comparing it with its digests."""
+    args = ocp.args.StandardRestore(manager.targets(like))
+    args = ocp.args.Composite(state=args)
+    state = self._open().restore(step, args=args)['state']
+    digests.check(jax.device_get(state), expected)
+    return state
 
   def restore(self, like, before: int | None = None):
     """Returns the newest valid checkpoint, or None if there is none.
@@ -249,12 +250,13 @@ class Checkpoints:
     """
     self.wait()
     self.close()
-    like = jax.eval_shape(lambda: state)
     try:
-      restored, _ = self.read(step, like)
+      # Digests cover shapes and types, so no description of arrays is read.
+      _, expected = self._read_json(step)
+      self._read_arrays(step, jax.eval_shape(lambda: state), expected)
     except Exception as error:
       raise self._failed(step, error) from error
-    if digests.compute(restored) != digests.compute(jax.device_get(state)):
+    if digests.compute(jax.device_get(state)) != expected:
       raise self._failed(step, ValueError('it reads back differently'))
 
 

@@ -31,6 +31,14 @@ def compute(tree) -> dict[str, str]:
   return by_path
 
 
+def check(tree, expected: dict[str, str]) -> None:
+  """Raises a ValueError unless the digests of a tree are the expected ones."""
+  actual = compute(tree)
+  wrong = [path for path in expected if actual.get(path) != expected[path]]
+  if wrong or actual.keys() != expected.keys():
+    raise ValueError(f'digests differ: {", ".join(wrong[:3])}')
+
+
 def not_finite(tree) -> dict[str, str]:
   """Counts numbers that are not finite, by path of the array."""
   counts = {}

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import errors
 from jaxgan.training import processes
 
+SCHEMA = 1  # format of a checkpoint
 HANDLERS = {
   'state': ocp.StandardCheckpointHandler,
   'integrity': ocp.JsonCheckpointHandler,
@@ -85,6 +87,25 @@ def refuse_sizes(folder: pathlib.Path, metadata) -> None:
     raise ValueError(f'{claimed} bytes of arrays in {stored} bytes of files')
 
 
+def targets(like):
+  """Returns a tree with a NumPy array where `like` has no sharding.
+
+  Orbax restores such leaves as NumPy arrays in any case. For a shape it would
+  read a description of all arrays, and TensorStore 0.1.86 and earlier never
+  free what they return as JSON: 4 kB per description of an array.
+
+  Args:
+    like: arrays, or shapes with or without shardings; None for no tree.
+  """
+
+  def target(leaf):
+    if getattr(leaf, 'sharding', None) is not None:
+      return leaf
+    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
+
+  return jax.tree.map(target, like)
+
+
 def sealed(meta: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the item 'meta' with a digest of itself."""
   return {**meta, 'digest': _digest(meta)}
@@ -93,6 +114,15 @@ def sealed(meta: Mapping[str, Any]) -> dict[str, Any]:
 def _digest(meta: Mapping[str, Any]) -> str:
   text = json.dumps(meta, sort_keys=True)
   return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def refuse_format(folder: pathlib.Path, meta: Mapping[str, Any]) -> None:
+  """Raises a UserError for a checkpoint of a version with another format."""
+  if meta.get('schema') != SCHEMA:
+    raise errors.UserError(
+      f'{folder} has format {meta.get("schema")!r} and this version reads '
+      f'{SCHEMA}. Use the version of jaxgan that wrote the checkpoint.'
+    )
 
 
 def check_meta(meta: Mapping[str, Any], step: int) -> None:

@@ -1,9 +1,11 @@
 """What is saved comes back, and what is damaged is found."""
 
 import functools
+import gc
 import json
 import os
 import shutil
+import sys
 
 import chex
 import jax
@@ -229,6 +231,21 @@ def test_verify_reads_the_disk(tmp_path):
     flip_a_bit(tmp_path / 'checkpoints' / '1')
     with pytest.raises(errors.StorageError, match='step 1'):
       checkpoints.verify(1, state)
+
+
+def test_verify_leaves_few_objects(tmp_path):
+  """Descriptions of arrays are never freed, see `manager.targets`."""
+  state = state_of(make(), 1)
+  num_arrays = len(jax.tree.leaves(state))
+  counts = []
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(1, state, META)
+    for _ in range(4):
+      checkpoints.verify(1, state)
+      gc.collect()
+      counts.append(sys.getallocatedblocks())
+  # A description has at least 60 blocks.
+  assert counts[-1] - counts[1] < 20 * 2 * num_arrays
 
 
 def test_failed_save_names_the_intact_checkpoint(tmp_path, monkeypatch):
