@@ -208,7 +208,7 @@ def compare(
   with tempfile.TemporaryDirectory() as folder:
     unbroken, killed = (pathlib.Path(folder, k) for k in ('unbroken', 'killed'))
     finish(command(kind, feed, unbroken))
-    words, count = command(kind, feed, killed), 0
+    words, count, ended = command(kind, feed, killed), 0, 0
     while count < kills:
       rounds = COMMON['num_steps'] - _step(killed)
       writes = moments.randint(0, rounds // COMMON['log_every'])
@@ -218,7 +218,8 @@ def compare(
       # The run has ended: another one takes the remaining kills.
       if wrong := differences(result(unbroken), result(killed)):
         return count, wrong
-      killed.rename(killed.with_name(f'ended-{count}'))
+      ended += 1
+      killed.rename(killed.with_name(f'ended-{ended}'))
     finish(words)
     return count, differences(result(unbroken), result(killed))
 
