@@ -168,6 +168,8 @@ class Discriminator(nn.Module):
     wide: True if the convolutions of a block have as many channels between them
       as after them, as in SAGAN and BigGAN; False for as many as before them.
       The first block is always wide.
+    rectified: True if shortcuts see the input of their block after its ReLU, as
+      in PyTorch code whose ReLU works in place (mimicry and StudioGAN).
     attention: numbers of the blocks, from 1, with self-attention after them.
     num_classes: classes to condition on; 0 ignores labels.
     initializer: initial kernels, see `Generator`.
@@ -177,6 +179,7 @@ class Discriminator(nn.Module):
   widths: tuple[int, ...] = ranged((128,) * 4, 1, MOST_UNITS, lengths=NOT_EMPTY)
   strides: tuple[int, ...] = ranged((2, 2, 1, 1), 1, 2)
   wide: bool = True
+  rectified: bool = False
   attention: tuple[int, ...] = ranged((), 1, MOST_BLOCKS, items=int)
   num_classes: int = 0
   initializer: str = ranged('glorot', one_of=layers.INITIALIZERS)
@@ -199,6 +202,7 @@ class Discriminator(nn.Module):
         features if self.wide or not index else x.shape[-1],
         stride,
         not index,
+        self.rectified,
         self.initializer,
         RESIDUAL.get(self.initializer, self.initializer),
         self.dtype,

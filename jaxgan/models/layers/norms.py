@@ -97,10 +97,10 @@ class BatchNorm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, scale=None, bias=None) -> jax.Array:
-    """Returns x [B, ..., C] in the units of its deviation, times scale, plus bias.
+    """Returns the normalised activations, times scale, plus bias.
 
     Args:
-      x: activations.
+      x: activations [B, ..., C].
       scale: scale of each example [B, C]; by default a parameter [C].
       bias: bias of each example [B, C]; given if and only if `scale` is.
     """

@@ -166,6 +166,7 @@ class DiscriminatorBlock(nn.Module):
     hidden: channels between the convolutions.
     stride: 2 to halve the image, or 1.
     is_first: True for images as inputs, without the first ReLU.
+    rectified: True if the shortcut sees the input after the first ReLU.
     initializer: initial kernels of the shortcut, a key of `INITIALIZERS`.
     residual_initializer: initial kernels of the other convolutions.
     dtype: dtype of the convolutions.
@@ -175,6 +176,7 @@ class DiscriminatorBlock(nn.Module):
   hidden: int
   stride: int
   is_first: bool
+  rectified: bool
   initializer: str
   residual_initializer: str
   dtype: jnp.dtype | None = None
@@ -183,6 +185,7 @@ class DiscriminatorBlock(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     fields = dict(initializer=self.residual_initializer, dtype=self.dtype)
     h = x if self.is_first else nn.relu(x)
+    x = h if self.rectified else x
     h = layers.Conv(self.hidden, 3, **fields)(h)
     h = layers.Conv(self.features, 3, **fields)(nn.relu(h))
     if self.stride == 2:
