@@ -21,7 +21,6 @@ from jaxgan.training import summary
 from tests.golden import make_residual
 from tests.golden.make_residual import BATCH, CASES, CLASSES, LABELS, value
 
-
 SLOW = pytest.mark.slow
 
 

@@ -199,10 +199,10 @@ class DiscriminatorBlock(nn.Module):
 class SelfAttention(nn.Module):
   """Adds a mean over all positions, weighted by similarity: same shape.
 
-  Zhang et al. 2018 (https://arxiv.org/abs/1805.08318) with the details of the
-  authors' code: queries and keys have an eighth of the channels and values half
-  of them, keys and values are maxima of 2 x 2 pixels, and a learned gain starts
-  at zero.
+  Zhang et al. 2018 (https://arxiv.org/abs/1805.08318), with the details of the
+  authors' code. Queries and keys have an eighth of the channels, and values
+  have half of them. Keys and values are maxima of 2 x 2 pixels. A learned gain
+  starts at zero.
 
   Attributes:
     initializer: initial kernels, a key of `INITIALIZERS`.
