@@ -240,10 +240,8 @@ def test_discriminator_refuses_what_does_not_fit(fields, message, key):
     jax.eval_shape(lambda: discriminator.init(key, x, train=False))
 
 
-@pytest.mark.parametrize(
-  'name',
-  ['sngan:', *(pytest.param(n, marks=SLOW) for n in ('sagan:', 'biggan:'))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['sngan:', 'sagan:', 'biggan:'])
 def test_rounds_lower_for_accelerators_with_plain_convolutions(name):
   gan, classes = steps_lib.find('gan'), 0 if name == 'sngan:' else 10
   spec = Spec((32, 32, 3), classes, tuple('abcdefghij'[:classes]))
