@@ -152,6 +152,8 @@ ACCEPTED = (
   Row('*.widths *.decoder_widths', (PAIR,), 'sizes of two layers'),
   Row('generator.strides', (PAIR,), 'strides of two layers'),
   Row('*.first_initializer', ('',), 'as the other layers'),
+  Row('*.attention', (PAIR,), 'after the first two blocks'),
+  Row('generator.embedding', (0, 1), '0 is one for each norm'),
   # Optimizers.
   Row('*.optimizer.learning_rate', (1,), 'any rate', overflow=(BILLION,)),
   Row('*.optimizer.b?', (0,), '0 has no memory'),

@@ -198,6 +198,36 @@ def dcgan() -> ml_collections.ConfigDict:
   return config
 
 
+def resnet() -> ml_collections.ConfigDict:
+  """Returns residual networks for `game`: SNGAN, which does not need R1."""
+  config = ml_collections.ConfigDict()
+  config.generator = dict(
+    name='resnet.Generator',
+    widths=(256,) * 4,
+    upsampling='nearest',  # or bilinear
+    attention=(),  # numbers of blocks, from 1
+    hierarchical=False,
+    embedding=0,
+    spectral_labels=False,
+    epsilon=1e-5,
+    initializer='glorot',  # a key of layers.INITIALIZERS
+    spectral_norm=False,
+    optimizer=optimizer(b1=0.0, b2=0.9),
+  )
+  config.discriminator = dict(
+    name='resnet.Discriminator',
+    widths=(128,) * 4,
+    strides=(2, 2, 1, 1),
+    wide=True,
+    rectified=False,
+    attention=(),
+    initializer='glorot',
+    spectral_norm=True,
+    optimizer=optimizer(b1=0.0, b2=0.9),
+  )
+  return config
+
+
 def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:
   """Halves the channels of convolutional networks, and takes large steps.
 

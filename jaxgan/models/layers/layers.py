@@ -25,6 +25,11 @@ INITIALIZERS = {
   'glorot': nn.initializers.glorot_uniform(),
   # Radford et al. 2015, https://arxiv.org/abs/1511.06434, section 4.
   'normal': nn.initializers.normal(0.02),
+  # Glorot with a gain of sqrt(2), of residual branches in Miyato et al. 2018,
+  # https://arxiv.org/abs/1802.05957.
+  'glorot_relu': nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform'),
+  # Saxe et al. 2013, https://arxiv.org/abs/1312.6120.
+  'orthogonal': nn.initializers.orthogonal(),
 }
 
 

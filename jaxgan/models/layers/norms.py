@@ -96,11 +96,19 @@ class BatchNorm(nn.Module):
   dtype: jnp.dtype | None = None
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
+  def __call__(self, x: jax.Array, scale=None, bias=None) -> jax.Array:
+    """Returns the normalised activations, times scale, plus bias.
+
+    Args:
+      x: activations [B, ..., C].
+      scale: scale of each example [B, C]; by default a parameter [C].
+      bias: bias of each example [B, C]; given if and only if `scale` is.
+    """
     shape, axes = x.shape[-1:], tuple(range(x.ndim - 1))
-    zeros, ones = nn.initializers.zeros, nn.initializers.ones
-    scale = self.param('scale', ones, shape, layers.PARAM)
-    bias = self.param('bias', zeros, shape, layers.PARAM)
+    if scale is None:
+      zeros, ones = nn.initializers.zeros, nn.initializers.ones
+      scale = self.param('scale', ones, shape, layers.PARAM)
+      bias = self.param('bias', zeros, shape, layers.PARAM)
     running = [
       self.variable('batch_stats', name, value, shape, jnp.float32)
       for name, value in (('mean', jnp.zeros), ('var', jnp.ones))
@@ -124,9 +132,10 @@ class BatchNorm(nn.Module):
           old = statistic.value
           new = new.reshape(shape)
           statistic.value = self.momentum * old + (1 - self.momentum) * new
-    factor = jax.lax.rsqrt(variance + self.epsilon) * scale.reshape(wide)
+    scale, bias = (a.reshape(-1, *wide[1:]) for a in (scale, bias))
+    factor = jax.lax.rsqrt(variance + self.epsilon) * scale
     # One product and one sum: the gradient then has two sums over the batch.
-    return (x * factor + (bias.reshape(wide) - mean * factor)).astype(dtype)
+    return (x * factor + (bias - mean * factor)).astype(dtype)
 
 
 class VirtualBatchNorm(nn.Module):

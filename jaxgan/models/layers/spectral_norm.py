@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import traverse_util
 
 SPECTRAL = 'spectral'  # a collection
+TABLE = 'table'  # name of parameters that stay as they are
 
 
 class SpectralNorm(nn.Module):
@@ -17,6 +18,9 @@ class SpectralNorm(nn.Module):
   its gradient. A call that trains does one power iteration first:
 
     v <- W u / |W u|,    u <- W^T v / |W^T v|.
+
+  Parameters named 'table' are not divided: BigGAN's embeddings of labels in a
+  generator (Brock et al. 2018, https://arxiv.org/abs/1809.11096).
 
   All other calls take u and v as they are, as `torch.nn.utils.spectral_norm`.
   A call trains if train=True and 'spectral' is mutable. The update of a network
@@ -43,7 +47,7 @@ class SpectralNorm(nn.Module):
       flat = traverse_util.flatten_dict(variables)
       divided = {
         path: self._divided('/'.join(path[1:]), kernel, iterates)
-        if kernel.ndim > 1
+        if kernel.ndim > 1 and path[-1] != TABLE
         else kernel
         for path, kernel in flat.items()
       }
