@@ -106,19 +106,25 @@ def test_angle_keeps_digits_of_small_angles():
   np.testing.assert_allclose(interpolation.angle(a, -a), np.pi, rtol=1e-6)
 
 
+def closed_path(points, num, kind):
+  latents = latents_lib.single(kind, points.shape[-1])
+  return latents_lib.closed_path(points, num, latents)
+
+
 @pytest.mark.parametrize('kind', noise.LATENTS)
 def test_closed_path_goes_through_all_points(kind):
   points = jnp.eye(4) if kind != 'uniform' else 0.5 * jnp.eye(4)
-  path = latents_lib.closed_path(points, 12, kind)
+  path = closed_path(points, 12, kind)
   # The legs of this path are equally long: three frames for each.
   np.testing.assert_array_equal(path[0], points[0])
   np.testing.assert_allclose(path[::3], points, atol=1e-5)
   # From the last to the first frame it is as far as between any others.
   assert path.shape == (12, 4)
   around = jnp.concatenate([path, path[:1]])
-  if kind == 'uniform':
+  if kind in ('uniform', 'categorical'):  # Straight lines.
     steps = jnp.linalg.norm(jnp.diff(around, axis=0), axis=-1)
-    np.testing.assert_allclose(steps, np.sqrt(0.5) / 3, rtol=1e-4)
+    leg = np.linalg.norm(points[1] - points[0])
+    np.testing.assert_allclose(steps, leg / 3, rtol=1e-4)
   else:
     np.testing.assert_allclose(angles(around), np.pi / 6, rtol=1e-3)
 
@@ -126,8 +132,8 @@ def test_closed_path_goes_through_all_points(kind):
 def test_closed_path_starts_at_any_point():
   """The path from the second point on is the same path, turned."""
   points = jnp.eye(4)
-  one = latents_lib.closed_path(points, 12, 'normal')
-  other = latents_lib.closed_path(jnp.roll(points, -1, axis=0), 12, 'normal')
+  one = closed_path(points, 12, 'normal')
+  other = closed_path(jnp.roll(points, -1, axis=0), 12, 'normal')
   np.testing.assert_allclose(jnp.roll(one, -3, axis=0), other, atol=1e-5)
 
 
@@ -136,7 +142,7 @@ def test_closed_path_has_equal_steps_on_unequal_legs(kind):
   """Within a leg, and on both sides of a corner together."""
   points = noise.LATENTS[kind](jax.random.key(2), 5, (3,))
   _, measure = interpolation.WAYS[kind]
-  path = latents_lib.closed_path(points, 600, kind)
+  path = closed_path(points, 600, kind)
   steps = np.asarray(measure(path, jnp.roll(path, -1, axis=0)))
   # At the corners the straight way is shorter.
   assert (np.abs(steps / np.median(steps) - 1) > 1e-2).sum() <= 5
@@ -147,7 +153,7 @@ def test_closed_path_has_equal_steps_on_unequal_legs(kind):
 
 def test_closed_path_of_sphere_latents_stays_on_the_sphere():
   points = noise.LATENTS['sphere'](jax.random.key(0), 6, (8,))
-  path = latents_lib.closed_path(points, 100, 'sphere')
+  path = closed_path(points, 100, 'sphere')
   norms = jnp.linalg.norm(path, axis=-1)
   np.testing.assert_allclose(norms, np.sqrt(8), rtol=1e-4)
   values = jnp.linspace(-2.5, 2.5, 5)
@@ -159,13 +165,13 @@ def test_closed_path_of_sphere_latents_stays_on_the_sphere():
 
 def test_closed_path_of_uniform_latents_stays_in_the_cube():
   points = noise.LATENTS['uniform'](jax.random.key(0), 6, (8,))
-  assert jnp.abs(latents_lib.closed_path(points, 100, 'uniform')).max() <= 1.0
+  assert jnp.abs(closed_path(points, 100, 'uniform')).max() <= 1.0
 
 
 def test_closed_path_accepts_equal_points():
   points = jnp.ones((3, 4))
   for kind in noise.LATENTS:
-    path = latents_lib.closed_path(points, 7, kind)
+    path = closed_path(points, 7, kind)
     np.testing.assert_allclose(path, np.ones((7, 4)), rtol=1e-6)
 
 
@@ -173,8 +179,8 @@ def test_closed_path_does_not_stop_at_repeated_points():
   points = jnp.eye(3)
   twice = points[jnp.array([0, 0, 1, 2])]
   np.testing.assert_allclose(
-    latents_lib.closed_path(twice, 9, 'normal'),
-    latents_lib.closed_path(points, 9, 'normal'),
+    closed_path(twice, 9, 'normal'),
+    closed_path(points, 9, 'normal'),
     atol=1e-5,
   )
 
