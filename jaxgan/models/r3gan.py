@@ -121,7 +121,9 @@ class Generator(nn.Module):
       vector = _linear(self.embedding, name='labels')(vector)
       z = jnp.concatenate([z, vector], axis=-1)
     shape = (*sizes[0], self.widths[0])
-    basis = self.param('basis', nn.initializers.normal(1.0), shape, layers.PARAM)
+    basis = self.param(
+      'basis', nn.initializers.normal(1.0), shape, layers.PARAM
+    )
     x = _linear(self.widths[0], name='latents')(z)
     x = x[:, None, None] * basis[None]
     apply_blocks = _blocks(self)

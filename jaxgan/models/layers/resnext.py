@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.models.layers import conv_forms, layers
+from jaxgan.models.layers import grouped_conv, layers
 
 SLOPE = 0.2
 # Keeps the variance of activations (He et al. 2015,
@@ -95,26 +95,6 @@ def reduce(x: jax.Array, weights) -> jax.Array:
   return x
 
 
-def grouped_conv(x: jax.Array, w: jax.Array, groups: int) -> jax.Array:
-  """Convolves groups of channels apart, with padding 'SAME'.
-
-  Xie et al. 2017 (https://arxiv.org/abs/1611.05431), figure 3 (c).
-
-  Args:
-    x: images [B, H, W, I].
-    w: kernel [h, w, I / groups, O].
-    groups: number of groups, which divides I and O.
-  """
-  return lax.conv_general_dilated(
-    x,
-    w,
-    (1, 1),
-    'SAME',
-    dimension_numbers=conv_forms.DIMENSIONS,
-    feature_group_count=groups,
-  )
-
-
 class GroupedConv(nn.Module):
   """A grouped convolution with a bias; as many channels as the input has.
 
@@ -137,7 +117,8 @@ class GroupedConv(nn.Module):
     w = self.param('kernel', self.kernel_init, shape, layers.PARAM)
     bias = self.param('bias', nn.initializers.zeros, (width,), layers.PARAM)
     x, w, bias = nn.dtypes.promote_dtype(x, w, bias, dtype=self.dtype)
-    return grouped_conv(x, w, self.groups) + bias.reshape(1, 1, 1, -1)
+    x = grouped_conv.grouped_conv(x, w, self.groups)
+    return x + bias.reshape(1, 1, 1, -1)
 
 
 class Block(nn.Module):
