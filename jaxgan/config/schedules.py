@@ -4,7 +4,7 @@
 
 A schedule has a curve, two ends and a length in images. Later the value is the
 second end. Several schedules have ; between them. The training loop sets the
-values before each round, by the number of images of all earlier rounds; so a
+values before each round, from the number of images of all earlier rounds. So a
 resumed run has the values of an unbroken run. Everywhere else, for example in
 previews, fields with a schedule have the second end.
 """
@@ -71,8 +71,8 @@ def read(config) -> dict[str, Schedule]:
   """Reads `config.schedules`: schedules by field.
 
   Raises:
-    UserError: for a text that is no schedule, a field without one, or an end
-      that is out of the range of the field.
+    UserError: for an unknown field, for a text that is no schedule, or for an
+      end that is out of the range of its field.
   """
   text, found = config.get('schedules', ''), {}  # Old configs have no field.
   for part in filter(str.strip, text.split(';')):
@@ -83,7 +83,7 @@ def read(config) -> dict[str, Schedule]:
         f'schedules: {name!r} occurs twice. Remove one of the schedules.'
       )
     found[name] = _parse(name, words if equals else '')
-  for end in ('start', 'end'):
+  for end in ('start', 'end') if found else ():
     values = {name: getattr(s, end) for name, s in found.items()}
     try:
       validate(replaced(config, values))
@@ -95,7 +95,7 @@ def read(config) -> dict[str, Schedule]:
 def at_ends(config):
   """Returns a config whose fields with a schedule have their last values."""
   ends = {name: schedule.end for name, schedule in read(config).items()}
-  return replaced(config, ends)
+  return replaced(config, ends) if ends else config
 
 
 def _parse(name: str, text: str) -> Schedule:

@@ -176,7 +176,8 @@ def test_initial_kernels_have_the_deviation_of_the_paper(key):
     widths=(64, 64), blocks=(8, 8), cardinality=(2, 2)
   )
   x = jnp.zeros((1, 8, 8, 64))
-  params = network.init(key, x, train=False)['params']
+  init = jax.jit(functools.partial(network.init, train=False))
+  params = init(key, x)['params']
   gain = (2 / 1.04) ** 0.5 / 2
   for kernel, inputs, expected in (
     (params['Block_0']['Dense_0']['kernel'], 64, gain),
@@ -214,7 +215,9 @@ def test_reducing_is_a_quarter_of_the_adjoint_of_enlarging(size, weights, key):
 
 
 @pytest.mark.parametrize('form', ['block_diagonal', 'of_patches'])
-@pytest.mark.parametrize('kernel', [1, 2, 3])
+@pytest.mark.parametrize(
+  'kernel', [3, *(pytest.param(k, marks=SLOW) for k in (1, 2))]
+)
 def test_forms_of_grouped_convolutions_equal_the_plain_one(form, kernel, key):
   """With first and second derivatives."""
   x = jax.random.normal(key, (2, 5, 4, 6))
@@ -257,7 +260,7 @@ def test_filters_that_are_not_symmetric_are_refused(weights):
   assert 'odd length' in limits.problem(weights)
 
 
-@pytest.mark.parametrize('precision', ['f32', 'bf16'])
+@pytest.mark.parametrize('precision', ['f32', pytest.param('bf16', marks=SLOW)])
 def test_rounds_lower_for_accelerators_with_grouped_convolutions(precision):
   gan, config = steps_lib.find('gan'), config_of('r3gan_cifar10:')
   config.precision = precision

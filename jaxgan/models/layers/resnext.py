@@ -131,7 +131,7 @@ class Block(nn.Module):
     cardinality: number of groups.
     expansion: channels of the bottleneck, as a multiple of those of the input.
     kernel: side of the grouped kernel.
-    gain: of the initial kernels before activations.
+    gain: gain of the initial kernels before activations.
     dtype: dtype of the block.
   """
 
