@@ -78,7 +78,7 @@ ACCEPTED = (
   Row('seeds steps_per_call', (1,), 'the smallest number'),
   Row('members_at_once', (0, 1), '0 is all; a single run is one member'),
   Row('seed data.labelled_seed', (0, 1, BILLION), 'seeds have 32 bits'),
-  Row('sweep init_from', ('',), 'the empty text is off'),
+  Row('sweep schedules init_from', ('',), 'the empty text is off'),
   # Data.
   Row('data.held_out_seed', (0, -1, 1, BILLION), '-1 is the rule of format 1'),
   Row(
@@ -154,6 +154,7 @@ ACCEPTED = (
   Row('*.first_initializer', ('',), 'as the other layers'),
   Row('*.attention', (PAIR,), 'after the first two blocks'),
   Row('generator.embedding', (0, 1), '0 is one for each norm'),
+  Row('discriminator.embedding *.expansion', (1,), 'the smallest size'),
   # Optimizers.
   Row('*.optimizer.learning_rate', (1,), 'any rate', overflow=(BILLION,)),
   Row('*.optimizer.b?', (0,), '0 has no memory'),
@@ -181,7 +182,7 @@ REFUSED_BY_RUNS = (
     ('', 'text'),
     'names of files and data are known where they are read',
   ),
-  Row('init_from sweep', ('text',), 'no folder; no field'),
+  Row('init_from sweep schedules', ('text',), 'no folder; no field'),
   Row('data.classes', (PAIR,), 'no classes of these data'),
   Row('data.limit', (1,), 'a single image'),
   Row('data.labelled', (1, BILLION, TRILLION), 'no multiple of the classes'),
@@ -193,6 +194,7 @@ REFUSED_BY_RUNS = (
     (0,),
     'a schedule without a length',
   ),
+  Row('gan:*.blocks gan:*.cardinality', (PAIR,), 'one entry for each width'),
   Row(
     'discriminator.slopes discriminator.strides inpaint:discriminator.widths',
     (PAIR,),

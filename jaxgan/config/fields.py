@@ -86,6 +86,8 @@ RUN = dict(
   sweep=field(''),  # and values: 'penalties.r1=0,1; adversarial=1,2'
   # All combinations, or pairs: first values together, then the second ones.
   sweep_as=field('grid', one_of=('grid', 'pairs')),
+  # Fields that vary in training: 'penalties.r1=cosine:0.05->0.005:2e7; ...'.
+  schedules=field(''),
   # Members under vmap; 0: all members on accelerators, a single one on CPUs.
   members_at_once=field(0, 0, MOST_MEMBERS),
   num_steps=field(10_000, 0, MOST_ROUNDS),  # rounds: updates of all networks

@@ -4,13 +4,16 @@ A file in `configs/` combines these with `config.update(...)` and changes what
 differs.
 """
 
-import dataclasses
-
 import ml_collections
 
 from jaxgan.config import algorithms
 from jaxgan.config.fields import build
-from jaxgan.core import optim
+from jaxgan.config.networks_of_games import dcgan as dcgan
+from jaxgan.config.networks_of_games import mlp as mlp
+from jaxgan.config.networks_of_games import optimizer as optimizer
+from jaxgan.config.networks_of_games import r3gan as r3gan
+from jaxgan.config.networks_of_games import r3gan_schedules as r3gan_schedules
+from jaxgan.config.networks_of_games import resnet as resnet
 
 
 def game() -> ml_collections.ConfigDict:
@@ -50,22 +53,6 @@ def r1_weight(side: int) -> float:
   discriminator that gives all images the same logit (docs/results.md).
   """
   return R1_PER_PIXEL * side**2
-
-
-def optimizer(**changed) -> ml_collections.ConfigDict:
-  """Returns the fields of an optimizer.
-
-  The defaults are Adam with the momentum of DCGAN.
-
-  Args:
-    **changed: values that differ from the defaults of `optim.Optimizer`.
-  """
-  defaults = {
-    field.name: field.default
-    for field in dataclasses.fields(optim.Optimizer)
-    if field.name != 'images_per_update'
-  }
-  return ml_collections.ConfigDict(defaults | changed)
 
 
 def _translation(table) -> ml_collections.ConfigDict:
@@ -129,103 +116,6 @@ def vae() -> ml_collections.ConfigDict:
   Networks ('encoder', 'decoder') come from the experiment.
   """
   return build(algorithms.VAE)
-
-
-def mlp() -> ml_collections.ConfigDict:
-  """Returns fully connected networks for `game`, of 128-256-512 units."""
-  config = ml_collections.ConfigDict()
-  config.generator = dict(
-    name='mlp.Generator',
-    widths=(128, 256, 512),
-    slope=0.2,
-    norm='batch',
-    initializer='lecun',  # a key of layers.INITIALIZERS
-    first_initializer='',  # of the first layer; '' is the same
-    virtual_batch=0,  # size of a reference batch; 0 is off
-    spectral_norm=False,
-    optimizer=optimizer(),
-  )
-  config.discriminator = dict(
-    name='mlp.Discriminator',
-    widths=(128, 256, 512),
-    slope=0.2,
-    dropout=0.0,
-    minibatch_kernels=0,
-    initializer='lecun',
-    first_initializer='',
-    spectral_norm=False,
-    optimizer=optimizer(),
-  )
-  return config
-
-
-def dcgan() -> ml_collections.ConfigDict:
-  """Returns convolutional networks for `game`, with two strides.
-
-  Two strides fit 28 x 28 pixels. Kernels of 4 fit strides of 2. The
-  discriminator has no norm, because R1 and the gradient penalty need logits
-  that depend on one image alone.
-  """
-  config = ml_collections.ConfigDict()
-  config.generator = dict(
-    name='dcgan.Generator',
-    widths=(128, 64),
-    strides=(2, 2),
-    kernel=4,
-    slope=0.2,
-    upsampling='transposed',  # or resize
-    norm='batch',
-    flat_norm=False,
-    momentum=0.9,
-    initializer='lecun',  # a key of layers.INITIALIZERS
-    virtual_batch=0,
-    spectral_norm=False,
-    optimizer=optimizer(),
-  )
-  config.discriminator = dict(
-    name='dcgan.Discriminator',
-    widths=(64, 128),
-    kernel=4,
-    slope=0.2,
-    norm='none',
-    dropout=0.0,
-    minibatch_stddev=False,
-    minibatch_kernels=0,
-    initializer='lecun',
-    spectral_norm=False,
-    optimizer=optimizer(),
-  )
-  return config
-
-
-def resnet() -> ml_collections.ConfigDict:
-  """Returns residual networks for `game`: SNGAN, which does not need R1."""
-  config = ml_collections.ConfigDict()
-  config.generator = dict(
-    name='resnet.Generator',
-    widths=(256,) * 4,
-    upsampling='nearest',  # or bilinear
-    attention=(),  # numbers of blocks, from 1
-    hierarchical=False,
-    embedding=0,
-    spectral_labels=False,
-    epsilon=1e-5,
-    initializer='glorot',  # a key of layers.INITIALIZERS
-    spectral_norm=False,
-    optimizer=optimizer(b1=0.0, b2=0.9),
-  )
-  config.discriminator = dict(
-    name='resnet.Discriminator',
-    widths=(128,) * 4,
-    strides=(2, 2, 1, 1),
-    wide=True,
-    rectified=False,
-    attention=(),
-    initializer='glorot',
-    spectral_norm=True,
-    optimizer=optimizer(b1=0.0, b2=0.9),
-  )
-  return config
 
 
 def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:

@@ -15,7 +15,7 @@ from jaxgan import errors
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import metric_window, summary, sweeps
+from jaxgan.training import metric_window, summary, sweeps, traced
 from jaxgan.training.states import on_host, preview_key
 from jaxgan.visual import grid
 
@@ -89,7 +89,7 @@ class ManyStates:
     return [summary.table(('member', *column), rows)]
 
   def _bind(self, name: str) -> Callable:
-    return sweeps.bind(self.algorithm, name, self.population.config, self._spec)
+    return traced.bind(self.algorithm, name, self.population.config, self._spec)
 
   @functools.cached_property
   def _single(self) -> list:

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
+from jaxgan.config import schedules
 from jaxgan.core import buckets, memory
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
@@ -27,6 +28,7 @@ from jaxgan.training import (
   signs,
   summary,
   sweeps,
+  traced,
   writers,
 )
 from jaxgan.training import inputs as inputs_lib
@@ -82,11 +84,13 @@ class Training:
     if not self.config.dry_run:  # A dry run may be for another machine.
       footprint.refuse_too_large(self)
     self.judge = self._build_judge()
+    traced.refuse_schedules(config, self.algorithm, self.dataset)
     self.states.build(self.algorithm, self.method, self.dataset)
 
   def _build_method(self):
+    config = schedules.at_ends(self.states.config)
     try:
-      return self.algorithm.from_config(self.states.config, self.dataset.spec)
+      return self.algorithm.from_config(config, self.dataset.spec)
     except (AttributeError, KeyError) as error:
       field = config_lib.missing(self.config, error)
       if not field:

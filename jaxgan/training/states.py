@@ -10,8 +10,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from jaxgan.config import schedules
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
+from jaxgan.training import traced
 
 # Folded into the key of the run for the latents of the grids.
 PREVIEW_STREAM = 2**31 - 1
@@ -65,8 +67,8 @@ class OneState:
       method: built from `config`.
       dataset: the training images.
     """
-    del dataset
     self.algorithm, self.method = algorithm, method
+    self._spec = dataset.spec
 
   def tables(self) -> list[str]:
     """Returns tables for the start of the run."""
@@ -100,7 +102,10 @@ class OneState:
 
   def train_step(self) -> Callable:
     """Returns the function that `compile_rounds` repeats."""
-    return functools.partial(self.algorithm.train_step, self.method)
+    if not schedules.read(self.config):
+      return functools.partial(self.algorithm.train_step, self.method)
+    step = traced.bind(self.algorithm, 'train_step', self.config, self._spec)
+    return functools.partial(step, {})
 
   def compile(self) -> None:
     """Compiles previews and scores, and puts the seed on the devices."""

@@ -15,18 +15,16 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable
 
 import jax
 import ml_collections
 import numpy as np
 
 from jaxgan import config as config_lib
-from jaxgan import data, errors, steps
+from jaxgan import data, errors
+from jaxgan.config import schedules
 from jaxgan.config.fields import MOST_MEMBERS
-from jaxgan.core import pixels as pixels_lib
-
-_SINGLE_RUNS = 'Start a run for each value with launch/sweep.py.'
+from jaxgan.training import traced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +141,7 @@ def of(config) -> Population | None:
 
 def _read(config) -> dict[str, list]:
   """Reads `config.sweep`: values by field."""
-  flat = config_lib.flatten(config)
+  flat, timed = config_lib.flatten(config), schedules.read(config)
   swept = {}
   for part in filter(str.strip, config.sweep.split(';')):
     name, equals, texts = (word.strip() for word in part.partition('='))
@@ -155,6 +153,10 @@ def _read(config) -> dict[str, list]:
     if name in swept:
       raise errors.UserError(
         f'sweep={config.sweep!r}: {name!r} occurs twice. Remove one of them.'
+      )
+    if name in timed:
+      raise errors.UserError(
+        f'sweep: {name} has a schedule too. Remove one of them.'
       )
     _check_field(name, flat)
     kind = type(flat[name])
@@ -191,53 +193,13 @@ def _check_field(name: str, flat) -> None:
     kind = 'of the loop or the data' if is_own else 'no number'
     raise errors.UserError(
       f'sweep: the field {name} is {kind}, so it is the same for all members '
-      f'of a program. {_SINGLE_RUNS}'
+      f'of a program. {traced.REMEDIES["sweep"]}'
     )
-
-
-def method_of(algorithm: steps.Algorithm, config, spec, values):
-  """Builds the method of a config with other values of some fields.
-
-  Args:
-    algorithm: an algorithm of `jaxgan.steps`.
-    config: the config of the population.
-    spec: shape and classes of the data.
-    values: values by field, which may be traced.
-  """
-  config = config.copy_and_resolve_references()
-  with config.ignore_type():
-    for name, value in values.items():
-      group, _, field = name.rpartition('.')
-      node = config
-      for part in filter(None, group.split('.')):
-        node = node[part]
-      node[field] = value
-  return algorithm.from_config(config, spec)
-
-
-def bind(algorithm: steps.Algorithm, name: str, config, spec) -> Callable:
-  """Returns a function of swept values instead of a method.
-
-  Args:
-    algorithm: an algorithm of `jaxgan.steps`.
-    name: 'init', 'train_step', 'preview' or 'evaluate'.
-    config: the config of the population.
-    spec: shape and classes of the data.
-
-  Returns:
-    ({field: value}, *arguments) -> the result of the algorithm's function.
-  """
-
-  def bound(values, *arguments):
-    method = method_of(algorithm, config, spec, values)
-    return getattr(algorithm, name)(method, *arguments)
-
-  return bound
 
 
 def like(population: Population, algorithm, spec):
   """Returns the shapes [members, ...] of the stacked states."""
-  init = bind(algorithm, 'init', population.config, spec)
+  init = traced.bind(algorithm, 'init', population.config, spec)
   one = jax.eval_shape(init, population.shapes, jax.random.key(0))
   return jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((len(population), *x.shape), x.dtype), one
@@ -246,52 +208,7 @@ def like(population: Population, algorithm, spec):
 
 def refuse(population: Population, algorithm, dataset: data.Dataset) -> None:
   """Raises a UserError that names the fields that cannot be swept."""
-  config, spec = population.config, dataset.spec
-  methods = [algorithm.from_config(m, spec) for m in population.members]
-  draws = algorithm.batches_per_round(methods[0])
-  example = jax.eval_shape(
-    lambda batch: {k: pixels_lib.to_float(x) for k, x in batch.items()},
-    {
-      name: jax.ShapeDtypeStruct(
-        (draws * config.batch_size, *x.shape[1:]), x.dtype
-      )
-      for name, x in dataset.arrays().items()
-    },
-  )
-
-  def run(values, batch, key):
-    call = functools.partial(bind, algorithm, config=config, spec=spec)
-    state = call('init')(values, key)
-    return state, call('train_step')(values, state, batch, key)[0]
-
-  def unread_fields(names) -> list[str] | None:
-    """Returns fields that the program does not read; None without a program."""
-    values = {k: population.shapes[k] for k in names}
-    try:
-      program, (before, after) = jax.make_jaxpr(run, return_shape=True)(
-        values, example, jax.random.key(0)
-      )
-    except (TypeError, ValueError):
-      return None
-    if jax.tree.map(lambda x: x.dtype, before) != jax.tree.map(
-      lambda x: x.dtype, after
-    ):
-      return None
-    read = {id(x) for step in program.jaxpr.eqns for x in step.invars}
-    inputs = zip(sorted(names), program.jaxpr.invars, strict=False)
-    return [name for name, x in inputs if id(x) not in read]
-
-  names = list(population.shapes)
-  unread = unread_fields(names) if names else []
-  if unread is None:
-    bad = [name for name in names if unread_fields([name]) is None]
-    which = f'field {bad[0]} changes' if bad else f'fields {names} change'
-    raise errors.UserError(
-      f'sweep: the {which} shapes or the program, and all members share one '
-      f'program. {_SINGLE_RUNS}'
-    )
-  if unread:
-    raise errors.UserError(
-      f'sweep: the field {unread[0]} has no effect because its feature is '
-      'disabled. Enable the feature or remove the field.'
-    )
+  for member in population.members:
+    algorithm.from_config(member, dataset.spec)
+  shapes = population.shapes
+  traced.refuse('sweep', population.config, shapes, algorithm, dataset)

@@ -1,0 +1,182 @@
+"""Networks of games, see `config.presets`."""
+
+import dataclasses
+
+import ml_collections
+
+from jaxgan.core import optim
+
+
+def optimizer(**changed) -> ml_collections.ConfigDict:
+  """Returns the fields of an optimizer.
+
+  The defaults are Adam with the momentum of DCGAN.
+
+  Args:
+    **changed: values that differ from the defaults of `optim.Optimizer`.
+  """
+  defaults = {
+    field.name: field.default
+    for field in dataclasses.fields(optim.Optimizer)
+    if field.name != 'images_per_update'
+  }
+  return ml_collections.ConfigDict(defaults | changed)
+
+
+def mlp() -> ml_collections.ConfigDict:
+  """Returns fully connected networks for `game`, of 128-256-512 units."""
+  config = ml_collections.ConfigDict()
+  config.generator = dict(
+    name='mlp.Generator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    norm='batch',
+    initializer='lecun',  # a key of layers.INITIALIZERS
+    first_initializer='',  # of the first layer; '' is the same
+    virtual_batch=0,  # size of a reference batch; 0 is off
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  config.discriminator = dict(
+    name='mlp.Discriminator',
+    widths=(128, 256, 512),
+    slope=0.2,
+    dropout=0.0,
+    minibatch_kernels=0,
+    initializer='lecun',
+    first_initializer='',
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  return config
+
+
+def dcgan() -> ml_collections.ConfigDict:
+  """Returns convolutional networks for `game`, with two strides.
+
+  Two strides fit 28 x 28 pixels. Kernels of 4 fit strides of 2. The
+  discriminator has no norm, because R1 and the gradient penalty need logits
+  that depend on one image alone.
+  """
+  config = ml_collections.ConfigDict()
+  config.generator = dict(
+    name='dcgan.Generator',
+    widths=(128, 64),
+    strides=(2, 2),
+    kernel=4,
+    slope=0.2,
+    upsampling='transposed',  # or resize
+    norm='batch',
+    flat_norm=False,
+    momentum=0.9,
+    initializer='lecun',  # a key of layers.INITIALIZERS
+    virtual_batch=0,
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  config.discriminator = dict(
+    name='dcgan.Discriminator',
+    widths=(64, 128),
+    kernel=4,
+    slope=0.2,
+    norm='none',
+    dropout=0.0,
+    minibatch_stddev=False,
+    minibatch_kernels=0,
+    initializer='lecun',
+    spectral_norm=False,
+    optimizer=optimizer(),
+  )
+  return config
+
+
+def resnet() -> ml_collections.ConfigDict:
+  """Returns residual networks for `game`: SNGAN, which does not need R1."""
+  config = ml_collections.ConfigDict()
+  config.generator = dict(
+    name='resnet.Generator',
+    widths=(256,) * 4,
+    upsampling='nearest',  # or bilinear
+    attention=(),  # numbers of blocks, from 1
+    hierarchical=False,
+    embedding=0,
+    spectral_labels=False,
+    epsilon=1e-5,
+    initializer='glorot',  # a key of layers.INITIALIZERS
+    spectral_norm=False,
+    optimizer=optimizer(b1=0.0, b2=0.9),
+  )
+  config.discriminator = dict(
+    name='resnet.Discriminator',
+    widths=(128,) * 4,
+    strides=(2, 2, 1, 1),
+    wide=True,
+    rectified=False,
+    attention=(),
+    initializer='glorot',
+    spectral_norm=True,
+    optimizer=optimizer(b1=0.0, b2=0.9),
+  )
+  return config
+
+
+def r3gan() -> ml_collections.ConfigDict:
+  """Returns the networks of R3GAN for `game`, with its losses and penalties.
+
+  Networks and weights are those for CIFAR-10, see `r3gan_schedules`.
+  """
+  config = ml_collections.ConfigDict()
+  config.loss = 'relativistic_pairing'
+  config.latent_size = 64
+  config.penalties = dict(r1=0.025, r2=0.025)
+  stages = dict(
+    widths=(768,) * 4,
+    blocks=(2,) * 4,
+    cardinality=(96,) * 4,  # groups of channels
+    expansion=2,
+    kernel=3,
+    resampling=(1.0, 2.0, 1.0),
+    spectral_norm=False,
+  )
+  for player, embedding in (('generator', 64), ('discriminator', 768)):
+    config[player] = dict(
+      name=f'r3gan.{player.title()}',
+      embedding=embedding,  # of labels
+      optimizer=optimizer(b1=0.0, b2=0.9),
+      **stages,
+    )
+  return config
+
+
+def r3gan_schedules(
+  config,
+  images: float = 2e7,
+  gamma: float = 0.05,
+  halflife: float = 5e6,
+  learning_rate: float = 2e-4,
+) -> None:
+  """Sets the cosine schedules of R3GAN.
+
+  Huang et al. 2024 (https://arxiv.org/abs/2501.05441), with the numbers of the
+  authors' code. Learning rates fall to a quarter, and weights of R1 and R2 to a
+  tenth. b2 rises from 0.9 to 0.99, and the half-life of the averages from 0.
+
+  Args:
+    config: config of a game.
+    images: images after which all schedules end.
+    gamma: twice the first weight of both penalties.
+    halflife: last half-life of the averages, in images.
+    learning_rate: first learning rate of both networks.
+  """
+  config.update(ema_halflife=halflife, ema_rampup=0.0)
+  ends = {'ema_halflife': (0.0, halflife)}
+  for penalty in ('r1', 'r2'):
+    ends[f'penalties.{penalty}'] = (gamma / 2, gamma / 20)
+  for player in ('generator', 'discriminator'):
+    prefix = f'{player}.optimizer'
+    ends[f'{prefix}.learning_rate'] = (learning_rate, learning_rate / 4)
+    ends[f'{prefix}.b2'] = (0.9, 0.99)
+  config.schedules = '; '.join(
+    f'{name}=cosine:{first:g}->{last:g}:{images:g}'
+    for name, (first, last) in ends.items()
+  )
