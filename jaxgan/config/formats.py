@@ -51,7 +51,9 @@ def _older_rules(config, version: int) -> Iterator[tuple[list[str], Any]]:
   networks = {
     name: group['name']
     for name, group in config.items()
-    if is_group(group) and 'optimizer' in group and 'name' in group
+    if is_group(group)
+    and 'optimizer' in group
+    and isinstance(group.get('name'), str)  # Other values are refused later.
   }
   for table in (r for added, r in NETWORK_RULES.items() if added > version):
     for network, kind in networks.items():

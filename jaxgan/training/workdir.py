@@ -132,12 +132,13 @@ def _wrong_data(recorded) -> list[str]:
     'size': ranges.Range(int, low=0, high=2**62),
     'classes': ranges.Range(str, True),
   }
+  missing = [n for n in fields if n != 'source_shape' and n not in recorded]
   problems = {
     name: r.problem(recorded[name])
     for name, r in fields.items()
-    if name != 'source_shape' or name in recorded
+    if name in recorded
   }
-  return [
+  return [f'data.{name} is missing' for name in missing] + [
     f'data.{name}={recorded[name]!r} of the images {problem}'
     for name, problem in problems.items()
     if problem

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgan import data, errors, modes
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.modes import complete
+from jaxgan.modes import complete, held_out
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import Request
 from tests.modes.sample_test import finished_run, read
@@ -101,7 +101,7 @@ def test_complete_with_mask_and_images_of_files(workdir, tmp_path):
 def test_complete_in_batches_gives_the_same_result(workdir, monkeypatch):
   fields = dict(mask='random', labels='0,1,2')
   expected, _ = completed(workdir, **fields)
-  monkeypatch.setattr(complete, 'BATCH', 2)
+  monkeypatch.setattr(held_out, 'BATCH', 2)
   parts, _ = completed(workdir, **fields)
   assert expected['loss'] == pytest.approx(parts['loss'], rel=1e-4)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from jaxgan import errors, steps
+from jaxgan.adversarial import completion
 from jaxgan.core import latents as latents_lib
 from jaxgan.models import autoencoder as coders
 from jaxgan.models import dcgan, mlp, translate
@@ -166,9 +167,8 @@ def completing(generator, output):
     generator=generator,
     discriminator=completers.Discriminator((4,), strides=(2,)),
     shape=SHAPE,
-    mask_size=3,
+    mask=completion.Mask(3, channel=True),
     output=output,
-    mask_channel=True,
   )
   state = inpaint.init(method, jax.random.key(0))
   _, expected, where = inpaint.fill(method, state, IMAGES, jax.random.key(2))

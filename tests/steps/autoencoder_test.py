@@ -220,7 +220,7 @@ def test_the_grid_has_a_row_of_each_kind(key):
 
 def test_there_are_no_samples(key):
   method = make()
-  with pytest.raises(errors.UserError, match='vae_mnist'):
+  with pytest.raises(errors.UserError, match='no images from latents'):
     autoencoder.sample(method, autoencoder.init(method, key), key, 4)
 
 

@@ -33,7 +33,7 @@ BATCH = {'image': IMAGES, 'label': jnp.arange(8) % 4}
 CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 
 
-MASK = ('noise_channels',)
+MASK = ('noise_channels', 'channel')
 RECONSTRUCTION = ('reconstruction', 'distance', 'region')
 
 
@@ -165,7 +165,7 @@ FIELDS = {
     'penalties': ((penalties.r1, 0.5),),
     'discriminator_batches': 'apart',
     'fakes': 'running',
-    'mask_channel': True,
+    'channel': True,
   },
   'tricks of every adversary': {
     'discriminator_batches': 'joint',
@@ -299,7 +299,7 @@ def test_previews_and_scores(key):
   )
   psnr = -10.0 * np.log10((error**2).sum() / holes / 4.0)
   np.testing.assert_allclose(scores['generator/held_out_psnr'], psnr, rtol=1e-4)
-  with pytest.raises(errors.UserError, match='completes images'):
+  with pytest.raises(errors.UserError, match='no images from latents'):
     inpaint.sample(method, state, key, 4)
 
 
@@ -420,7 +420,7 @@ def test_settings_that_exclude_each_other_are_refused():
     inpaint.from_config(config, data.Spec((32, 32, 1)))
   config.loss = 'relativistic_pairing'
   config.discriminator_batches = 'apart'
-  with pytest.raises(errors.UserError, match="'apart' needs a loss"):
+  with pytest.raises(errors.UserError, match="'apart' is incompatible"):
     inpaint.from_config(config, DIGITS)
   config.discriminator_batches = 'separate'
   config.label_smoothing.generator = True

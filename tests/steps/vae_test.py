@@ -14,6 +14,7 @@ from runs import ROOT, module
 
 from jaxgan import data, errors, vae
 from jaxgan.core import latents as latents_lib
+from jaxgan.core.pixels import to_pixels
 from jaxgan.metrics.likelihood import Bernoulli, Gaussian
 from jaxgan.models import autoencoder as networks
 from jaxgan.training import summary
@@ -221,12 +222,12 @@ def test_one_importance_sample_is_the_elbo_with_sampled_divergence(key):
   _, metrics = run(method, 1, key)
   folded = jax.random.fold_in(key, 0)
   draw = vae.noise.normal(jax.random.split(folded, 3)[0], 8, (1, 3))
-  code = vae.averaged(method, state, 'encoder', vae.to_pixels(IMAGES))
+  code = vae.averaged(method, state, 'encoder', to_pixels(IMAGES))
   mean, log_variance = jnp.split(code, 2, axis=-1)
   deviation = jnp.exp(0.5 * log_variance)
   z = mean + deviation * draw[:, 0]
   outputs = vae.averaged(method, state, 'decoder', z)
-  likelihood = method.likelihood.log_density(outputs, vae.to_pixels(IMAGES))
+  likelihood = method.likelihood.log_density(outputs, to_pixels(IMAGES))
   normal = jax.scipy.stats.norm.logpdf
   sampled = (normal(z, mean, deviation) - normal(z)).sum(-1)
   want = -jnp.mean(likelihood - sampled)
@@ -238,7 +239,7 @@ def test_binarised_pixels_are_drawn_anew_by_their_grey_value(key):
   images = jnp.broadcast_to(IMAGES[:1], (4_000, *SHAPE))
   drawn = vae.observe(method, images, key)
   assert set(np.unique(drawn)) == {0.0, 1.0}
-  grey = vae.to_pixels(IMAGES[0])
+  grey = to_pixels(IMAGES[0])
   np.testing.assert_allclose(drawn.mean(axis=0), grey, atol=0.05)
   again = vae.observe(method, images, jax.random.fold_in(key, 1))
   assert float((again != drawn).mean()) > 0.1
