@@ -43,11 +43,16 @@ def refuses(config, name: str) -> bool:
 @pytest.mark.parametrize('name', sorted(models.known()))
 def test_networks_refuse_bad_sizes(name, value):
   for field, limits in ranges.of_dataclass(models.known()[name]).items():
-    if field.endswith('widths') or field in ('strides', 'slopes'):
+    is_stages = field == 'blocks' and limits.is_tuple
+    if (
+      is_stages
+      or field.endswith('widths')
+      or field in ('strides', 'slopes', 'cardinality')
+    ):
       assert limits.problem(value) or value == (1, 2)
       if field != 'slopes':
         assert limits.problem((value,))
-    elif field in ('kernel', 'features', 'bottleneck'):
+    elif field in ('kernel', 'features', 'bottleneck', 'expansion'):
       assert limits.problem(value)
     elif field in ('hidden', 'code_size', 'blocks', 'minibatch_kernels'):
       assert limits.problem(value) or value == 0
