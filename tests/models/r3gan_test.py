@@ -161,6 +161,7 @@ def test_networks_take_any_size(shape, key):
   assert logits.shape == (2,)
 
 
+@pytest.mark.slow
 def test_fresh_blocks_return_their_input(key):
   x = jax.random.normal(key, (2, 4, 4, 8))
   block = resnext.Block(2, 2, 3, 1.0)
@@ -170,6 +171,7 @@ def test_fresh_blocks_return_their_input(key):
   assert kernels['GroupedConv_0']['kernel'].shape == (3, 3, 8, 16)
 
 
+@pytest.mark.slow
 def test_initial_kernels_have_the_deviation_of_the_paper(key):
   """With n blocks, gain * n^(-1/4) / sqrt(inputs), and 1 / sqrt(inputs)."""
   network = r3gan.Discriminator(
@@ -200,6 +202,7 @@ def test_resampling_weights_neighbours(weights):
   np.testing.assert_allclose(found, height * np.array(rows), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [(4, 6), (5, 3), (1, 1)])
 @pytest.mark.parametrize(
   'weights', [(1.0, 2.0, 1.0), (1.0, 4.0, 6.0, 4.0, 1.0)]
@@ -214,6 +217,7 @@ def test_reducing_is_a_quarter_of_the_adjoint_of_enlarging(size, weights, key):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('form', ['block_diagonal', 'of_patches'])
 @pytest.mark.parametrize(
   'kernel', [3, *(pytest.param(k, marks=SLOW) for k in (1, 2))]
@@ -260,6 +264,7 @@ def test_filters_that_are_not_symmetric_are_refused(weights):
   assert 'odd length' in limits.problem(weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', ['f32', pytest.param('bf16', marks=SLOW)])
 def test_rounds_lower_for_accelerators_with_grouped_convolutions(precision):
   gan, config = steps_lib.find('gan'), config_of('r3gan_cifar10:')

@@ -104,7 +104,7 @@ def outcome(case, player, draw):
       name,
       tolerance,
       id=f'{name}-{"f64" if tolerance == 1e-5 else "f32"}',
-      marks=[] if (name, tolerance) == ('biggan_32', 1e-5) else SLOW,
+      marks=[] if (name, tolerance) == ('sngan_32', 1e-5) else SLOW,
     )
     for name in CASES
     for tolerance in (1e-5, 1e-4)

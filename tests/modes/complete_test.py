@@ -75,12 +75,14 @@ def test_invert_writes_the_images_of_its_latents(workdir):
   assert np.abs(difference).max() <= 1
 
 
+@pytest.mark.slow
 def test_complete_low_resolution(workdir):
   summary, _ = completed(workdir, mask='low_resolution')
   hole = np.abs(results(summary) / 255.0 - originals(workdir, 3) / 255.0)
   assert summary['l1_hole'] == pytest.approx(hole.mean(), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_complete_with_mask_and_images_of_files(workdir, tmp_path):
   alpha = np.full((SIDE, SIDE, 4), 255, np.uint8)
   alpha[2, 3, 3] = 0

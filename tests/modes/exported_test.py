@@ -86,6 +86,7 @@ def test_exports_without_latents_are_refused(copied):
     exported.load(copied, steps.find('pix2pix'), None, None)
 
 
+@pytest.mark.slow
 def test_scores_of_an_export_are_those_of_its_run(run, tmp_path):
   fields = {'num': 40, 'scores': ['pixels']}
   lines = [

@@ -68,6 +68,7 @@ def test_rounds_equal_rounds_of_methods_with_the_values_of_each_round():
   chex.assert_trees_all_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_resume_equals_unbroken_run_with_schedules(tmp_path, monkeypatch):
   config = functools.partial(small, schedules=TEXT)
   loop.train(config(), tmp_path / 'unbroken')
