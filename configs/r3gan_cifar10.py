@@ -19,13 +19,7 @@ def _default(config):
   """Narrow networks of one block a stage, and batches of 32."""
   config.num_steps = 10_000
   config.batch_size = 32
-  for player, widths, cardinality in (
-    ('generator', (64, 64, 32, 16), (8, 8, 4, 2)),
-    ('discriminator', (16, 32, 64, 64), (2, 4, 8, 8)),
-  ):
-    config[player].update(
-      widths=widths, cardinality=cardinality, blocks=(1,) * 4, embedding=64
-    )
+  presets.r3gan_narrow(config, (64, 64, 32, 16))
   presets.r3gan_schedules(
     config, images=320_000, halflife=10_000.0, learning_rate=5e-4
   )
@@ -35,13 +29,7 @@ def _64(config):
   """One more stage in each network, at 64 x 64 pixels."""
   _default(config)
   config.data.image_size = 64
-  for player, widths, cardinality in (
-    ('generator', (64, 64, 32, 16, 16), (8, 8, 4, 2, 2)),
-    ('discriminator', (16, 16, 32, 64, 64), (2, 2, 4, 8, 8)),
-  ):
-    config[player].update(
-      widths=widths, cardinality=cardinality, blocks=(1,) * 5
-    )
+  presets.r3gan_narrow(config, (64, 64, 32, 16, 16))
 
 
 def _paper(config):

@@ -20,13 +20,7 @@ def _64(config):
   """Narrow networks of one block a stage, and batches of 32."""
   config.num_steps = 10_000
   config.batch_size = 32
-  for player, widths, cardinality in (
-    ('generator', (64, 64, 32, 16, 16), (8, 8, 4, 2, 2)),
-    ('discriminator', (16, 16, 32, 64, 64), (2, 2, 4, 8, 8)),
-  ):
-    config[player].update(
-      widths=widths, cardinality=cardinality, blocks=(1,) * 5, embedding=64
-    )
+  presets.r3gan_narrow(config, (64, 64, 32, 16, 16))
   presets.r3gan_schedules(
     config, images=320_000, gamma=2.0, halflife=10_000.0, learning_rate=5e-4
   )
@@ -36,13 +30,7 @@ def _32(config):
   """One stage less in each network, at 32 x 32 pixels."""
   _64(config)
   config.data.image_size = 32
-  for player, widths, cardinality in (
-    ('generator', (64, 64, 32, 16), (8, 8, 4, 2)),
-    ('discriminator', (16, 32, 64, 64), (2, 4, 8, 8)),
-  ):
-    config[player].update(
-      widths=widths, cardinality=cardinality, blocks=(1,) * 4
-    )
+  presets.r3gan_narrow(config, (64, 64, 32, 16))
   presets.r3gan_schedules(
     config, images=320_000, gamma=0.5, halflife=10_000.0, learning_rate=5e-4
   )

@@ -18,13 +18,7 @@ def _default(config):
   """Narrow networks of one block a stage, and batches of 32."""
   config.num_steps = 6_000
   config.batch_size = 32
-  for player, widths, cardinality in (
-    ('generator', (64, 64, 32, 16), (8, 8, 4, 2)),
-    ('discriminator', (16, 32, 64, 64), (2, 4, 8, 8)),
-  ):
-    config[player].update(
-      widths=widths, cardinality=cardinality, blocks=(1,) * 4, embedding=64
-    )
+  presets.r3gan_narrow(config, (64, 64, 32, 16))
   presets.r3gan_schedules(
     config, images=192_000, gamma=1.0, halflife=10_000.0, learning_rate=5e-4
   )

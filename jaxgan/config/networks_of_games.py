@@ -148,6 +148,23 @@ def r3gan() -> ml_collections.ConfigDict:
   return config
 
 
+def r3gan_narrow(config, widths) -> None:
+  """Narrows R3GAN: one block a stage, groups of 16 channels in the blocks.
+
+  Args:
+    config: config with the networks of `r3gan`.
+    widths: the generator's channels of every stage; the discriminator has them
+      in reverse.
+  """
+  for player, own in (('generator', widths), ('discriminator', widths[::-1])):
+    config[player].update(
+      widths=own,
+      cardinality=tuple(width // 8 for width in own),
+      blocks=(1,) * len(own),
+      embedding=64,
+    )
+
+
 def r3gan_schedules(
   config,
   images: float = 2e7,

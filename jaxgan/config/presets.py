@@ -12,6 +12,7 @@ from jaxgan.config.networks_of_games import dcgan as dcgan
 from jaxgan.config.networks_of_games import mlp as mlp
 from jaxgan.config.networks_of_games import optimizer as optimizer
 from jaxgan.config.networks_of_games import r3gan as r3gan
+from jaxgan.config.networks_of_games import r3gan_narrow as r3gan_narrow
 from jaxgan.config.networks_of_games import r3gan_schedules as r3gan_schedules
 from jaxgan.config.networks_of_games import resnet as resnet
 
