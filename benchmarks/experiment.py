@@ -17,12 +17,13 @@ import numpy as np
 from jaxgan import config as config_lib
 from jaxgan import data, errors, gan, steps
 from jaxgan.adversarial import image_to_image
+from jaxgan.config import schedules
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches
 from jaxgan.modes import evaluate
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
-from jaxgan.training import summary
+from jaxgan.training import summary, traced
 from jaxgan.training.trained import Run
 
 # Fields that select data after they are read.
@@ -136,14 +137,14 @@ def _start(config, seed: int, dataset: data.Dataset):
   """Returns a function that trains a run for a call, and the run at step 0."""
   config_lib.validate(config)
   algorithm = steps.find(config.method)
-  method = algorithm.from_config(config, dataset.spec)
+  method = algorithm.from_config(schedules.at_ends(config), dataset.spec)
   engine = devices_lib.make_alone(config.batch_size)
   state = compile_lib.jit_once(
     functools.partial(algorithm.init, method), out_shardings=engine.replicated
   )(jax.random.key(seed))
   call = compile_lib.compile_rounds(
     engine,
-    functools.partial(algorithm.train_step, method),
+    traced.train_step(algorithm, method, config, dataset.spec),
     rounds=_rounds_per_call(config),
     draws=algorithm.batches_per_round(method),
     batch_size=config.batch_size,

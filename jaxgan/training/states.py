@@ -10,7 +10,6 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxgan.config import schedules
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import traced
@@ -102,10 +101,9 @@ class OneState:
 
   def train_step(self) -> Callable:
     """Returns the function that `compile_rounds` repeats."""
-    if not schedules.read(self.config):
-      return functools.partial(self.algorithm.train_step, self.method)
-    step = traced.bind(self.algorithm, 'train_step', self.config, self._spec)
-    return functools.partial(step, {})
+    return traced.train_step(
+      self.algorithm, self.method, self.config, self._spec
+    )
 
   def compile(self) -> None:
     """Compiles previews and scores, and puts the seed on the devices."""

@@ -4,6 +4,7 @@ The traced function builds the method from the config, with a traced scalar for
 each of these fields. A field that changes shapes or the program is refused.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -47,6 +48,23 @@ def bind(algorithm: steps.Algorithm, name: str, config, spec) -> Callable:
     return getattr(algorithm, name)(method, *arguments)
 
   return bound
+
+
+def train_step(algorithm, method, config, spec) -> Callable:
+  """Returns a train step without its method, with the schedules of the config.
+
+  Args:
+    algorithm: an algorithm of `jaxgan.steps`.
+    method: built from the config, with its last values.
+    config: the config of a run.
+    spec: shape and classes of the data.
+
+  Returns:
+    (state, batch, key) -> (state, metrics).
+  """
+  if not schedules.read(config):
+    return functools.partial(algorithm.train_step, method)
+  return functools.partial(bind(algorithm, 'train_step', config, spec), {})
 
 
 def refuse(source: str, config, shapes, algorithm, dataset) -> None:
