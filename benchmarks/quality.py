@@ -20,7 +20,9 @@ from benchmarks import experiment
 from benchmarks import quality_sides as sides_lib
 from jaxgan import errors
 
-_CONFIGS = flags.DEFINE_list('configs', [], 'NAME or NAME:VARIANT (all).')
+_CONFIGS = flags.DEFINE_list(
+  'configs', [], 'NAME or NAME:VARIANT (all of digits).'
+)
 _SECONDS = flags.DEFINE_float(
   'seconds', 260.0, 'Seconds of training per run.', lower_bound=1.0
 )
@@ -81,7 +83,7 @@ def main(argv) -> None:
   # The first run of a user finds no compiled programs.
   jax.config.update('jax_enable_compilation_cache', False)
   try:
-    names = _CONFIGS.value or sides_lib.CONFIGS
+    names = _CONFIGS.value or sides_lib.DIGITS
     compare({name: sides_lib.load(name) for name in names})
   except errors.UserError as error:
     sys.exit(f'error: {error}')

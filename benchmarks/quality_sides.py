@@ -2,8 +2,10 @@
 
 A side trains a config for seconds, with compilation and without reading data,
 and makes samples at given times. PyTorch trains the same networks with a plain
-recipe (`peers/torch_quality.py`). Keras trains the networks of the config's
-`tutorial` variant with the tutorial's recipe (`peers/keras_quality.py`).
+recipe (`peers/torch_quality.py`). On photographs its networks have twice the
+channels, and batch norm in the discriminator, as a DCGAN without tricks. Keras
+trains the networks of the config's `tutorial` variant with the tutorial's
+recipe (`peers/keras_quality.py`).
 """
 
 import dataclasses
@@ -21,10 +23,11 @@ from benchmarks import experiment
 from jaxgan import data, errors, gan
 from jaxgan.modes import evaluate
 
-CONFIGS = [
+DIGITS = [
   *('gan_mnist', 'lsgan_mnist', 'cgan_mnist'),
   *('dcgan_mnist', 'acgan_mnist', 'wgan_mnist'),
 ]
+PHOTOGRAPHS = ['dcgan_cifar10', 'dcgan_faces']
 # With a variant `tutorial`.
 TUTORIALS = ('gan_mnist', 'lsgan_mnist', 'cgan_mnist')
 TUTORIALS += ('dcgan_mnist', 'wgan_mnist')
@@ -33,6 +36,9 @@ PEERS = pathlib.Path(__file__).parent / 'peers'
 _SOURCE = flags.DEFINE_string('source', 'auto', 'Value of config.data.source.')
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', '', 'Value of config.data.data_dir.'
+)
+_FOLDER = flags.DEFINE_string(
+  'folder', '', 'Class folders to train on, a tenth held out, not --source.'
 )
 _PYTHONS = {
   'PyTorch': flags.DEFINE_string(
@@ -68,10 +74,15 @@ Side = Callable[[object, int, Sequence[float], int], Iterator[Reached]]
 
 def load(name: str):
   """Returns the config NAME or NAME:VARIANT with the data of the flags."""
-  if name.partition(':')[0] not in CONFIGS:
-    raise errors.unknown('--configs', name, CONFIGS)
+  known = DIGITS + PHOTOGRAPHS
+  if name.partition(':')[0] not in known:
+    raise errors.unknown('--configs', name, known)
   config = experiment.load(name)
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
+  if _FOLDER.value:
+    config.data.update(
+      source='folder', path=_FOLDER.value, held_out=0.1, on_bad='skip'
+    )
   config.data.source = data.resolve(config.data)
   return config
 
@@ -104,11 +115,19 @@ def _peer(peer: str, name: str) -> Side:
 
 def _recipe(peer: str, name: str, config):
   """Returns the config whose networks a peer trains."""
-  if peer != 'Keras':
-    return config
+  if peer == 'PyTorch':
+    return _plain(config) if name in PHOTOGRAPHS else config
   tutorial = experiment.load(f'{name}:tutorial')
   tutorial.data.update(config.data)
   return tutorial
+
+
+def _plain(config):
+  config = experiment.changed(config, {'discriminator.norm': 'batch'})
+  config.discriminator.minibatch_stddev = False
+  for network in (config.generator, config.discriminator):
+    network.widths = tuple(2 * width for width in network.widths)
+  return config
 
 
 def train_peer(peer: str, config, seed, seconds, num):

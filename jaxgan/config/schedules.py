@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.config.fields import defaults, flatten
+from jaxgan.config.fields import defaults, flatten, is_group
 from jaxgan.config.validate import validate
 
 # name -> (share of the length in [0, 1]) -> share of the way in [0, 1].
@@ -96,6 +96,24 @@ def at_ends(config):
   """Returns a config whose fields with a schedule have their last values."""
   ends = {name: schedule.end for name, schedule in read(config).items()}
   return replaced(config, ends) if ends else config
+
+
+def early_ends(config) -> list[str]:
+  """Returns a line for each learning rate that is zero before the end."""
+  lines, images = [], config.num_steps * config.batch_size
+  for name, group in config.items():
+    optimizer = group.get('optimizer') if is_group(group) else None
+    if not is_group(optimizer) or optimizer.schedule == 'constant':
+      continue
+    end = optimizer.schedule_images + optimizer.warmup_images
+    if end < images:
+      lines.append(
+        f'{name}.optimizer.schedule_images={optimizer.schedule_images} makes '
+        f'the learning rate zero after round {end // config.batch_size:,} of '
+        f'{config.num_steps:,}. Set it to {images - optimizer.warmup_images} '
+        'for a new run, or num_steps to fewer rounds.'
+      )
+  return lines
 
 
 def _parse(name: str, text: str) -> Schedule:

@@ -17,6 +17,7 @@ import jax
 
 from jaxgan import config as config_lib
 from jaxgan import errors
+from jaxgan.config import schedules
 from jaxgan.core import buckets, paths
 from jaxgan.training import (
   caches,
@@ -124,6 +125,8 @@ def train(config, workdir, make_scorer=None) -> None:
     workdir_lib.refuse_lost(workdir, record, checkpoints.exist())
     run.build()
     run.describe()
+    for line in schedules.early_ends(config):
+      _logger.warning('warning: %s', line)
     deadline = stack.enter_context(_deadline())
     run.start(checkpoints)
     if processes.is_first():

@@ -132,3 +132,26 @@ def test_schedule_of_a_field_that_cannot_vary_is_refused(text, message):
   dataset = data.load(config.data)
   with pytest.raises(errors.UserError, match=message):
     traced.refuse_schedules(config, steps.find('gan'), dataset)
+
+
+@pytest.mark.parametrize(('warmup', 'rounds'), [(0, 4), (16, 5)])
+def test_rounds_without_a_learning_rate_are_named(warmup, rounds):
+  """The half of a run that would change nothing."""
+  config = small(num_steps=8, batch_size=16)
+  assert schedules.early_ends(config) == []
+  config.generator.optimizer.update(
+    schedule='linear', schedule_images=64, warmup_images=warmup
+  )
+  (line,) = schedules.early_ends(config)
+  assert line.startswith('generator.optimizer.schedule_images=64 ')
+  assert f'after round {rounds} of 8. Set it to {128 - warmup} ' in line
+  config.num_steps = rounds
+  assert schedules.early_ends(config) == []
+
+
+def test_a_run_warns_of_rounds_without_a_learning_rate(tmp_path, caplog):
+  config = small(num_steps=1, batch_size=16)
+  config.discriminator.optimizer.update(schedule='linear', schedule_images=8)
+  with caplog.at_level('WARNING'):
+    loop.train(config, tmp_path)
+  assert 'discriminator.optimizer.schedule_images=8 makes' in caplog.text
