@@ -18,10 +18,8 @@ from jaxgan import presets
 def _default(config):
   """Narrow networks, batches of 32, and one discriminator update a round."""
   config.num_steps = 10_000
-  config.batch_size = 32
-  config.ema_halflife = 10_000.0
-  config.generator.update(widths=(128, 64, 32, 16), embedding=32)
-  config.discriminator.update(widths=(16, 32, 64, 128), strides=(2, 2, 2, 1))
+  presets.resnet_narrow(config)
+  config.generator.embedding = 32
   # Two time scales, in the proportion of the paper (section 3).
   config.generator.optimizer.learning_rate = 2.5e-4
   config.discriminator.optimizer.learning_rate = 1e-3
@@ -32,10 +30,8 @@ def _64(config):
   _default(config)
   config.data.image_size = 64
   config.latent_size = 100
-  config.generator.widths = (128, 64, 32, 16, 16)
-  config.discriminator.update(
-    widths=(16, 32, 64, 128, 128), strides=(2, 2, 2, 2, 1), attention=(2,)
-  )
+  presets.resnet_narrow(config, blocks=5)
+  config.discriminator.attention = (2,)
 
 
 def _paper(config):

@@ -18,10 +18,7 @@ from jaxgan import presets
 def _default(config):
   """Narrow networks, batches of 32, and one discriminator update a round."""
   config.num_steps = 10_000
-  config.batch_size = 32
-  config.ema_halflife = 10_000.0
-  config.generator.widths = (128, 64, 32, 16)
-  config.discriminator.update(widths=(16, 32, 64, 128), strides=(2, 2, 2, 1))
+  presets.resnet_narrow(config)
   config.generator.optimizer.learning_rate = 5e-4
   config.discriminator.optimizer.learning_rate = 1e-3
 
@@ -30,10 +27,7 @@ def _64(config):
   """One more block in each network, at 64 x 64 pixels."""
   _default(config)
   config.data.image_size = 64
-  config.generator.widths = (128, 64, 32, 16, 16)
-  config.discriminator.update(
-    widths=(16, 32, 64, 128, 128), strides=(2, 2, 2, 2, 1)
-  )
+  presets.resnet_narrow(config, blocks=5)
 
 
 def _paper(config):

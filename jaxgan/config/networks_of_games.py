@@ -120,6 +120,23 @@ def resnet() -> ml_collections.ConfigDict:
   return config
 
 
+def resnet_narrow(config, blocks: int = 4) -> None:
+  """Narrows residual networks, for batches of 32.
+
+  Args:
+    config: config with the networks of `resnet`.
+    blocks: blocks of the discriminator, which halve the sides of the images,
+      except for the last one; the generator has as many stages.
+  """
+  more = blocks - 4
+  config.batch_size = 32
+  config.ema_halflife = 10_000.0
+  config.generator.widths = (128, 64, 32, 16) + (16,) * more
+  config.discriminator.update(
+    widths=(16, 32, 64, 128) + (128,) * more, strides=(2,) * (blocks - 1) + (1,)
+  )
+
+
 def r3gan() -> ml_collections.ConfigDict:
   """Returns the networks of R3GAN for `game`, with its losses and penalties.
 

@@ -15,6 +15,7 @@ from jaxgan.config.networks_of_games import r3gan as r3gan
 from jaxgan.config.networks_of_games import r3gan_narrow as r3gan_narrow
 from jaxgan.config.networks_of_games import r3gan_schedules as r3gan_schedules
 from jaxgan.config.networks_of_games import resnet as resnet
+from jaxgan.config.networks_of_games import resnet_narrow as resnet_narrow
 
 
 def game() -> ml_collections.ConfigDict:
