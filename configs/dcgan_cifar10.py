@@ -18,6 +18,7 @@ def _default(config):
   """Small 4 x 4 kernels, R1, and samples from averaged weights."""
   config.num_steps = 10_000
   presets.quick(config)
+  presets.decay(config)
   config.penalties.r1 = presets.r1_weight(32)
   config.ema_halflife = 10_000.0
 

@@ -20,6 +20,7 @@ def _28(config):
   config.penalties.r1 = presets.r1_weight(28)
   config.generator.strides = (2, 2)
   presets.quick(config)
+  presets.decay(config)
 
 
 def _64(config):
@@ -28,6 +29,7 @@ def _64(config):
   config.generator.update(widths=(256, 128, 64, 32), strides=(2, 2, 2, 2))
   config.discriminator.widths = (32, 64, 128, 256)
   presets.quick(config)
+  presets.decay(config)
 
 
 def _128(config):
@@ -38,6 +40,7 @@ def _128(config):
   )
   config.discriminator.widths = (32, 64, 128, 256, 256)
   presets.quick(config)
+  presets.decay(config)
 
 
 def _paper(config):

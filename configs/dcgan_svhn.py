@@ -23,6 +23,7 @@ def _default(config):
   config.generator.update(kernel=4, widths=(256, 128, 64))
   config.discriminator.update(kernel=4, norm='none')
   presets.quick(config)
+  presets.decay(config)
   config.penalties.r1 = presets.r1_weight(32)
   config.ema_halflife = 10_000.0
 

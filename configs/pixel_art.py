@@ -49,7 +49,5 @@ def get_config(variant: str = ''):
   config.sample_every = config.checkpoint_every = 1_000
   config_lib.vary(config, VARIANTS, variant)
   presets.quick(config)
-  for network in (config.generator, config.discriminator):
-    network.optimizer.schedule = 'late_linear'
-    network.optimizer.schedule_images = config.num_steps * config.batch_size
+  presets.decay(config)
   return config

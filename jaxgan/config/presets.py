@@ -139,6 +139,15 @@ def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:
     network.optimizer.update(learning_rate=learning_rate, b2=0.99)
 
 
+def decay(config) -> None:
+  """Lowers both learning rates to zero in the second half of `num_steps`."""
+  for name in ('generator', 'discriminator'):
+    config[name].optimizer.update(
+      schedule='late_linear',
+      schedule_images=config.num_steps * config.batch_size,
+    )
+
+
 def classifier() -> ml_collections.ConfigDict:
   """Returns the fields of `steps/classifier.py`, for small images."""
   config = build(algorithms.CLASSIFIER)
