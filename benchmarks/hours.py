@@ -1,4 +1,4 @@
-r"""Hours of the `paper` variants on accelerators: arithmetic, not a measurement.
+r"""Hours of the `paper` variants on accelerators, by arithmetic alone.
 
   python -m benchmarks.hours
 
