@@ -9,8 +9,10 @@ memory at the start and the end. Then it has the slope of a line, with its
 standard error, without the first ten minutes or runs.
 """
 
+import contextlib
 import gc
 import pathlib
+import sys
 import tempfile
 import threading
 import time
@@ -110,14 +112,19 @@ def many_runs(count: int, differ: bool) -> str:
 
 def main(argv) -> None:
   del argv
-  rows = ['| work | MB at the start | at the end | slope |']
-  rows.append('| --- | --- | --- | --- |')
+  print('| work | MB at the start | at the end | slope |')
+  print('| --- | --- | --- | --- |', flush=True)
+
+  def show(work, *arguments):
+    with contextlib.redirect_stdout(sys.stderr):  # Tables of the runs.
+      line = work(*arguments)
+    print(line, flush=True)
+
   if _RUNS.value:
-    rows.append(many_runs(_RUNS.value, False))
-    rows.append(many_runs(_RUNS.value, True))
+    show(many_runs, _RUNS.value, False)
+    show(many_runs, _RUNS.value, True)
   if _SECONDS.value:
-    rows.append(long_run(_SECONDS.value))
-  print('\n'.join(rows))
+    show(long_run, _SECONDS.value)
 
 
 if __name__ == '__main__':
