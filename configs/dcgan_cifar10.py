@@ -3,8 +3,8 @@
 https://arxiv.org/abs/1511.06434
 
 Command: python -m jaxgan.main --config=configs/dcgan_cifar10.py
-Time: 20 minutes on one busy CPU core.
-Score: Frechet distance 3.65, recall 0.55 with r1=0.0025 (docs/results.md).
+Time: 10 minutes on one CPU core.
+Score: Frechet distance 3.43, recall 0.55 (docs/results.md).
 
 Variants: `tutorial`. For a folder with one folder per class instead of TFDS:
 --config.data.source=folder --config.data.path=PATH
