@@ -27,6 +27,8 @@ def shrink(node):
   for name, value in node.items():
     if name == 'widths':
       node[name] = (4,) * len(value)
+    elif name == 'cardinality':  # divides the channels of a block
+      node[name] = (4,) * len(value)
     elif name in ('hidden', 'bottleneck', 'features', 'blocks'):
       node[name] = value if isinstance(value, tuple) else min(value, 4)
     elif hasattr(value, 'items'):
