@@ -158,7 +158,8 @@ def shortened(words: list[str]) -> list[str]:
   if mode == 'train':
     return _shrink(words)
   if mode == 'evaluate':
-    return [*words, '--num=100', '--scores=classes']
+    score = 'kernel' if '--features=random' in words else 'classes'
+    return [*words, '--num=100', f'--scores={score}']
   if mode in ('complete', 'invert'):
     return [*words, '--num=4', '--iterations=2', '--restarts=1']
   if mode == 'sample' and '--num=1000' in words:

@@ -135,7 +135,8 @@ MODES = {
       Flag(
         'features',
         'string',
-        'Features of images: classifier, or inception:PATH (classifier).',
+        'Features of images: classifier, random, random:SEED or '
+        'inception:PATH (classifier).',
       ),
       _MEMBER,
       _OUTPUT,

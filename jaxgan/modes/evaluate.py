@@ -47,7 +47,7 @@ class Request:
     steps: 'newest', 'all', or steps with commas between them.
     follow: True to score every new checkpoint until the run ends.
     scores: names of rows of `scores.SCORES`; () for all.
-    features: 'classifier', or 'inception:PATH' with a file of weights.
+    features: name of features, see `scores.is_features`.
     member: member of a population; None for all members.
     data: fields of `config.data` to change.
   """
@@ -66,7 +66,7 @@ def check(request: Request) -> None:
   """Raises a UserError for a request that fits no run."""
   request_lib.check_range('num', request.num, 2, scores.MOST_IMAGES)
   request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
-  scores.check(request.scores, request.features)
+  scores.rows(request.scores, request.features)
 
 
 class Judge:
@@ -79,7 +79,7 @@ class Judge:
 
   def __init__(self, settings, request: Request):
     self.request = request
-    self.names = request.scores or tuple(scores.SCORES)
+    self.names = scores.rows(request.scores, request.features)
     self.features = features_lib.find(request.features, settings)
     self.key = jax.random.key(request.seed)
     train, test = (
@@ -101,7 +101,7 @@ class Judge:
   def see(self, pixels: np.ndarray) -> Images:
     """Computes the features of images."""
     outputs = self.features.call(pixels)
-    return Images(pixels, outputs['features'], outputs['logits'])
+    return Images(pixels, outputs['features'], outputs.get('logits'))
 
   def score(self, fake: Images) -> dict[str, float]:
     """Returns scores by short name."""

@@ -1,8 +1,8 @@
 """Features of images, from which scores are computed.
 
-The features are those of InceptionV3, from a file (`jaxgan.metrics.inception`),
-or of a classifier of the data set. The classifier is trained on first use, and
-kept.
+The features are those of a classifier of the data set, of a random network
+(`jaxgan.metrics.random_features`), or of InceptionV3, from a file
+(`jaxgan.metrics.inception`). The classifier is trained on first use, and kept.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from jaxgan import data, errors
 from jaxgan.config import formats, presets
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.metrics import batches, inception
+from jaxgan.metrics import batches, inception, random_features
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
 from jaxgan.training import compile as compile_lib
@@ -42,8 +42,8 @@ class Features:
 
   Attributes:
     name: name of the network and of its training data.
-    call: maps images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D]
-      and 'logits' [N, K].
+    call: maps images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D],
+      and to 'logits' [N, K] if the network has classes.
     error: share of held-out images that are classified wrong, or None.
   """
 
@@ -95,7 +95,7 @@ def classifier(settings) -> Features:
   if not (dataset.spec.is_image and dataset.spec.num_classes):
     raise errors.UserError(
       '--features=classifier needs images with labels, and the data have none. '
-      'Use a folder of class folders, or set --features=inception:PATH.'
+      'Use a folder of class folders, or set --features=random.'
     )
   folder = _folder(config, dataset)
   run, error = _kept(folder) or _trained(config, folder)
@@ -156,16 +156,22 @@ def _inception(path: str) -> Features:
   return Features('inception', renamed)
 
 
+def _random(seed: str) -> Features:
+  seed = int(seed or 0)
+  return Features(f'random-{seed}', random_features.features(seed))
+
+
 def find(name: str, settings) -> Features:
   """Returns the features with a name.
 
   Args:
-    name: 'classifier' or 'inception:PATH', see `scores.is_features`.
+    name: a name of features, see `scores.is_features`.
     settings: the `config.data` of a run, for the classifier.
 
   Raises:
     UserError: for a file of another network, and for data without labels.
   """
-  if name == 'classifier':
+  kind, _, value = name.partition(':')
+  if kind == 'classifier':
     return classifier(settings)
-  return _inception(name.partition(':')[2])
+  return {'random': _random, 'inception': _inception}[kind](value)
