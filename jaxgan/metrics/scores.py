@@ -205,6 +205,21 @@ def ideal(real: Images, num_fake: int) -> dict[str, float]:
   return scores
 
 
+def table(title: str, columns: dict[str, dict[str, float]]) -> str:
+  """Returns a table in Markdown.
+
+  Args:
+    title: head of the first column, which has the names.
+    columns: name of a column -> its scores by name. The first column has all
+      scores; others may lack some.
+  """
+  lines = [[title, *columns], ['---'] * (1 + len(columns))]
+  for name in next(iter(columns.values())):
+    cells = (f'{c[name]:.4g}' if name in c else '' for c in columns.values())
+    lines.append([name, *cells])
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
 def beside_nearest(fake: Images, train: Images, num: int, k: int):
   """Returns the first `num` fakes and the k nearest training images of each.
 

@@ -39,6 +39,7 @@ class Mode(NamedTuple):
     reads_data: True if the mode also reads --config.data.FIELD, for data that
       were moved.
     workdir: value of --workdir if none is given; '' if one is needed.
+    alone: flags with which the mode needs no workdir.
   """
 
   function: str
@@ -47,6 +48,7 @@ class Mode(NamedTuple):
   prints: bool = True
   reads_data: bool = False
   workdir: str = ''
+  alone: tuple[str, ...] = ()
 
 
 _SEED = Flag('seed', 'integer', 'Seed of all random draws (0).')
@@ -136,13 +138,16 @@ MODES = {
         'features',
         'string',
         'Features of images: classifier, random, random:SEED or '
-        'inception:PATH (classifier).',
+        'inception:PATH (classifier; random for --images).',
       ),
+      Flag('images', 'string', 'Folder of images to score without a run.'),
+      Flag('against', 'string', 'Folder that --images is compared with.'),
       _MEMBER,
       _OUTPUT,
     ),
     prints=False,
     reads_data=True,
+    alone=('images', 'against'),
   ),
   'complete': Mode(
     'jaxgan.modes.complete:complete',

@@ -23,6 +23,7 @@ from jaxgan.config import formats, presets
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches, inception, random_features
+from jaxgan.metrics.scores import Images
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
 from jaxgan.training import compile as compile_lib
@@ -50,6 +51,11 @@ class Features:
   name: str
   call: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   error: float | None = None
+
+  def see(self, pixels: np.ndarray) -> Images:
+    """Computes the features of images, uint8 [N, H, W, C]."""
+    outputs = self.call(pixels)
+    return Images(pixels, outputs['features'], outputs.get('logits'))
 
 
 def _folder(config, dataset) -> pathlib.Path:
