@@ -27,9 +27,16 @@ RESAMPLES = 100  # for the interval of the Frechet distance
 SUBSET = 1_000  # rows of a subset for kernel distances
 MOST_IMAGES = 10**7  # of a sample
 # Features that scores are computed from.
-FEATURES = "'classifier', 'random', 'random:SEED' or 'inception:PATH'"
+FEATURES = (
+  "'classifier', 'random', 'random:SEED', 'inception:PATH' or 'dinov2:PATH'"
+)
 # Kind of features -> True if they have logits of classes.
-HAS_CLASSES = {'classifier': True, 'random': False, 'inception': True}
+HAS_CLASSES = {
+  'classifier': True,
+  'random': False,
+  'inception': True,
+  'dinov2': False,
+}
 NEED_CLASSES = ('classes',)  # rows of `SCORES`
 SMALLEST_SIDE = 11  # window of the structural similarity in pixels
 
@@ -132,7 +139,9 @@ def is_features(name: str) -> bool:
   if kind == 'random':
     is_seed = value.isdecimal() and int(value) <= random_features.MOST_SEED
     return is_seed or not colon
-  return name == 'classifier' or (kind == 'inception' and bool(value))
+  return name == 'classifier' or (
+    kind in ('inception', 'dinov2') and bool(value)
+  )
 
 
 def rows(names: Sequence[str], features: str = 'classifier') -> tuple[str, ...]:

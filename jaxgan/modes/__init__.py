@@ -137,8 +137,8 @@ MODES = {
       Flag(
         'features',
         'string',
-        'Features of images: classifier, random, random:SEED or '
-        'inception:PATH (classifier; random for --images).',
+        'Features of images: classifier, random, random:SEED, '
+        'inception:PATH or dinov2:PATH (classifier; random for --images).',
       ),
       Flag('images', 'string', 'Folder of images to score without a run.'),
       Flag('against', 'string', 'Folder that --images is compared with.'),

@@ -1,8 +1,9 @@
 """Features of images, from which scores are computed.
 
 The features are those of a classifier of the data set, of a random network
-(`jaxgan.metrics.random_features`), or of InceptionV3, from a file
-(`jaxgan.metrics.inception`). The classifier is trained on first use, and kept.
+(`jaxgan.metrics.random_features`), or of InceptionV3 or DINOv2, from a file
+(`jaxgan.metrics.inception`, `dinov2`). The classifier is trained on first use,
+and kept.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from jaxgan import data, errors
 from jaxgan.config import formats, presets
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.metrics import batches, inception, random_features
+from jaxgan.metrics import batches, dinov2, inception, random_features
 from jaxgan.metrics.scores import Images
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
@@ -167,6 +168,11 @@ def _random(seed: str) -> Features:
   return Features(f'random-{seed}', random_features.features(seed))
 
 
+def _dinov2(path: str) -> Features:
+  network, call = dinov2.features(path)
+  return Features(f'dinov2-{network.width}x{network.depth}', call)
+
+
 def find(name: str, settings) -> Features:
   """Returns the features with a name.
 
@@ -180,4 +186,5 @@ def find(name: str, settings) -> Features:
   kind, _, value = name.partition(':')
   if kind == 'classifier':
     return classifier(settings)
-  return {'random': _random, 'inception': _inception}[kind](value)
+  rows = {'random': _random, 'inception': _inception, 'dinov2': _dinov2}
+  return rows[kind](value)
