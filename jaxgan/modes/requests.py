@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import pixels as pixels_lib
 from jaxgan.training.trained import Run
 from jaxgan.visual import animation, palette
 
@@ -117,6 +118,11 @@ def check(request: Request, run: Run) -> None:
   if request.palette and not run.spec.is_image:
     raise errors.UserError(
       f'--palette={request.palette}: this run makes points. Remove the flag.'
+    )
+  if request.palette and pixels_lib.is_transparent(run.spec.shape):
+    raise errors.UserError(
+      f'--palette={request.palette}: a palette holds opaque colours and images '
+      'of this run have a transparency. Set --palette=0.'
     )
   if request.walk is not None:
     flag = f'--walk={request.walk}'

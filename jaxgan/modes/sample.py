@@ -84,7 +84,7 @@ def sample(
     images = map(colour, draw(run, request.num, request.seed, label))
     with paths.replacing_folder(path) as temporary:
       for index, image in enumerate(images):
-        grid.save(temporary / f'{index:04d}.png', pixels_lib.to_uint8(image))
+        grid.save(temporary / f'{index:04d}.png', pixels_lib.to_picture(image))
   else:
     _grid(request, run, label, colour, path)
   return path
@@ -206,7 +206,7 @@ def _animate(
   def frames():
     for _ in range(num_frames):
       images_of_paths = np.stack(list(itertools.islice(images, request.paths)))
-      frame = grid.tile(pixels_lib.to_uint8(images_of_paths))
+      frame = grid.tile(pixels_lib.to_picture(images_of_paths))
       scale = max(1, round(FRAME_SIDE / min(frame.shape[:2])))
       yield frame.repeat(scale, axis=0).repeat(scale, axis=1)
 

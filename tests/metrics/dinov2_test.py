@@ -37,7 +37,13 @@ def tensors(golden):
   }
 
 
-@pytest.mark.parametrize('tolerance', [1e-5, 1e-4], ids=['f64', 'f32'])
+@pytest.mark.parametrize(
+  'tolerance',
+  [
+    pytest.param(1e-5, id='f64'),
+    pytest.param(1e-4, id='f32', marks=pytest.mark.slow),
+  ],
+)
 def test_network_equals_the_reference(tolerance, golden, tensors):
   kind = np.float64 if tolerance == 1e-5 else np.float32
   network, variables = dinov2.convert(tensors)
