@@ -83,8 +83,8 @@ MODES = {
       Flag(
         'num',
         'integer',
-        'Number of images (100), rows of --walk (10), or latents on a path of '
-        'an animation (8).',
+        'Number of images (100), rows of --walk or --direction (10), or '
+        'latents on a path of an animation (8).',
       ),
       _SEED,
       Flag(
@@ -104,6 +104,12 @@ MODES = {
         'walk',
         'integer',
         'Latent dimension that changes along the rows of a grid.',
+      ),
+      Flag(
+        'direction',
+        'integer',
+        'Direction that latents move in along the rows of a grid; 0 changes '
+        'images most (SeFa).',
       ),
       Flag('paths', 'integer', 'Paths that an animation shows (1).'),
       Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),
