@@ -165,8 +165,10 @@ def _check_flags(mode: str) -> None:
     values = by_mode[mode].values if mode in by_mode else ()
     if values and flag.value not in (None, *values):
       raise errors.unknown(f'--{name}', flag.value, values)
-  if not modes.MODES[mode].trains:
-    if not (_WORKDIR.value or modes.MODES[mode].workdir):
+  row = modes.MODES[mode]
+  if not row.trains:
+    is_alone = any(flags.FLAGS[name].present for name in row.alone)
+    if not (_WORKDIR.value or row.workdir or is_alone):
       raise errors.UserError(
         f'--mode={mode} needs --workdir. Add the folder of a run.'
       )
@@ -238,7 +240,8 @@ def main(argv) -> None:
   try:
     result = function(workdir, **values)
   except (AttributeError, KeyError) as error:
-    field = None if mode.trains else _missing_field(workdir, error)
+    is_known = workdir and not mode.trains
+    field = _missing_field(workdir, error) if is_known else None
     if not field:
       raise
     raise errors.UserError(

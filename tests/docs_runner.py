@@ -158,7 +158,12 @@ def shortened(words: list[str]) -> list[str]:
   if mode == 'train':
     return _shrink(words)
   if mode == 'evaluate':
-    return [*words, '--num=100', '--scores=classes']
+    is_random = {'--features=random', '--images'} & {
+      word if word.startswith('--features') else word.split('=')[0]
+      for word in words
+    }
+    score = 'kernel' if is_random else 'classes'
+    return [*words, '--num=100', f'--scores={score}']
   if mode in ('complete', 'invert'):
     return [*words, '--num=4', '--iterations=2', '--restarts=1']
   if mode == 'sample' and '--num=1000' in words:

@@ -8,6 +8,9 @@ the same shape. Colour, translation and cutout are those of DiffAugment (Zhao et
 al. 2020, https://arxiv.org/abs/2006.10738, section 4.2), with the strengths,
 roundings and ranges of the authors' code. Row i of the noise belongs to example
 i.
+
+Images of four channels have a transparency and premultiplied colours. Their new
+pixels are transparent instead of mid-grey, and colour changes keep alpha.
 """
 
 from collections.abc import Sequence
@@ -16,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.core import noise, switches
+from jaxgan.core import noise, pixels, switches
 
 SHIFT = 1 / 8  # largest translation, as a share of the side
 HOLE = 1 / 2  # side of the hole, as a share of the image's side
@@ -24,15 +27,42 @@ HOLE = 1 / 2  # side of the hole, as a share of the image's side
 # a share of the side.
 AFFINE_SHEAR, AFFINE_SCALE, AFFINE_SHIFT = 0.4, 1.25, 1 / 14
 
+SMALLEST_SHARE = 1e-3  # of the opaque part, below which its mean colour fades
+
 
 def color(x, key):
   """Changes brightness, saturation and contrast at random."""
   u = noise.uniform(key, len(x), (3, 1, 1, 1))  # [B, 3, 1, 1, 1]
+  if pixels.is_transparent(x.shape):
+    return _color_of_opaque_parts(x, u)
   x = x + u[:, 0] - 0.5
   grey = jnp.mean(x, axis=-1, keepdims=True)
   x = grey + 2.0 * u[:, 1] * (x - grey)
   mean = jnp.mean(x, axis=(1, 2, 3), keepdims=True)
   return mean + (0.5 + u[:, 2]) * (x - mean)
+
+
+def _color_of_opaque_parts(x, u):
+  """Changes colours [B, H, W, 4] in proportion to alpha, which stays.
+
+  Opaque images change as those of three channels do. Means are over the opaque
+  parts.
+  """
+  alpha = (x[..., 3:] + 1.0) / 2.0
+  colour = x[..., :3] + 1.0 - alpha  # alpha c for a colour c in [-1, 1]
+  colour = colour + (u[:, 0] - 0.5) * alpha
+  grey = jnp.mean(colour, axis=-1, keepdims=True)
+  colour = grey + 2.0 * u[:, 1] * (colour - grey)
+  total = jnp.mean(colour, axis=(1, 2, 3), keepdims=True)
+  share = jnp.mean(alpha, axis=(1, 2, 3), keepdims=True)
+  mean = alpha * total / jnp.maximum(share, SMALLEST_SHARE)
+  colour = mean + (0.5 + u[:, 2]) * (colour - mean)
+  return jnp.concatenate([colour - 1.0 + alpha, x[..., 3:]], axis=-1)
+
+
+def _blank(x) -> float:
+  """Returns the value of new pixels: mid-grey, or transparent."""
+  return -1.0 if pixels.is_transparent(x.shape) else 0.0
 
 
 def _offsets(key, count, low, high):
@@ -52,7 +82,11 @@ def _half_up(value: float) -> int:
 
 
 def _shifted(x, key, limit):
-  padded = jnp.pad(x, ((0, 0), *((p, p) for p in limit), (0, 0)))
+  padded = jnp.pad(
+    x,
+    ((0, 0), *((p, p) for p in limit), (0, 0)),
+    constant_values=_blank(x),
+  )
   starts = _offsets(key, len(x), (0, 0), [2 * p for p in limit])
 
   def cut(image, start):
@@ -82,7 +116,7 @@ def _cut(x, key, holes, last):
     offset = jnp.arange(side)[None] - (centres[:, axis, None] - hole // 2)
     within = (offset >= 0) & (offset < hole)  # [B, side]
     inside &= within[:, :, None] if axis == 0 else within[:, None, :]
-  return jnp.where(inside[..., None], 0.0, x)
+  return jnp.where(inside[..., None], _blank(x), x)
 
 
 def _warp_rows(x, shear, scale, shift):
@@ -96,8 +130,8 @@ def _warp_rows(x, shear, scale, shift):
   j = (jnp.arange(width) - (width - 1) / 2)[None, None]
   places = scale * j + shear * i + shift + (width - 1) / 2  # [B, H, W]
   places = jnp.clip(places, 0, width - 1)
-  pixels = jnp.arange(width)[None, None, None]
-  distances = jnp.abs(places[..., None] - pixels)
+  columns = jnp.arange(width)[None, None, None]
+  distances = jnp.abs(places[..., None] - columns)
   weights = jnp.maximum(1 - distances, 0)  # [B, H, W, W]
   return jnp.einsum('bijk,bikc->bijc', weights, x)
 

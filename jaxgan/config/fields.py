@@ -112,7 +112,8 @@ RUN = dict(
     image_size=field(0, 0, MOST_SIDE),
     # To the square: crop the centre, or stretch.
     resize=field('crop', one_of=images.RESIZES),
-    channels=field(0, one_of=(0, 1, 3)),  # 0 keeps the channels
+    # 0: grey or RGB, as the files are; 4: RGB and transparency.
+    channels=field(0, one_of=(0, 1, 3, 4)),
     # Black and white of pictures of more than 8 bits, as (0,4095); () is what
     # the format says.
     range=field((), items=float, rule=_is_interval, message=_INTERVAL),

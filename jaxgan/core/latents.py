@@ -141,6 +141,23 @@ class Latents:
     full = jnp.repeat(points[:, None], rows.shape[1], axis=1)
     return full.at[:, :, start : start + part.size].set(rows), text
 
+  def move(self, points, direction, columns: int):
+    """Moves latents along a direction, to both sides.
+
+    Args:
+      points: [N, Z].
+      direction: [Z], of length one.
+      columns: number of steps; the middle one of an odd number is the point.
+
+    Returns:
+      Latents [N, columns, Z] that are likely to be drawn, and a text that
+      describes the steps.
+    """
+    steps = jnp.linspace(-NORMAL_RANGE, NORMAL_RANGE, columns)
+    moved = points[:, None] + steps[None, :, None] * direction[None, None]
+    text = f'from {-NORMAL_RANGE:.3g} to {NORMAL_RANGE:.3g}'
+    return self.project(moved), text
+
   def project(self, z: jax.Array) -> jax.Array:
     """Moves latents [..., Z] to the nearest that are likely to be drawn."""
     pieces = self.split(z)

@@ -1,4 +1,10 @@
-"""Conversions between pixel ranges: uint8, [0, 1] and [-1, 1]."""
+"""Conversions between pixel ranges: uint8, [0, 1] and [-1, 1].
+
+Images of four channels have a transparency: red, green, blue and alpha.
+Networks and metrics see premultiplied colours, each the product of a colour and
+alpha. Sums, resizes and blends are then right, and a transparent pixel has one
+value, -1 in all channels. Files and pictures have plain colours.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +51,35 @@ def to_uint8(images) -> np.ndarray:
   """Converts images in [-1, 1] to uint8, rounded; NaN becomes black."""
   images = np.nan_to_num(np.asarray(images, np.float32), nan=-1.0)
   return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def is_transparent(shape: tuple[int, ...]) -> bool:
+  """Returns True for the shape of images with a transparency."""
+  return shape[-1] == 4
+
+
+def to_picture(images) -> np.ndarray:
+  """Converts images in [-1, 1] to uint8 as files have it.
+
+  Colours of images with a transparency are divided by alpha and clipped, and
+  those of transparent pixels are 0.
+  """
+  pixels = to_uint8(images)
+  if not is_transparent(pixels.shape):
+    return pixels
+  colour, alpha = pixels[..., :3].astype(np.float32), pixels[..., 3:]
+  colour = np.rint(colour * 255.0 / np.maximum(alpha, 1)).clip(0, 255)
+  colour = np.where(alpha > 0, colour, 0).astype(np.uint8)
+  return np.concatenate([colour, alpha], axis=-1)
+
+
+def on_white(picture: np.ndarray) -> np.ndarray:
+  """Shows a picture uint8 [H, W, 4] on white; others are unchanged."""
+  if not is_transparent(picture.shape):
+    return picture
+  colour, alpha = picture[..., :3].astype(np.float32), picture[..., 3:] / 255.0
+  shown = colour * alpha + 255.0 * (1.0 - alpha)
+  return np.rint(shown).astype(np.uint8)
 
 
 def pair_variance(images):

@@ -71,6 +71,11 @@ def load(settings, split: str = 'train') -> Dataset:
       f'data.held_out={settings.held_out} is for folders, and data.source='
       f'{source!r} has a test split already. Set data.held_out=0.0.'
     )
+  if settings.get('pair') and settings.channels == 4:
+    raise errors.DataError(
+      f'data.pair={settings.pair!r} makes pairs of opaque images, and '
+      'data.channels=4 keeps transparency. Set data.channels=3.'
+    )
   if settings.get('pair'):
     images = pairs.paired(SOURCES[source], settings, split)
   elif settings.get('unpaired'):

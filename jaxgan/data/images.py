@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxgan import errors
+from jaxgan.core import pixels as pixels_lib
 
 RESIZES = ('crop', 'stretch')
 # Pillow recognises formats by content. Some others, such as EPS, are decoded by
@@ -213,9 +214,14 @@ def _by_range(picture: Image.Image, value_range) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image, channels: int, value_range):
-  """Converts to mode 'L' or 'RGB'; transparent parts become white."""
+  """Converts to mode 'L', 'RGB' or 'RGBa', whose colours are premultiplied.
+
+  Without a channel of transparency, transparent parts become white.
+  """
   if stored_range(picture) is not None:
     picture = _by_range(picture, value_range)
+  if channels == 4:
+    return picture.convert('RGBA').convert('RGBa')
   if picture.mode in ('LA', 'La', 'PA', 'RGBA', 'RGBa') or (
     'transparency' in picture.info
   ):
@@ -255,8 +261,8 @@ def fit(picture: Image.Image, size: tuple[int, int], resize: str):
 def conform(
   pixels: np.ndarray, shape: tuple[int, int, int], resize: str
 ) -> np.ndarray:
-  """Resizes uint8 [H, W, 1 or 3] to `shape`, as `decode` does with files."""
-  if pixels.shape == shape:
+  """Converts uint8 [H, W, 1, 3 or 4] to `shape`, as `decode` does files."""
+  if pixels.shape == shape and not pixels_lib.is_transparent(shape):
     return pixels
   squeezed = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
   return decode(Image.fromarray(squeezed), shape[:2], shape[2], resize)
@@ -271,10 +277,12 @@ def decode(
 ) -> np.ndarray:
   """Decodes an open image to uint8 [height, width, channels].
 
+  With four channels, colours are premultiplied, see `core.pixels`.
+
   Args:
     picture: the result of `open_header`.
     size: (height, width) of the result.
-    channels: 1 or 3.
+    channels: 1, 3 or 4.
     resize: one of `RESIZES`.
     value_range: black and white of pictures of more than 8 bits; () for those
       of the format.

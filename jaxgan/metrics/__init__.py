@@ -14,8 +14,11 @@ Arguments are arrays of NumPy or JAX. The real set is the first argument.
   smoothness         perceptual path length
   bootstrap          confidence intervals of any statistic
   scores             table of the scores of generated images
+  random_features    features of a random network, for data of any kind
   inception          features of InceptionV3, from a file of weights
   inception_network  InceptionV3 as a Flax module
+  dinov2             features of DINOv2, from a file of weights
+  dinov2_network     the vision transformer of DINOv2 as a Flax module
   pth                reads PyTorch's weight files without PyTorch
   batches            applies a function of a batch to any number of images
   distances          squared distances in blocks of rows

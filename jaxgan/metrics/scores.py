@@ -17,6 +17,7 @@ from jaxgan.metrics import (
   kernel,
   modes,
   neighbours,
+  random_features,
   similarity,
   wasserstein,
 )
@@ -25,7 +26,18 @@ from jaxgan.metrics import classes as classes_lib
 RESAMPLES = 100  # for the interval of the Frechet distance
 SUBSET = 1_000  # rows of a subset for kernel distances
 MOST_IMAGES = 10**7  # of a sample
-FEATURES = "'classifier' or 'inception:PATH'"  # that scores are computed from
+# Features that scores are computed from.
+FEATURES = (
+  "'classifier', 'random', 'random:SEED', 'inception:PATH' or 'dinov2:PATH'"
+)
+# Kind of features -> True if they have logits of classes.
+HAS_CLASSES = {
+  'classifier': True,
+  'random': False,
+  'inception': True,
+  'dinov2': False,
+}
+NEED_CLASSES = ('classes',)  # rows of `SCORES`
 SMALLEST_SIDE = 11  # window of the structural similarity in pixels
 
 
@@ -35,12 +47,12 @@ class Images(NamedTuple):
   Attributes:
     pixels: [N, H, W, C], uint8.
     features: [N, D].
-    logits: [N, K].
+    logits: [N, K], or None for features without classes.
   """
 
   pixels: np.ndarray
   features: np.ndarray
-  logits: np.ndarray
+  logits: np.ndarray | None = None
 
 
 def _frechet(real: Images, fake: Images, key):
@@ -123,17 +135,40 @@ SCORES = {
 
 def is_features(name: str) -> bool:
   """Returns True for a name of features."""
-  kind, _, path = name.partition(':')
-  return name == 'classifier' or (kind == 'inception' and bool(path))
+  kind, colon, value = name.partition(':')
+  if kind == 'random':
+    is_seed = value.isdecimal() and int(value) <= random_features.MOST_SEED
+    return is_seed or not colon
+  return name == 'classifier' or (
+    kind in ('inception', 'dinov2') and bool(value)
+  )
 
 
-def check(names: Sequence[str], features: str = 'classifier') -> None:
-  """Raises a UserError that names the first unknown row, or the features."""
+def rows(names: Sequence[str], features: str = 'classifier') -> tuple[str, ...]:
+  """Returns the rows to compute: those named, or all that features allow.
+
+  Args:
+    names: keys of `SCORES`; () for all.
+    features: name of features.
+
+  Raises:
+    UserError: for an unknown row, unknown features, and a row that needs
+      classes if the features have none.
+  """
   for name in names:
     if name not in SCORES:
       raise errors.unknown('--scores', name, SCORES)
   if not is_features(features):
     raise errors.UserError(f'--features={features!r} must be {FEATURES}.')
+  if HAS_CLASSES[features.partition(':')[0]]:
+    return tuple(names) or tuple(SCORES)
+  for name in names:
+    if name in NEED_CLASSES:
+      raise errors.UserError(
+        f'--scores={name} needs classes, and --features={features} has none. '
+        f'Remove {name}, or set other features.'
+      )
+  return tuple(names) or tuple(k for k in SCORES if k not in NEED_CLASSES)
 
 
 def compute(
@@ -153,29 +188,45 @@ def compute(
   Raises:
     UserError: for unknown names, and for images that a metric refuses.
   """
-  check(names)
+  rows(names)
   scores = {}
   for index, name in enumerate(SCORES):
     if name in names:
-      row = SCORES[name](real, fake, jax.random.fold_in(key, index))
-      scores |= {k: float(v) for k, v in row.items()}
+      values = SCORES[name](real, fake, jax.random.fold_in(key, index))
+      scores |= {k: float(v) for k, v in values.items()}
   return scores
 
 
 def ideal(real: Images, num_fake: int) -> dict[str, float]:
   """Returns the known mean scores of a perfect generator."""
   covariance = frechet.covariance(frechet.moments(real.features))
-  num_real, classes = real.logits.shape
-  divergence, _ = modes.floor(classes, num_fake)
+  num_real = len(real.features)
   scores = {
     'frechet': frechet.bias(covariance, num_real, num_fake),
     'kernel': 0.0,
-    'class_divergence': divergence,
     'density': 1.0,
   }
+  if real.logits is not None:
+    divergence, _ = modes.floor(real.logits.shape[1], num_fake)
+    scores['class_divergence'] = divergence
   if num_real == num_fake:
     scores['coverage'] = 1.0 - 2.0**-5
   return scores
+
+
+def table(title: str, columns: dict[str, dict[str, float]]) -> str:
+  """Returns a table in Markdown.
+
+  Args:
+    title: head of the first column, which has the names.
+    columns: name of a column -> its scores by name. The first column has all
+      scores; others may lack some.
+  """
+  lines = [[title, *columns], ['---'] * (1 + len(columns))]
+  for name in next(iter(columns.values())):
+    cells = (f'{c[name]:.4g}' if name in c else '' for c in columns.values())
+    lines.append([name, *cells])
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def beside_nearest(fake: Images, train: Images, num: int, k: int):

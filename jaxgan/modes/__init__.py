@@ -39,6 +39,7 @@ class Mode(NamedTuple):
     reads_data: True if the mode also reads --config.data.FIELD, for data that
       were moved.
     workdir: value of --workdir if none is given; '' if one is needed.
+    alone: flags with which the mode needs no workdir.
   """
 
   function: str
@@ -47,6 +48,7 @@ class Mode(NamedTuple):
   prints: bool = True
   reads_data: bool = False
   workdir: str = ''
+  alone: tuple[str, ...] = ()
 
 
 _SEED = Flag('seed', 'integer', 'Seed of all random draws (0).')
@@ -81,8 +83,8 @@ MODES = {
       Flag(
         'num',
         'integer',
-        'Number of images (100), rows of --walk (10), or latents on a path of '
-        'an animation (8).',
+        'Number of images (100), rows of --walk or --direction (10), or '
+        'latents on a path of an animation (8).',
       ),
       _SEED,
       Flag(
@@ -102,6 +104,12 @@ MODES = {
         'walk',
         'integer',
         'Latent dimension that changes along the rows of a grid.',
+      ),
+      Flag(
+        'direction',
+        'integer',
+        'Direction that latents move in along the rows of a grid; 0 changes '
+        'images most (SeFa).',
       ),
       Flag('paths', 'integer', 'Paths that an animation shows (1).'),
       Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),
@@ -135,13 +143,17 @@ MODES = {
       Flag(
         'features',
         'string',
-        'Features of images: classifier, or inception:PATH (classifier).',
+        'Features of images: classifier, random, random:SEED, '
+        'inception:PATH or dinov2:PATH (classifier; random for --images).',
       ),
+      Flag('images', 'string', 'Folder of images to score without a run.'),
+      Flag('against', 'string', 'Folder that --images is compared with.'),
       _MEMBER,
       _OUTPUT,
     ),
     prints=False,
     reads_data=True,
+    alone=('images', 'against'),
   ),
   'complete': Mode(
     'jaxgan.modes.complete:complete',

@@ -279,7 +279,7 @@ def _write(path, run: Run, request: Request, shown, latents, scores) -> None:
   lines = []
   for index, image in enumerate(np.asarray(shown[result])):
     name = f'{index:04d}.png'
-    grid.save(path / name, pixels_lib.to_uint8(image))
+    grid.save(path / name, pixels_lib.to_picture(image))
     values = {k: float(v[index]) for k, v in scores.items()}
     values = {k: v for k, v in values.items() if math.isfinite(v)}
     lines.append(json.dumps({'image': name} | values) + '\n')

@@ -22,9 +22,9 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import scores
 from jaxgan.metrics.scores import Images
 from jaxgan.modes import features as features_lib
+from jaxgan.modes import folders, sample
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
-from jaxgan.modes import sample
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import data_files, writers
 from jaxgan.training import devices as devices_lib
@@ -34,7 +34,7 @@ from jaxgan.visual import grid
 POLL_SECONDS = 5.0
 CHUNK = 1_000  # held-out images that an algorithm scores together
 SHOWN, NEIGHBOURS = 10, 5  # of the picture of nearest training images
-FILE = 'eval.jsonl'
+FILE = folders.FILE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Request:
     steps: 'newest', 'all', or steps with commas between them.
     follow: True to score every new checkpoint until the run ends.
     scores: names of rows of `scores.SCORES`; () for all.
-    features: 'classifier', or 'inception:PATH' with a file of weights.
+    features: name of features, see `scores.is_features`.
     member: member of a population; None for all members.
     data: fields of `config.data` to change.
   """
@@ -66,7 +66,7 @@ def check(request: Request) -> None:
   """Raises a UserError for a request that fits no run."""
   request_lib.check_range('num', request.num, 2, scores.MOST_IMAGES)
   request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
-  scores.check(request.scores, request.features)
+  scores.rows(request.scores, request.features)
 
 
 class Judge:
@@ -79,7 +79,7 @@ class Judge:
 
   def __init__(self, settings, request: Request):
     self.request = request
-    self.names = request.scores or tuple(scores.SCORES)
+    self.names = scores.rows(request.scores, request.features)
     self.features = features_lib.find(request.features, settings)
     self.key = jax.random.key(request.seed)
     train, test = (
@@ -100,8 +100,7 @@ class Judge:
 
   def see(self, pixels: np.ndarray) -> Images:
     """Computes the features of images."""
-    outputs = self.features.call(pixels)
-    return Images(pixels, outputs['features'], outputs['logits'])
+    return self.features.see(pixels)
 
   def score(self, fake: Images) -> dict[str, float]:
     """Returns scores by short name."""
@@ -135,20 +134,30 @@ def make_scorer(config, algorithm) -> Judge:
 
 
 @restore_lib.stores
-def evaluate(workdir, output: str | None = None, **fields) -> dict[str, float]:
+def evaluate(
+  workdir,
+  output: str | None = None,
+  images: str = '',
+  against: str = '',
+  **fields,
+) -> dict[str, float]:
   """Scores checkpoints, prints a table for each and writes `eval.jsonl`.
 
   Args:
-    workdir: the folder of the run.
+    workdir: the folder of the run; '' to score the folder `images`.
     output: folder to write to; by default the workdir.
+    images: folder of images to score without a run, see `folders.compare`.
+    against: folder that `images` is compared with.
     **fields: fields of `Request`.
 
   Returns:
-    The line of the last checkpoint.
+    The line of the last checkpoint, or of the folder.
 
   Raises:
     UserError: if there is nothing to score, or a score does not fit the data.
   """
+  if images or against:
+    return folders.compare(workdir, images, against, output, **fields)
   request = Request(**fields)
   check(request)
   workdir, folder = restore_lib.folders(workdir, output)
@@ -258,30 +267,19 @@ def _score_held_out(workdir, folder, run, request) -> dict[str, float]:
       means[name] = means.get(name, 0.0) + share * float(value)
   line = _head(run)
   line |= {f'{name}/{size}-test': value for name, value in means.items()}
-  rows = [[name, f'{value:.4g}'] for name, value in means.items()]
   title = f'{_title(run)}, {size:,} test images'
-  print(_markdown([title, 'score'], rows), flush=True)
+  print(scores.table(title, {'score': means}), flush=True)
   writers.append_json_line(folder / FILE, line)
   return line
 
 
 def _table(title: str, judge: Judge, values, beside) -> str:
   """Returns a table of scores, beside those of `Judge.beside`."""
-  columns = {'samples': values, **beside}
-  rows = [
-    [name, *(f'{c[name]:.4g}' if name in c else '' for c in columns.values())]
-    for name in values
-  ]
-  title = f'{title}, {judge.request.num:,} samples'
   error = judge.features.error
   wrong = '' if error is None else f', held-out error {100 * error:.2f}%'
+  title = f'{title}, {judge.request.num:,} samples'
   return (
     f'features: {judge.features.name}{wrong}; '
     f'{len(judge.real.pixels):,} real test images\n\n'
-    + _markdown([title, *columns], rows)
+    + scores.table(title, {'samples': values, **beside})
   )
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-  lines = [head, ['---'] * len(head), *rows]
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

@@ -1,8 +1,9 @@
 """Features of images, from which scores are computed.
 
-The features are those of InceptionV3, from a file (`jaxgan.metrics.inception`),
-or of a classifier of the data set. The classifier is trained on first use, and
-kept.
+The features are those of a classifier of the data set, of a random network
+(`jaxgan.metrics.random_features`), or of InceptionV3 or DINOv2, from a file
+(`jaxgan.metrics.inception`, `dinov2`). The classifier is trained on first use,
+and kept.
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ from jaxgan import data, errors
 from jaxgan.config import formats, presets
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.metrics import batches, inception
+from jaxgan.metrics import batches, dinov2, inception, random_features
+from jaxgan.metrics.scores import Images
 from jaxgan.modes import restore as restore_lib
 from jaxgan.steps import classifier as classifier_lib
 from jaxgan.training import compile as compile_lib
@@ -42,14 +44,19 @@ class Features:
 
   Attributes:
     name: name of the network and of its training data.
-    call: maps images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D]
-      and 'logits' [N, K].
+    call: maps images [N, H, W, C], uint8 or in [-1, 1], to 'features' [N, D],
+      and to 'logits' [N, K] if the network has classes.
     error: share of held-out images that are classified wrong, or None.
   """
 
   name: str
   call: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   error: float | None = None
+
+  def see(self, pixels: np.ndarray) -> Images:
+    """Computes the features of images, uint8 [N, H, W, C]."""
+    outputs = self.call(pixels)
+    return Images(pixels, outputs['features'], outputs.get('logits'))
 
 
 def _folder(config, dataset) -> pathlib.Path:
@@ -95,7 +102,7 @@ def classifier(settings) -> Features:
   if not (dataset.spec.is_image and dataset.spec.num_classes):
     raise errors.UserError(
       '--features=classifier needs images with labels, and the data have none. '
-      'Use a folder of class folders, or set --features=inception:PATH.'
+      'Use a folder of class folders, or set --features=random.'
     )
   folder = _folder(config, dataset)
   run, error = _kept(folder) or _trained(config, folder)
@@ -156,16 +163,28 @@ def _inception(path: str) -> Features:
   return Features('inception', renamed)
 
 
+def _random(seed: str) -> Features:
+  seed = int(seed or 0)
+  return Features(f'random-{seed}', random_features.features(seed))
+
+
+def _dinov2(path: str) -> Features:
+  network, call = dinov2.features(path)
+  return Features(f'dinov2-{network.width}x{network.depth}', call)
+
+
 def find(name: str, settings) -> Features:
   """Returns the features with a name.
 
   Args:
-    name: 'classifier' or 'inception:PATH', see `scores.is_features`.
+    name: a name of features, see `scores.is_features`.
     settings: the `config.data` of a run, for the classifier.
 
   Raises:
     UserError: for a file of another network, and for data without labels.
   """
-  if name == 'classifier':
+  kind, _, value = name.partition(':')
+  if kind == 'classifier':
     return classifier(settings)
-  return _inception(name.partition(':')[2])
+  rows = {'random': _random, 'inception': _inception, 'dinov2': _dinov2}
+  return rows[kind](value)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import pixels as pixels_lib
 from jaxgan.training.trained import Run
 from jaxgan.visual import animation, palette
 
@@ -49,6 +50,8 @@ class Request:
     labels: classes by name or number with commas between, for one image (row,
       path) each. 'all' for all classes in turn, in columns of a grid.
     walk: the dimension of latents that changes along a row of a grid.
+    direction: number of the direction that latents move in along a row, see
+      `core.directions`; 0 changes images most.
     paths: number of paths that an animation shows side by side.
     frames_per_second: frame rate of an animation.
     seconds: length of an animation; by default one second for each latent.
@@ -61,10 +64,20 @@ class Request:
   format: str = 'grid'
   labels: str | None = None
   walk: int | None = None
+  direction: int | None = None
   paths: int | None = None
   frames_per_second: float | None = None
   seconds: float | None = None
   palette: int | None = None
+
+  @property
+  def rows(self) -> str:
+    """The flag that makes rows of a grid, or ''."""
+    for name in ('walk', 'direction'):
+      value = getattr(self, name)
+      if value is not None:
+        return f'--{name}={value}'
+    return ''
 
 
 def complete(request: Request) -> Request:
@@ -72,9 +85,14 @@ def complete(request: Request) -> Request:
   if request.format not in FORMATS:
     raise errors.unknown('--format', request.format, FORMATS)
   is_animation = request.format in ANIMATED
-  if request.walk is not None and request.format != 'grid':
+  if request.rows and request.format != 'grid':
     raise errors.UserError(
-      f'--walk={request.walk} makes a grid. Remove --format={request.format}.'
+      f'{request.rows} makes a grid. Remove --format={request.format}.'
+    )
+  if request.walk is not None and request.direction is not None:
+    raise errors.UserError(
+      f'--walk={request.walk} and --direction={request.direction} both move '
+      'latents along the rows. Remove one of them.'
     )
   check_range('palette', request.palette, 0, palette.MOST_COLOURS)
   for name in ('paths', 'frames_per_second', 'seconds'):
@@ -106,7 +124,7 @@ def complete(request: Request) -> Request:
 def _check_counts(request: Request) -> None:
   least = 2 if request.format in ANIMATED else 1
   most = MOST_IMAGES[request.format]
-  if request.walk is not None:
+  if request.rows:
     most //= WALK_COLUMNS
   check_range('num', request.num, least, most)
   check_range('paths', request.paths, 1, MOST_PATHS)
@@ -118,8 +136,13 @@ def check(request: Request, run: Run) -> None:
     raise errors.UserError(
       f'--palette={request.palette}: this run makes points. Remove the flag.'
     )
-  if request.walk is not None:
-    flag = f'--walk={request.walk}'
+  if request.palette and pixels_lib.is_transparent(run.spec.shape):
+    raise errors.UserError(
+      f'--palette={request.palette}: a palette holds opaque colours and images '
+      'of this run have a transparency. Set --palette=0.'
+    )
+  if request.rows:
+    flag = request.rows
   elif request.format == 'grid':
     return
   else:
@@ -131,9 +154,10 @@ def check(request: Request, run: Run) -> None:
       f'{flag}: method={run.name!r} makes no images from latents. '
       'Remove the flag.'
     )
-  if request.walk is not None:
+  if request.rows:
+    number = request.direction if request.walk is None else request.walk
     size = run.method.latents.size
-    if not 0 <= request.walk < size:
+    if not 0 <= number < size:
       raise errors.UserError(
         f'{flag} is out of range. Choose a dimension in 0..{size - 1}.'
       )
@@ -174,7 +198,7 @@ def _default_count(request: Request, num_classes: int) -> int:
   wants_all = request.labels == ALL
   if request.format in ANIMATED:
     return num_classes if wants_all else 1
-  if request.walk is not None:
+  if request.rows:
     return num_classes if wants_all else NUM_ROWS
   return NUM_OF_EACH * num_classes if wants_all else NUM_IMAGES
 
@@ -227,8 +251,8 @@ def name(request: Request, label) -> str:
       digest = hashlib.blake2b(classes.encode(), digest_size=4).hexdigest()
       classes = f'{len(label)}-{digest}'
     parts.append(f'labels{classes}')
-  if request.walk is not None:
-    parts.append(f'walk{request.walk}')
+  if request.rows:
+    parts.append(request.rows.strip('-').replace('=', ''))
   if request.palette:
     parts.append(f'palette{request.palette}')
   if request.format in ANIMATED:

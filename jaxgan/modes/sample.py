@@ -3,11 +3,12 @@
   python -m jaxgan.main --mode=sample --workdir=runs/gan_mnist --num=64
 
 The pictures are a grid or single images of random latents, a walk along one
-dimension, or an animation of a closed path through latents. The same request
-gives the same files. Only a palette needs the data of the run.
+dimension or direction, or an animation of a closed path through latents. The
+same request gives the same files. Only a palette needs the data of the run.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import pathlib
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
+from jaxgan import errors
+from jaxgan.core import directions as directions_lib
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import memory, paths, switches
 from jaxgan.core import pixels as pixels_lib
@@ -84,7 +87,7 @@ def sample(
     images = map(colour, draw(run, request.num, request.seed, label))
     with paths.replacing_folder(path) as temporary:
       for index, image in enumerate(images):
-        grid.save(temporary / f'{index:04d}.png', pixels_lib.to_uint8(image))
+        grid.save(temporary / f'{index:04d}.png', pixels_lib.to_picture(image))
   else:
     _grid(request, run, label, colour, path)
   return path
@@ -161,10 +164,10 @@ def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
 def _grid(
   request: Request, run: Run, label, colour, path: pathlib.Path
 ) -> None:
-  """Writes a grid of samples or of a walk."""
+  """Writes a grid of samples, of a walk or of a direction."""
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
   columns, classes = None, label
-  if request.walk is None:
+  if not request.rows:
     images = draw(run, request.num, request.seed, label)
     caption += 'samples'
     if request.labels == ALL:
@@ -172,7 +175,13 @@ def _grid(
   else:
     latents = run.method.latents
     points = latents.sample(jax.random.key(request.seed), request.num)
-    rows, text = latents.walk(points, request.walk, WALK_COLUMNS)
+    if request.walk is not None:
+      rows, text = latents.walk(points, request.walk, WALK_COLUMNS)
+    else:
+      rows, text = latents.move(
+        points, _direction(request, run, points[:1]), WALK_COLUMNS
+      )
+      text = f'direction {request.direction} {text}'
     caption += text
     columns = rows.shape[1]
     if label is not None:
@@ -185,6 +194,23 @@ def _grid(
   grid.save(
     path, grid.draw(np.stack(list(map(colour, images))), caption, columns)
   )
+
+
+def _direction(request: Request, run: Run, z) -> np.ndarray:
+  """Returns a direction [Z] of the generator's first layer."""
+  algorithm, jit_method = run.algorithm, compile_lib.jit_method
+
+  def layer(method, state, z):
+    state = algorithm.use_ema_weights(method, state)
+    decode = functools.partial(algorithm.decode, method, state)
+    return directions_lib.first_layer(decode, z)
+
+  try:
+    inputs, kernel = jit_method(layer, run.method)(run.state, z)
+    directions, _ = directions_lib.of_layer(z, inputs, kernel)
+  except errors.UserError as error:
+    raise errors.UserError(f'{request.rows}: {error}') from None
+  return directions[request.direction].astype(np.float32)
 
 
 def _animate(
@@ -206,7 +232,7 @@ def _animate(
   def frames():
     for _ in range(num_frames):
       images_of_paths = np.stack(list(itertools.islice(images, request.paths)))
-      frame = grid.tile(pixels_lib.to_uint8(images_of_paths))
+      frame = grid.tile(pixels_lib.to_picture(images_of_paths))
       scale = max(1, round(FRAME_SIDE / min(frame.shape[:2])))
       yield frame.repeat(scale, axis=0).repeat(scale, axis=1)
 

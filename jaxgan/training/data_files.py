@@ -63,7 +63,7 @@ def change(settings, fields) -> None:
   """
   for name, value in (fields or {}).items():
     old = settings.get(name)
-    value = _parsed(name, value)
+    value = parsed(name, value)
     kinds = [str(text).partition(':')[0] for text in (old, value)]
     if name not in FIELDS or (
       name in _PARTNERS and kinds != ['folder', 'folder']
@@ -78,7 +78,7 @@ def change(settings, fields) -> None:
     make_absolute(settings)
 
 
-def _parsed(name: str, value):
+def parsed(name: str, value):
   """Converts the text of a flag to the type of a field, and checks it."""
   field = RUN['data'].get(name)
   if field is None or not isinstance(value, str):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from jaxgan import errors
 from jaxgan.core import paths
+from jaxgan.core import pixels as pixels_lib
 
 # Limits and durations of `gif`.
 MOST_FRAMES = 60
@@ -28,7 +29,7 @@ def gif(frames: Sequence[pathlib.Path], path: pathlib.Path) -> None:
   """Writes an endless GIF of PNG files.
 
   Of more than `MOST_FRAMES` files, frames at even distances are shown. Without
-  files nothing is written.
+  files nothing is written. Transparent parts are white.
   """
   if not frames:
     return
@@ -39,8 +40,9 @@ def gif(frames: Sequence[pathlib.Path], path: pathlib.Path) -> None:
   pictures = []
   for frame in frames:
     with Image.open(frame, formats=['PNG']) as picture:
-      grey = picture.mode == 'L'
-      pictures.append(picture.convert('L' if grey else 'RGB'))
+      if picture.mode == 'RGBA':
+        picture = Image.fromarray(pixels_lib.on_white(np.asarray(picture)))
+      pictures.append(picture.convert('L' if picture.mode == 'L' else 'RGB'))
   durations = [round(1000 * SECONDS_PER_FRAME)] * len(pictures)
   durations[-1] = round(1000 * SECONDS_AT_END)
   _save_gif(pictures, durations, path)
@@ -164,8 +166,9 @@ def write(
   Equal frames give equal bytes. The file is complete or absent.
 
   Args:
-    frames: yields images uint8 [height, width, 1 or 3]. A GIF has 256 colours a
-      frame. An MP4 has even sides: odd sides grow by a row or a column.
+    frames: yields pictures uint8 [height, width, 1, 3 or 4]. Transparent parts
+      are shown on white. A GIF has 256 colours a frame. An MP4 has even sides:
+      odd sides grow by a row or a column.
     num: number of frames.
     frames_per_second: frame rate, at most `FASTEST`.
     path: the file; its suffix, '.gif' or '.mp4', selects the format.
@@ -173,4 +176,5 @@ def write(
   Raises:
     StorageError: if ffmpeg fails.
   """
+  frames = map(pixels_lib.on_white, frames)
   _WRITERS[path.suffix.removeprefix('.')](frames, num, frames_per_second, path)

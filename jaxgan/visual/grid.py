@@ -25,18 +25,19 @@ def tile(images: np.ndarray, columns: int | None = None) -> np.ndarray:
   """Arranges images in a grid with gaps, in reading order.
 
   Args:
-    images: uint8 [N, H, W, C].
+    images: uint8 [N, H, W, C] as files have them.
     columns: images in a row; by default the grid is nearly square.
 
   Returns:
     uint8 [rows * (H + GAP) - GAP, columns * (W + GAP) - GAP, C]. Unused cells
-    are dark.
+    and gaps are dark and opaque.
   """
   num, height, width, channels = images.shape
   columns = columns or math.ceil(math.sqrt(num))
   rows = -(-num // columns)
   shape = (rows * columns, height + GAP, width + GAP, channels)
   cells = np.full(shape, DARK, np.uint8)
+  cells[..., 3:] = 255
   cells[:num, :height, :width] = images
   cells = cells.reshape(rows, columns, height + GAP, width + GAP, channels)
   picture = cells.transpose(0, 2, 1, 3, 4).reshape(
@@ -79,17 +80,18 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
     columns: images in a row.
 
   Returns:
-    uint8 [height, width, 1 or 3].
+    uint8 [height, width, 1, 3 or 4] as files have it.
 
   Raises:
     UserError: for arrays of other shapes, and for empty arrays.
   """
   images = np.asarray(images)
-  is_right = images.ndim in (4, 5) and images.shape[-1] in (1, 3)
+  is_right = images.ndim in (4, 5) and images.shape[-1] in (1, 3, 4)
   if not images.size or not (is_right or images.shape[1:] == (2,)):
     raise errors.UserError(
       f'images of shape {images.shape} cannot be drawn: the shape must be '
-      '[N, H, W, 1 or 3], [rows, columns, H, W, 1 or 3], or [N, 2] of points'
+      '[N, H, W, 1, 3 or 4], [rows, columns, H, W, 1, 3 or 4], or [N, 2] of '
+      'points'
     )
   if columns is not None and columns < 1:
     raise errors.UserError(f'columns={columns} must be at least 1')
@@ -99,7 +101,7 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
   if images.ndim == 2:
     picture = cloud(images)
   else:
-    picture = tile(pixels_lib.to_uint8(images), columns)
+    picture = tile(pixels_lib.to_picture(images), columns)
     height, width, _ = picture.shape
     scale = min(
       SHORTEST_SIDE / min(height, width), LONGEST_SIDE / max(height, width)
@@ -114,6 +116,7 @@ def draw(images, caption: str, columns: int | None = None) -> np.ndarray:
     corner = (MARGIN, 2 + CAPTION * number)
     ImageDraw.Draw(bar).text(corner, line, fill=LIGHT, font=font)
   bar = np.asarray(bar)[..., None].repeat(channels, axis=-1)
+  bar[..., 3:] = 255
   return np.concatenate([bar, picture])
 
 
@@ -127,6 +130,6 @@ def show(images, caption: str = '', columns: int | None = None) -> Image.Image:
 
 
 def save(path, picture: np.ndarray) -> None:
-  """Writes uint8 [height, width, 1 or 3] as PNG; never leaves half a file."""
+  """Writes uint8 [height, width, 1, 3 or 4] as PNG, or no file at all."""
   with paths.replacing(path) as temporary:
     _pillow(picture).save(temporary, format='PNG')

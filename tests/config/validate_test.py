@@ -129,7 +129,7 @@ def test_all_problems_are_listed():
     config_lib.validate(config)
   assert str(caught.value).split('; ') == [
     'batch_size=0 must be in 1..2147483647',
-    'data.channels=2 must be one of 0, 1, 3',
+    'data.channels=2 must be one of 0, 1, 3, 4',
     'profile_steps=(3, 1) must be the first round and the round after the '
     'last, as 100,110',
   ]

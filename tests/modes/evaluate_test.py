@@ -125,12 +125,39 @@ def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
     (dict(scores=('fid',)), 'fid'),
     (dict(features='vgg'), 'vgg'),
     (dict(features='inception:/none.pth'), 'none.pth'),
+    (dict(features='random:-1'), 'random:SEED'),
+    (dict(features='random', scores=('classes',)), 'needs classes'),
     (dict(num=1), 'in 2..'),
   ],
 )
 def test_evaluate_refuses_bad_requests(fields, message, workdir, cache):
   with pytest.raises(errors.UserError, match=message):
     evaluate.evaluate(workdir, **{'num': 100} | fields)
+
+
+def test_random_features_need_no_labels(workdir, capsys):
+  request = dict(num=60, features='random:3', scores=('kernel', 'neighbours'))
+  found = evaluate.evaluate(workdir, **request)
+  value = found['kernel/random-3/60-test/60']
+  assert value > 0.0
+  assert found['features_error'] is None
+  printed = capsys.readouterr().out
+  assert f'| kernel | {value:.4g} |' in printed
+  assert 'features: random-3; 60 real test images' in printed
+
+
+def test_scores_of_features_without_classes():
+  assert scores.rows((), 'classifier') == tuple(scores.SCORES)
+  assert scores.rows((), 'random') == (
+    'frechet',
+    'kernel',
+    'neighbours',
+    'pixels',
+  )
+  rows = np.random.default_rng(0).normal(size=(9, 2))
+  images = scores.Images(np.zeros((9, 4, 4, 1), np.uint8), rows)
+  assert 'class_divergence' not in scores.ideal(images, 9)
+  assert scores.ideal(images, 9)['frechet'] > 0.0
 
 
 def test_classifier_needs_labels():

@@ -11,6 +11,7 @@ from PIL import Image
 from runs import small
 
 from jaxgan import data, errors, gan, modes, steps
+from jaxgan.core import directions
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests, sample
 from jaxgan.modes import restore as restore_lib
@@ -193,6 +194,20 @@ def test_walk_changes_one_dimension(plain):
   close(found, decoded(plain, z.reshape(-1, 8)))
 
 
+def test_direction_moves_latents_along_a_row(plain):
+  path = sample.sample(plain, 2, direction=1)
+  assert path.name.endswith('num2_seed0_direction1.png')
+  run = restore_lib.restore(plain)
+  kernel = run.state.ema['generator']['Dense_0']['kernel']
+  found, _ = directions.factorize(kernel)
+  steps = np.linspace(-3.0, 3.0, requests.WALK_COLUMNS)
+  z = np.asarray(latents(plain, 2))[:, None]
+  z = (z + steps[:, None] * found[1]).astype(np.float32)
+  z = run.method.latents.project(z).reshape(-1, 8)
+  found = cells(path, 2, len(steps), 8).reshape(-1, 8, 8, 1)
+  close(found, decoded(plain, z))
+
+
 def test_animation_starts_at_its_latent_and_has_no_seam(plain):
   path = sample.sample(plain, 3, 2, format='gif', seconds=2, paths=1)
   found, lasting = frames(path)
@@ -296,6 +311,9 @@ BAD = {
     '--walk=8 is out of range. Choose a dimension in 0..7',
   ),
   'below zero': (dict(walk=-1), 'a dimension in 0..7'),
+  'direction of a film': (dict(direction=1, format='gif'), 'makes a grid'),
+  'two movements': (dict(direction=1, walk=1), 'both move latents'),
+  'direction': (dict(direction=8), '--direction=8 is out of range'),
   'idle paths': (dict(paths=9), '--paths=9 belongs to an animation'),
   'idle seconds': (dict(seconds=1.0), '--seconds=1 belongs to an animation'),
   'no paths': (dict(format='gif', paths=0), '--paths=0 must be in 1..64'),

@@ -119,7 +119,9 @@ def unknown_flags(words):
     scripts = [p.read_text() for p in (ROOT / 'launch').glob('*')]
     for name in names:
       if name.startswith('config.'):
-        fields = set.intersection(*(set(fields_of(path)) for path in paths))
+        # Modes read the config of a run.
+        configs = paths or ['configs/gan_mnist.py']
+        fields = set.intersection(*(set(fields_of(path)) for path in configs))
         is_known = name.removeprefix('config.') in fields
       else:
         is_known = name == 'm' or name in flags.FLAGS

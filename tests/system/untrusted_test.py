@@ -78,7 +78,7 @@ def test_pth_refuses_compressed_members(tmp_path):
 @pytest.mark.parametrize('suffix', ['npz', 'safetensors', 'pt', ''])
 def test_weights_of_other_formats_are_refused(suffix, tmp_path):
   """Scores read PyTorch's files only."""
-  from jaxgan.metrics import inception
+  from jaxgan.metrics import dinov2, inception
 
   path = tmp_path / f'weights.{suffix}'
   if suffix == 'npz':
@@ -90,8 +90,9 @@ def test_weights_of_other_formats_are_refused(suffix, tmp_path):
     path.write_bytes(struct.pack('<Q', len(head)) + head)
   else:
     path.write_bytes(struct.pack('<Q', 2**62) + b'{}')
-  with pytest.raises(errors.UserError, match='no state dict'):
-    inception.load(path)
+  for network in (inception, dinov2):
+    with pytest.raises(errors.UserError, match='no state dict'):
+      network.load(path)
 
 
 def test_programs_of_exports_are_never_read():

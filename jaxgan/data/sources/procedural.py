@@ -78,6 +78,11 @@ def load(settings, split: str) -> dataset.Dataset:
     for first in range(0, COUNTS[split], TOGETHER)
   ]
   image, label = (np.concatenate(part) for part in zip(*parts, strict=True))
+  if settings.channels == 4:
+    raise errors.DataError(
+      'data.channels=4: procedural images have no transparency. Set '
+      'data.channels=3.'
+    )
   if settings.channels == 1:
     # ITU-R BT.601, as Pillow.
     grey = image.astype(np.int32) @ np.array([19595, 38470, 7471])
