@@ -25,9 +25,7 @@ SIDE = 24  # of images in these runs
 def shrink(node):
   """Sets few units in every layer."""
   for name, value in node.items():
-    if name == 'widths':
-      node[name] = (4,) * len(value)
-    elif name == 'cardinality':  # divides the channels of a block
+    if name == 'widths' or name == 'cardinality':
       node[name] = (4,) * len(value)
     elif name in ('hidden', 'bottleneck', 'features', 'blocks'):
       node[name] = value if isinstance(value, tuple) else min(value, 4)
