@@ -1,6 +1,6 @@
 """Fields of methods with a discriminator, from plain values."""
 
-from jaxgan.adversarial import terms
+from jaxgan.adversarial import adaptive, terms
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.core import latents as latents_lib
 
@@ -39,7 +39,9 @@ def fields(latent_size: int = 0, latent: str = 'normal', **values) -> dict:
     ('feature_matching', terms.feature_matching, matching, ()),
     ('class_loss', terms.fake_classes, auxiliary, ()),
   )
+  strength = tricks.get('strength')
+  of_pipe = adaptive.terms_of(strength) if strength else ()
   return {
-    'discriminator_terms': of_discriminator + penalties,
+    'discriminator_terms': of_discriminator + penalties + of_pipe,
     'generator_terms': of_generator,
   } | values

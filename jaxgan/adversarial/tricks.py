@@ -14,12 +14,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.adversarial import augment, image_pool, losses
+from jaxgan.adversarial import ada, adaptive, augment, image_pool, losses
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial.terms import per_example
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import switches
 from jaxgan.core.state import TrainState, images_seen
+
+PIPE_STREAM = 2**30  # keys of pipes; those of other augmentations start at 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +33,16 @@ class AugmentInputs:
     noise: standard deviation of instance noise.
     noise_images: images after which the noise is zero; 0 keeps it constant.
     pack: examples that the discriminator sees as one.
+    pipe: a row of `ada.PIPES`, which comes first; None is off.
+    strength: probability of the pipe's operations.
   """
 
   augmentations: tuple[Callable, ...] = ()
   noise: float = 0.0
   noise_images: float = 0
   pack: int = 1
+  pipe: ada.Pipe | None = None
+  strength: adaptive.Fixed | adaptive.Adaptive = adaptive.OFF
 
   def __call__(self, state: TrainState, x, key):
     """Returns images [B / pack, ...] of [B, ...], or a tuple of scales."""
@@ -44,6 +50,9 @@ class AugmentInputs:
 
   def _one(self, state: TrainState, x, key):
     keys = jax.random.split(key, len(self.augmentations) + 1)
+    if self.pipe is not None:
+      pipe_key = jax.random.fold_in(key, PIPE_STREAM)
+      x = self.pipe(x, pipe_key, self.strength.at(state))
     for index, change in enumerate(self.augmentations):
       x = change(x, keys[index])
     if switches.is_on(self.noise):
@@ -227,6 +236,8 @@ def build(
   top_k: float = 1.0,
   top_k_images: float = 0,
   fakes: str = 'batch',
+  pipe: ada.Pipe | None = None,
+  strength: adaptive.Fixed | adaptive.Adaptive = adaptive.OFF,
 ) -> Tricks:
   """Returns tricks from plain values.
 
@@ -244,10 +255,18 @@ def build(
     top_k: final share of fakes that the generator learns from.
     top_k_images: images after which that share is reached; 0 is from the start.
     fakes: statistics of fakes for the discriminator, 'batch' or 'running'.
+    pipe: a row of `ada.PIPES`; None is off.
+    strength: probability of the pipe's operations. An adaptive one needs the
+      term of `adaptive.terms_of`.
   """
   return Tricks(
     augment_inputs=AugmentInputs(
-      augmentations, instance_noise, instance_noise_images, pack
+      augmentations,
+      instance_noise,
+      instance_noise_images,
+      pack,
+      pipe,
+      strength,
     ),
     replay_fakes=ReplayFakes(replay_size, replay_share, replay_rule),
     updates=discriminator_lib.UPDATES[discriminator_batches],

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan import errors
-from jaxgan.adversarial import augment, image_pool, losses, penalties, terms
+from jaxgan.adversarial import (
+  ada,
+  adaptive,
+  augment,
+  image_pool,
+  losses,
+  penalties,
+  terms,
+)
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.adversarial.terms import Penalty, Term
@@ -59,6 +67,8 @@ def fields(
     spec.is_image,
     config.get('augment_as_authors', True),
   )
+  values |= pipe_fields(config, spec)
+  strength = values.get('strength')
   auxiliary = config.get('auxiliary', 0.0)
   labelled = config.get('labelled', 0.0)
   matching = config.get('feature_matching', 0.0)
@@ -73,6 +83,7 @@ def fields(
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
       *penalty_terms(config.penalties),
+      *(adaptive.terms_of(strength) if strength else ()),
     ),
     'generator_terms': terms.of_weights(
       ('feature_matching', terms.feature_matching, matching, ()),
@@ -80,6 +91,37 @@ def fields(
     ),
     **networks.averages(config),
   }
+
+
+# Losses whose logits are positive for images that look real.
+_SIGNED = ('non_saturating', 'minimax', 'hinge')
+
+
+def pipe_fields(config, spec: Spec) -> dict[str, Any]:
+  """Returns the arguments of `tricks.build` for the group 'ada'; {} for none.
+
+  Raises:
+    UserError: for points, and for an adaptive p whose loss has no signs.
+  """
+  settings = config.get('ada', {'pipe': ''})
+  if not settings['pipe']:
+    return {}
+  if not spec.is_image:
+    raise errors.UserError(
+      f'ada.pipe={settings["pipe"]!r} is for images and the data are points. '
+      "Set ada.pipe=''."
+    )
+  pipe, target = ada.PIPES[settings['pipe']], settings['target']
+  if not switches.is_on(target):
+    return {'pipe': pipe, 'strength': adaptive.Fixed(settings['p'])}
+  if config.loss not in _SIGNED:
+    raise errors.UserError(
+      f'ada.target={target} needs logits that are positive for reals, and '
+      f'those of loss={config.loss!r} need not be. Set ada.target=0, and a '
+      'value or a schedule of ada.p.'
+    )
+  moves = (target, settings['images'], settings['interval'])
+  return {'pipe': pipe, 'strength': adaptive.Adaptive(*moves)}
 
 
 def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:

@@ -1,6 +1,7 @@
 """Fields that a resumed run may change."""
 
-from jaxgan.config.fields import RUN, flatten
+from jaxgan.config.algorithms import GAME
+from jaxgan.config.fields import RUN, build, flatten
 
 # A resumed run may have other values of these fields, which change outputs or
 # speed, and not the meaning of the state.
@@ -35,7 +36,7 @@ RESUMABLE_FIELDS = (
 DEFAULTS_OF_OLD_RUNS = {
   name: RUN[name].default
   for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
-}
+} | flatten(build({name: GAME[name] for name in ('ada',)}))
 
 
 def differences(recorded, config) -> list[str]:
