@@ -36,6 +36,7 @@ def _paper(config):
   """The authors' preset CIFAR10; the smallest images stay float32."""
   config.num_steps = 488_282  # 250 million images
   config.batch_size = 512
+  config.flip_reals = True
   config.precision = 'bf16'
   presets.r3gan_schedules(config, augment=0.55)
 

@@ -39,6 +39,7 @@ def _paper(config):
   """The authors' preset FFHQ-64; the smallest images stay float32."""
   config.num_steps = 390_625  # 100 million images
   config.batch_size = 256
+  config.flip_reals = True
   config.precision = 'bf16'
   for player, widths, cardinality in (
     ('generator', (768,) * 4 + (384,), (96,) * 4 + (48,)),

@@ -21,7 +21,8 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import switches
 from jaxgan.core.state import TrainState, images_seen
 
-PIPE_STREAM = 2**30  # keys of pipes; those of other augmentations start at 0
+# Keys of pipes and flips; those of other augmentations start at 0.
+PIPE_STREAM, FLIP_STREAM = 2**30, 2**30 + 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +192,9 @@ class Tricks:
     output_gradient: images -> images whose gradient is changed.
     batch_fakes: True if fakes for the discriminator use statistics of their
       batch, False if they use running statistics.
+    freeze: discriminator -> the same function, some of whose layers do not
+      learn.
+    flip_reals: True to mirror half of the reals, and no fakes.
   """
 
   augment_inputs: AugmentInputs = AugmentInputs()
@@ -200,6 +204,8 @@ class Tricks:
   select_fakes: SelectFakes = SelectFakes()
   output_gradient: OutputGradient = OutputGradient()
   batch_fakes: bool = True
+  freeze: discriminator_lib.Freeze = discriminator_lib.Freeze()
+  flip_reals: bool = False
 
   @property
   def pack(self) -> int:
@@ -207,6 +213,9 @@ class Tricks:
 
   def augment_both(self, state: TrainState, real, fake, keys):
     """Returns augmented reals, at the scales of the fakes, and fakes."""
+    if self.flip_reals:
+      key = jax.random.fold_in(keys['real_show'], FLIP_STREAM)
+      real = augment.flip(real, key)
     real = pixels_lib.at_scales_of(real, fake)
     return (
       self.augment_inputs(state, real, keys['real_show']),
@@ -238,6 +247,8 @@ def build(
   fakes: str = 'batch',
   pipe: ada.Pipe | None = None,
   strength: adaptive.Fixed | adaptive.Adaptive = adaptive.OFF,
+  frozen_layers: tuple[str, ...] = (),
+  flip_reals: bool = False,
 ) -> Tricks:
   """Returns tricks from plain values.
 
@@ -258,6 +269,8 @@ def build(
     pipe: a row of `ada.PIPES`; None is off.
     strength: probability of the pipe's operations. An adaptive one needs the
       term of `adaptive.terms_of`.
+    frozen_layers: names of the discriminator's layers that do not learn.
+    flip_reals: True to mirror half of the reals.
   """
   return Tricks(
     augment_inputs=AugmentInputs(
@@ -273,4 +286,6 @@ def build(
     soften_labels=SoftenLabels(label_noise, label_flip),
     select_fakes=SelectFakes(top_k, top_k_images, pack),
     batch_fakes=fakes == 'batch',
+    freeze=discriminator_lib.Freeze(tuple(frozen_layers)),
+    flip_reals=flip_reals,
   )

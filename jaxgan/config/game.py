@@ -15,6 +15,7 @@ from jaxgan.adversarial import (
 )
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
+from jaxgan.adversarial.regularisers import Consistency, LeCam, first_sums
 from jaxgan.adversarial.terms import Penalty, Term
 from jaxgan.config import networks
 from jaxgan.core import state as state_lib
@@ -83,12 +84,14 @@ def fields(
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
       *penalty_terms(config.penalties),
+      *regularisers_of(config),
       *(adaptive.terms_of(strength) if strength else ()),
     ),
     'generator_terms': terms.of_weights(
       ('feature_matching', terms.feature_matching, matching, ()),
       ('class_loss', terms.fake_classes, auxiliary, ()),
     ),
+    'accumulate': config.get('accumulate', 1),
     **networks.averages(config),
   }
 
@@ -122,6 +125,33 @@ def pipe_fields(config, spec: Spec) -> dict[str, Any]:
     )
   moves = (target, settings['images'], settings['interval'])
   return {'pipe': pipe, 'strength': adaptive.Adaptive(*moves)}
+
+
+def regularisers_of(config) -> tuple[Term, ...]:
+  """Returns the terms of LeCam and of consistency that have a weight.
+
+  Raises:
+    UserError: for LeCam in updates on reals or fakes alone.
+  """
+  weight = config.get('lecam', 0.0)
+  if switches.is_on(weight) and config.discriminator_batches == 'apart':
+    raise errors.UserError(
+      f'lecam={weight} compares reals with fakes, and '
+      "discriminator_batches='apart' has an update for each. Set "
+      "discriminator_batches='separate'."
+    )
+  settings = config.get('consistency', {'real': 0.0, 'fake': 0.0})
+  rows = [augment.AUGMENTATIONS[n] for n in settings.get('changes', ())]
+  lecam = LeCam(config.get('lecam_decay', 0.0))
+  return (
+    *terms.of_weights(('lecam', lecam, weight, ('real', 'fake'), first_sums)),
+    *terms.of_weights(
+      *(
+        (f'{k}_consistency', Consistency(k, tuple(rows)), settings[k], (k,))
+        for k in ('real', 'fake')
+      )
+    ),
+  )
 
 
 def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:

@@ -19,6 +19,7 @@ RESUMABLE_FIELDS = (
   'keep_period',
   'engine',
   'members_at_once',
+  'accumulate',
   'profile_steps',
   'dry_run',
   'init_from',
@@ -32,11 +33,16 @@ RESUMABLE_FIELDS = (
 )
 
 
+# Fields of games that old runs lack.
+_LATER = (
+  *('ada', 'flip_reals', 'lecam', 'lecam_decay', 'consistency'),
+  *('frozen_layers', 'accumulate'),
+)
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
   name: RUN[name].default
   for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
-} | flatten(build({name: GAME[name] for name in ('ada',)}))
+} | flatten(build({name: GAME[name] for name in _LATER}))
 
 
 def differences(recorded, config) -> list[str]:

@@ -52,6 +52,11 @@ TRICKS = {
   'adaptive_pipe': dict(
     pipe=ada.PIPES['bg'], strength=adaptive.Adaptive(-1.0, 16.0, 1)
   ),
+  'flip_reals': dict(flip_reals=True),
+  'lecam': dict(lecam=1.0),
+  'consistency': dict(consistency={'real': 10.0}),
+  'balanced_consistency': dict(consistency={'real': 10.0, 'fake': 10.0}),
+  'frozen_layers': dict(frozen_layers=('Dense_0',)),
   'instance_noise': dict(instance_noise=0.1, instance_noise_images=100),
   'pack': dict(pack=2),
   'top_k': dict(top_k=0.5, top_k_images=64),
@@ -108,7 +113,8 @@ def test_rounds_without_tricks_are_equal():
   [
     ('latent_reuse', 'apart', 'running', 'label_noise', 'top_k', 'replay'),
     ('real_reuse', 'label_flip', 'augment', 'instance_noise', 'pack', 'pipe'),
-    ('feature_matching', 'adaptive_pipe'),
+    ('feature_matching', 'adaptive_pipe', 'flip_reals', 'frozen_layers'),
+    ('lecam', 'balanced_consistency'),
   ],
 )
 def test_rounds_with_tricks_stay_finite(names, key):
