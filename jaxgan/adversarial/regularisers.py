@@ -1,4 +1,4 @@
-"""Terms that regularise the discriminator's outputs: LeCam and consistency."""
+"""Terms of the discriminator beside penalties on its own inputs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan.adversarial.terms import Scene
+from jaxgan.adversarial.terms import Scene, per_example
 
 CHANGE_STREAM = 2**29  # keys of `Consistency`, beside those of a network
 
@@ -77,3 +77,31 @@ class Consistency:
       image = jax.tree.map(lambda x, f=change, own=own: f(x, own), image)
     changed = scene.discriminator(image, *others, key=key)
     return jnp.mean((outputs[self.kind].logits - changed.logits) ** 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class PenaltyBefore:
+  """The mean of a row of `penalties.PENALTIES` on images before augmentation.
+
+  The critic augments its images with the numbers of the update. So the slope is
+  that with respect to images as they are, as in the code of Karras et al. 2020
+  (ADA) and of R3GAN. The function of a term of `steps/gan.py`.
+
+  Attributes:
+    rule: a row of `penalties.PENALTIES`.
+    kind: 'real' or 'fake', whose numbers the augmentation has.
+  """
+
+  rule: Callable
+  kind: str = 'real'
+
+  def __call__(self, scene: Scene):
+    tricks, keys = scene.method.tricks, scene.keys
+    real = tricks.prepare(scene.batch['image'], scene.made, keys)
+
+    def critic(x):
+      x = tricks.augment_inputs(scene.state, x, keys[f'{self.kind}_show'])
+      output = scene.discriminator(x, *scene.real[1:], key=keys['real'])
+      return per_example(output.logits)
+
+    return jnp.mean(self.rule(critic, real, scene.made, keys['penalty']))

@@ -44,6 +44,7 @@ class Scene(NamedTuple):
     keys: PRNG keys by purpose: 'penalty', 'further', 'real', 'fake'.
     z: latents of the fakes; None for methods without latents.
     generated: output of the generator in its own update, else None.
+    made: fakes before augmentation in an update of the discriminator.
   """
 
   method: Any
@@ -58,6 +59,7 @@ class Scene(NamedTuple):
   keys: dict[str, jax.Array]
   z: jax.Array | None = None
   generated: Output | None = None
+  made: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

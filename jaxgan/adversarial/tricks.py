@@ -211,12 +211,16 @@ class Tricks:
   def pack(self) -> int:
     return self.augment_inputs.pack
 
-  def augment_both(self, state: TrainState, real, fake, keys):
-    """Returns augmented reals, at the scales of the fakes, and fakes."""
+  def prepare(self, real, fake, keys):
+    """Returns reals before augmentation: flipped, at the scales of fakes."""
     if self.flip_reals:
       key = jax.random.fold_in(keys['real_show'], FLIP_STREAM)
       real = augment.flip(real, key)
-    real = pixels_lib.at_scales_of(real, fake)
+    return pixels_lib.at_scales_of(real, fake)
+
+  def augment_both(self, state: TrainState, real, fake, keys):
+    """Returns augmented reals, at the scales of the fakes, and fakes."""
+    real = self.prepare(real, fake, keys)
     return (
       self.augment_inputs(state, real, keys['real_show']),
       self.augment_inputs(state, fake, keys['fake_show']),

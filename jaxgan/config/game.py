@@ -15,7 +15,12 @@ from jaxgan.adversarial import (
 )
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
-from jaxgan.adversarial.regularisers import Consistency, LeCam, first_sums
+from jaxgan.adversarial.regularisers import (
+  Consistency,
+  LeCam,
+  PenaltyBefore,
+  first_sums,
+)
 from jaxgan.adversarial.terms import Penalty, Term
 from jaxgan.config import networks
 from jaxgan.core import state as state_lib
@@ -83,7 +88,7 @@ def fields(
         ('fake_class_loss', terms.fake_classes, auxiliary, ('fake',)),
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
-      *penalty_terms(config.penalties),
+      *penalty_terms(config.penalties, before='pipe' in values),
       *regularisers_of(config),
       *(adaptive.terms_of(strength) if strength else ()),
     ),
@@ -154,21 +159,25 @@ def regularisers_of(config) -> tuple[Term, ...]:
   )
 
 
-def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:
+def penalty_terms(weights: Mapping[str, float], before=False):
   """Returns a term for each penalty with a weight.
+
+  Args:
+    weights: weights by name.
+    before: True for slopes with respect to images before augmentation.
 
   Raises:
     UserError: for an unknown penalty.
   """
-  for name in weights:
+  rows = []
+  for name, weight in sorted(weights.items()):
     if name not in penalties.PENALTIES:
       raise errors.unknown('penalties', name, penalties.PENALTIES)
-  return terms.of_weights(
-    *(
-      (name, Penalty(penalties.PENALTIES[name]), weight, ('real',))
-      for name, weight in sorted(weights.items())
-    )
-  )
+    rule = penalties.PENALTIES[name]
+    kind = 'fake' if name == 'r2' else 'real'
+    function = PenaltyBefore(rule, kind) if before else Penalty(rule)
+    rows.append((name, function, weight, ('real',)))
+  return terms.of_weights(*rows)
 
 
 def refuse_unknown(config, tables: Mapping[str, Any]) -> None:

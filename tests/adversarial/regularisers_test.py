@@ -14,6 +14,7 @@ import pytest
 
 from jaxgan import errors, gan
 from jaxgan.adversarial import ada, adaptive, augment, losses, penalties
+from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial.regularisers import Consistency, LeCam, first_sums
 from jaxgan.adversarial.terms import Output
 from jaxgan.config import game as game_config
@@ -99,6 +100,40 @@ def test_flips_of_reals_leave_fakes(key):
   is_mirrored = (real == IMAGES[:, :, ::-1]).all((1, 2, 3))
   np.testing.assert_array_equal(real[~is_mirrored], IMAGES[~is_mirrored])
   assert 0.2 < float(is_mirrored.mean()) < 0.8
+
+
+@pytest.mark.parametrize('name', ['r1', 'r2'])
+def test_penalties_of_a_pipe_are_slopes_of_images_before_it(name, key):
+  """The squared slope of D(pipe(x)) at reals, or at fakes."""
+  config = presets.game()
+  config.update(presets.mlp())
+  config.generator.update(widths=(4,), norm='none')
+  config.discriminator.widths = (4,)
+  config.update(batch_size=8, latent_size=4)
+  config.ada.update(pipe='c', target=0.0, p=1.0)
+  config.penalties[name] = 1.0
+  method = gan.from_config(config, Spec(SHAPE))
+  state, z = gan.init(method, key), jnp.ones((8, 4))
+  batch = {'image': IMAGES[:8]}
+  _, metrics = gan.discriminator_step(method, state, batch, z, key)
+  networks = state_lib.bind(method, state)
+  keys = discriminator_lib.update_keys(key)
+  x = {
+    'r1': IMAGES[:8],
+    'r2': networks['generator'](z, key=keys['dropout']).images,
+  }[name]
+  show = keys['real_show' if name == 'r1' else 'fake_show']
+
+  @jax.jit
+  def slope(x):
+    shown = method.tricks.augment_inputs(state, x, show)
+    logits = networks['discriminator'](shown, key=keys['real']).logits
+    return jnp.sum(logits)
+
+  expected = jnp.sum(jax.grad(slope)(x) ** 2) / 8
+  np.testing.assert_allclose(
+    metrics[f'discriminator/{name}'], expected, rtol=1e-4
+  )
 
 
 OPTIMIZERS = {
