@@ -62,6 +62,21 @@ TRICKS = {
   },
   'experience replay': {'replay_size': 32, 'replay_share': 0.5},
   'augmentation': {'augment': _ALL},
+  'adaptive augmentation': {'ada.pipe': 'bgc', 'ada.images': 1_000.0},
+  'augmentation with p=0.5': {
+    'ada.pipe': 'r3gan',
+    'ada.target': 0.0,
+    'ada.p': 0.5,
+  },
+  'flips of reals': {'flip_reals': True},
+  'consistency': {
+    'consistency.real': 10.0,
+    'consistency.fake': 10.0,
+    'consistency.changes': ('flip', 'translation'),
+  },
+  'LeCam': {'lecam': 0.3, 'lecam_decay': 0.9},
+  'frozen layers': {'frozen_layers': ('Dense_0',)},
+  'accumulation': {'accumulate': 2, 'generator.norm': 'none'},
   'packing': {'pack': 2},
   'spectral norm': {
     'penalties.r1': 0.0,
