@@ -133,7 +133,8 @@ class Pipe:
     Raises:
       UserError: for images that are neither grey nor RGB.
     """
-    channels = x.shape[-1]
+    channels, dtype = x.shape[-1], x.dtype
+    x = x.astype(jnp.promote_types(dtype, jnp.float32))  # for coordinates
     values = Values(*(jnp.asarray(v, x.dtype) for v in values))
     if self.xflip or self.rotate90 or self.xint or self._is_general():
       x = warp.warp(x, inverse_matrix(values, *x.shape[1:3]))
@@ -148,7 +149,8 @@ class Pipe:
         'bhwc,bdc->bhwd', x, matrix, precision=jax.lax.Precision.HIGHEST
       )
       x = x + offset[:, None, None]
-    return cut(x, values) if self.cutout else x
+    x = cut(x, values) if self.cutout else x
+    return x.astype(dtype)
 
   def _is_general(self) -> bool:
     return bool(self.scale or self.rotate or self.aniso or self.xfrac)

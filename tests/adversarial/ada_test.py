@@ -150,6 +150,14 @@ def test_second_derivatives_of_images(key):
     test_util.check_grads(jax.jit(squared_slope), (x,), 1, ['rev'])
 
 
+@pytest.mark.parametrize('platform', ['cuda', 'tpu'])
+def test_pipes_lower_for_accelerators(platform, key):
+  slope = jax.grad(lambda x: jnp.sum(PIPE(x, key, 0.5) ** 2))
+  lowered = jax.jit(slope).trace(IMAGES.astype(jnp.bfloat16))
+  text = lowered.lower(lowering_platforms=(platform,)).as_text()
+  assert 'tensor<8x6x7x3xbf16>' in text
+
+
 def test_margins_are_those_of_the_corners():
   """A turn by 45 degrees needs sqrt(2) of the half side, and the filter."""
   turned = ada.inverse_matrix(
@@ -190,7 +198,7 @@ def method_with(strength):
   return gan.GAN(
     mlp.Generator(SHAPE, (8,)),
     mlp.Discriminator((8,)),
-    **games.fields(latent_size=4, pipe=ada.PIPES['b'], strength=strength),
+    **games.fields(latent_size=4, pipe=ada.PIPES['c'], strength=strength),
   )
 
 
@@ -214,6 +222,7 @@ def test_p_is_in_the_state_and_among_the_metrics(key):
   np.testing.assert_allclose(metrics['discriminator/augment_p'], 0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.eight_devices
 def test_p_is_that_of_the_global_batch(key):
   method = method_with(adaptive.Adaptive(0.1, 80.0, 1))
