@@ -16,7 +16,7 @@ from jaxgan import errors, gan
 from jaxgan.adversarial import ada, adaptive, warp
 from jaxgan.adversarial.terms import Output
 from jaxgan.config import game as game_config
-from jaxgan.config import presets
+from jaxgan.config import presets, schedules
 from jaxgan.data.dataset import Spec
 from jaxgan.models import mlp
 from jaxgan.training import checkpoint, loop
@@ -264,6 +264,23 @@ def test_config_has_adaptive_and_fixed_probabilities():
   fixed = build(**{'ada.target': 0.0, 'ada.p': 0.3})
   assert fixed.strength == adaptive.Fixed(0.3)
   assert build(**{'ada.pipe': ''}).pipe is None
+
+
+@pytest.mark.parametrize(
+  ('name', 'p', 'flips'),
+  [
+    ('r3gan_cifar10', 0.55, True),
+    ('r3gan_faces', 0.3, True),
+    ('r3gan_mnist', 0.55, False),
+  ],
+)
+def test_paper_variants_of_r3gan_augment_as_its_authors(name, p, flips):
+  file = runs.module(runs.ROOT / 'configs' / f'{name}.py')
+  config = file.get_config('paper')
+  assert schedules.read(config)['ada.p'] == ('cosine', 0.0, p, 2e7)
+  assert (config.flip_reals, config.ada.pipe) == (flips, 'r3gan')
+  assert config.ada.target == 0
+  assert file.get_config().ada.pipe == ''
 
 
 @pytest.mark.parametrize(
