@@ -26,66 +26,13 @@ import tempfile
 
 import numpy as np
 
-from benchmarks import checkouts
+from benchmarks import checkouts, trick_fields
 
 PARTS = ('0/2', '1/2')  # One process for each.
 # See the text above. Bit for bit is asked for first, whatever this is.
 FLOOR = 1e-3
-_ALL = ('color', 'translation', 'cutout')
 
-# trick -> fields that differ from the default of the config.
-TRICKS = {
-  'feature matching': {'adversarial': 0.0, 'feature_matching': 1.0},
-  'minibatch discrimination': {'discriminator.minibatch_kernels': 4},
-  'minibatch deviation': {'discriminator.minibatch_stddev': True},
-  'historical averaging': {
-    'generator.optimizer.historical_averaging': 1e-3,
-    'discriminator.optimizer.historical_averaging': 1e-3,
-  },
-  'label smoothing': {'label_smoothing.real': 0.1, 'label_smoothing.fake': 0.1},
-  'noisy labels': {'label_noise': 0.3},
-  'flipped labels': {'label_flip': 0.3},
-  'instance noise': {'instance_noise': 0.1, 'instance_noise_images': 64},
-  'virtual batch norm': {'generator.virtual_batch': 16},
-  'spherical latents': {'latent': 'sphere'},
-  'uniform latents': {'latent': 'uniform'},
-  'latents used twice': {'latent_reuse': True},
-  'reals used twice': {'real_reuse': True, 'discriminator_steps': 2},
-  'three updates of D': {'discriminator_steps': 3},
-  'one call for both': {'discriminator_batches': 'joint'},
-  'an update each': {'discriminator_batches': 'apart'},
-  'running statistics': {'fakes': 'running'},
-  'two time scales': {'discriminator.optimizer.learning_rate': 4e-4},
-  'dropout in G': {
-    'generator.dropout': 0.3,
-    'generator.dropout_at_test': True,
-  },
-  'experience replay': {'replay_size': 32, 'replay_share': 0.5},
-  'augmentation': {'augment': _ALL},
-  'packing': {'pack': 2},
-  'spectral norm': {
-    'penalties.r1': 0.0,
-    'discriminator.spectral_norm': True,
-    'generator.spectral_norm': True,
-  },
-  'top-k': {'top_k': 0.5, 'top_k_images': 64},
-  'R2': {'penalties.r2': 1.0},
-  'gradient penalty': {'penalties.r1': 0.0, 'penalties.gradient_penalty': 1.0},
-  'DRAGAN': {'penalties.r1': 0.0, 'penalties.dragan': 1.0},
-  'clipped weights': {'discriminator.optimizer.clip_weights': 0.01},
-  'averaged weights': {'ema_halflife': 100.0, 'ema_rampup': 0.5},
-  'labels': {'conditional': True},
-  'many at once': {
-    'label_noise': 0.3,
-    'replay_size': 32,
-    'top_k': 0.5,
-    'latent_reuse': True,
-    'discriminator_steps': 2,
-    'augment': _ALL,
-    'instance_noise': 0.1,
-    'pack': 2,
-  },
-}
+TRICKS = trick_fields.COMPARED
 # Tricks of networks that the default config does not have.
 CONVOLUTIONAL = ('minibatch deviation', 'dropout in G')
 

@@ -1,4 +1,4 @@
-"""Config fields of the tricks that `benchmarks/tricks.py` compares."""
+"""Config fields of tricks, for `benchmarks/tricks.py` and `same_numbers.py`."""
 
 ALL = ('color', 'translation', 'cutout')
 
@@ -30,6 +30,11 @@ TRICKS = {
   'two time scales': {'discriminator.optimizer.learning_rate': 4e-4},
   'experience replay': {'replay_size': 2_048},
   'augmentation': {'augment': ALL},
+  'adaptive augmentation': {'ada.pipe': 'bgc'},
+  'flips of reals': {'flip_reals': True},
+  'consistency': {'consistency.real': 10.0},
+  'balanced consistency': {'consistency.real': 10.0, 'consistency.fake': 10.0},
+  'LeCam': {'lecam': 0.3},
   'packing': {'pack': 2},
   'top-k': {'top_k': 0.75},
   'minibatch deviation': {'discriminator.minibatch_stddev': True},
@@ -41,5 +46,73 @@ TRICKS = {
   'resize and convolve': {
     'generator.upsampling': 'resize',
     'generator.kernel': 3,
+  },
+}
+# The same for `benchmarks/same_numbers.py`, whose runs have two rounds.
+COMPARED = {
+  'feature matching': {'adversarial': 0.0, 'feature_matching': 1.0},
+  'minibatch discrimination': {'discriminator.minibatch_kernels': 4},
+  'minibatch deviation': {'discriminator.minibatch_stddev': True},
+  'historical averaging': {
+    'generator.optimizer.historical_averaging': 1e-3,
+    'discriminator.optimizer.historical_averaging': 1e-3,
+  },
+  'label smoothing': {'label_smoothing.real': 0.1, 'label_smoothing.fake': 0.1},
+  'noisy labels': {'label_noise': 0.3},
+  'flipped labels': {'label_flip': 0.3},
+  'instance noise': {'instance_noise': 0.1, 'instance_noise_images': 64},
+  'virtual batch norm': {'generator.virtual_batch': 16},
+  'spherical latents': {'latent': 'sphere'},
+  'uniform latents': {'latent': 'uniform'},
+  'latents used twice': {'latent_reuse': True},
+  'reals used twice': {'real_reuse': True, 'discriminator_steps': 2},
+  'three updates of D': {'discriminator_steps': 3},
+  'one call for both': {'discriminator_batches': 'joint'},
+  'an update each': {'discriminator_batches': 'apart'},
+  'running statistics': {'fakes': 'running'},
+  'two time scales': {'discriminator.optimizer.learning_rate': 4e-4},
+  'dropout in G': {
+    'generator.dropout': 0.3,
+    'generator.dropout_at_test': True,
+  },
+  'experience replay': {'replay_size': 32, 'replay_share': 0.5},
+  'augmentation': {'augment': ALL},
+  'adaptive augmentation': {'ada.pipe': 'bgc', 'ada.images': 1_000.0},
+  'augmentation with p=0.5': {
+    'ada.pipe': 'r3gan',
+    'ada.target': 0.0,
+    'ada.p': 0.5,
+  },
+  'flips of reals': {'flip_reals': True},
+  'consistency': {
+    'consistency.real': 10.0,
+    'consistency.fake': 10.0,
+    'consistency.changes': ('flip', 'translation'),
+  },
+  'LeCam': {'lecam': 0.3, 'lecam_decay': 0.9},
+  'frozen layers': {'frozen_layers': ('Dense_0',)},
+  'accumulation': {'accumulate': 2, 'generator.norm': 'none'},
+  'packing': {'pack': 2},
+  'spectral norm': {
+    'penalties.r1': 0.0,
+    'discriminator.spectral_norm': True,
+    'generator.spectral_norm': True,
+  },
+  'top-k': {'top_k': 0.5, 'top_k_images': 64},
+  'R2': {'penalties.r2': 1.0},
+  'gradient penalty': {'penalties.r1': 0.0, 'penalties.gradient_penalty': 1.0},
+  'DRAGAN': {'penalties.r1': 0.0, 'penalties.dragan': 1.0},
+  'clipped weights': {'discriminator.optimizer.clip_weights': 0.01},
+  'averaged weights': {'ema_halflife': 100.0, 'ema_rampup': 0.5},
+  'labels': {'conditional': True},
+  'many at once': {
+    'label_noise': 0.3,
+    'replay_size': 32,
+    'top_k': 0.5,
+    'latent_reuse': True,
+    'discriminator_steps': 2,
+    'augment': ALL,
+    'instance_noise': 0.1,
+    'pack': 2,
   },
 }

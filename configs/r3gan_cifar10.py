@@ -6,9 +6,9 @@ Command: python -m jaxgan.main --config=configs/r3gan_cifar10.py
 Time: not measured to the end.
 Score: not measured.
 
-Variants: `64`; `paper` (networks and recipe of the paper, without its
-augmentation). With labels: --config.conditional=True. For a folder instead of
-TFDS: --config.data.source=folder --config.data.path=PATH
+Variants: `64`; `paper` (networks and recipe of the paper). With labels:
+--config.conditional=True. For a folder instead of TFDS:
+--config.data.source=folder --config.data.path=PATH
 """
 
 from jaxgan import config as config_lib
@@ -36,8 +36,9 @@ def _paper(config):
   """The authors' preset CIFAR10; the smallest images stay float32."""
   config.num_steps = 488_282  # 250 million images
   config.batch_size = 512
+  config.flip_reals = True
   config.precision = 'bf16'
-  presets.r3gan_schedules(config)
+  presets.r3gan_schedules(config, augment=0.55)
 
 
 VARIANTS = {'': _default, '64': _64, 'paper': _paper}

@@ -6,8 +6,8 @@ Command: python -m jaxgan.main --config=configs/r3gan_mnist.py
 Time: not measured to the end.
 Score: not measured.
 
-Variants: `paper` (the paper's networks and recipe for CIFAR-10, without its
-augmentation). With labels: --config.conditional=True
+Variants: `paper` (the paper's networks and recipe for CIFAR-10). With labels:
+--config.conditional=True
 """
 
 from jaxgan import config as config_lib
@@ -29,7 +29,7 @@ def _paper(config):
   config.num_steps = 39_063  # 20 million images
   config.batch_size = 512
   config.precision = 'bf16'
-  presets.r3gan_schedules(config)
+  presets.r3gan_schedules(config, augment=0.55)
 
 
 VARIANTS = {'': _default, 'paper': _paper}

@@ -56,7 +56,7 @@ class Row(NamedTuple):
 
 _WEIGHTS = (
   'adversarial auxiliary feature_matching penalties.* reconstruction.weight '
-  'class_weight cycle identity beta'
+  'class_weight cycle identity beta lecam consistency.real consistency.fake'
 )
 ACCEPTED = (
   # The loop.
@@ -78,7 +78,7 @@ ACCEPTED = (
   Row('seeds steps_per_call', (1,), 'the smallest number'),
   Row('members_at_once', (0, 1), '0 is all; a single run is one member'),
   Row('seed data.labelled_seed', (0, 1, BILLION), 'seeds have 32 bits'),
-  Row('sweep schedules init_from', ('',), 'the empty text is off'),
+  Row('sweep schedules init_from ada.pipe', ('',), 'the empty text is off'),
   # Data.
   Row('data.held_out_seed', (0, -1, 1, BILLION), '-1 is the rule of format 1'),
   Row(
@@ -125,13 +125,18 @@ ACCEPTED = (
     'numbers of images or shares of them; 0 is off',
   ),
   Row(
-    'label_flip label_noise replay_share top_k',
+    'label_flip label_noise replay_share top_k ada.p',
     (0, 1),
     'shares; one fake is always chosen',
   ),
-  Row('label_smoothing label_smoothing.*', (0,), '0 is off'),
+  Row('label_smoothing label_smoothing.* ada.target', (0,), '0 is off'),
+  Row('ada.images', (1, BILLION), 'any number of images'),
   Row('latent_size mask.size', (1,), 'the smallest size'),
-  Row('discriminator_steps pack', (1,), 'the smallest number'),
+  Row(
+    'discriminator_steps pack ada.interval accumulate',
+    (1,),
+    'the smallest number',
+  ),
   Row('gan:replay_size', (0,), '0 is off'),
   Row('cyclegan:replay_size', (0, 1), '0 is off'),
   Row('noise_channels', (0, 1), '0 is off'),
@@ -146,7 +151,9 @@ ACCEPTED = (
   Row('discriminator.hidden', (0, 1), '0 is off'),
   Row('*.minibatch_kernels *.virtual_batch', (0, 1), '0 is off'),
   Row('*.blocks', (0, 1), 'a ResNet without blocks is a convolution'),
-  Row('*.momentum *.dropout', (0,), 'the last batch alone; 0 is off'),
+  Row(
+    '*.momentum *.dropout lecam_decay', (0,), 'the last batch alone; 0 is off'
+  ),
   Row('*.epsilon', (1, BILLION), 'flat norms'),
   Row('*.slope', (0, -1, 1), 'slopes of any sign', overflow=(BILLION,)),
   Row('*.widths *.decoder_widths', (PAIR,), 'sizes of two layers'),

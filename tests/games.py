@@ -1,10 +1,15 @@
 """Fields of methods with a discriminator, from plain values."""
 
-from jaxgan.adversarial import terms
+from jaxgan.adversarial import adaptive, augment, terms
 from jaxgan.adversarial import tricks as tricks_lib
+from jaxgan.adversarial.regularisers import Consistency, LeCam, first_sums
 from jaxgan.core import latents as latents_lib
 
-TERMS = ('penalties', 'auxiliary', 'labelled', 'feature_matching')
+TERMS = (
+  *('penalties', 'auxiliary', 'labelled', 'feature_matching', 'lecam'),
+  'consistency',
+)
+CHANGES = (augment.flip, augment.translation)
 
 
 def fields(latent_size: int = 0, latent: str = 'normal', **values) -> dict:
@@ -14,7 +19,8 @@ def fields(latent_size: int = 0, latent: str = 'normal', **values) -> dict:
     latent_size: of latents of one part; 0 for methods without latents.
     latent: a key of `noise.LATENTS`.
     **values: fields of the method, arguments of `tricks.build`, and weights of
-      terms; 'penalties' holds pairs of a function and its weight.
+      terms; 'penalties' holds pairs of a function and its weight, and
+      'consistency' has weights by kind.
   """
   names = tricks_lib.build.__kwdefaults__
   tricks = {k: values.pop(k) for k in list(values) if k in names}
@@ -34,12 +40,21 @@ def fields(latent_size: int = 0, latent: str = 'normal', **values) -> dict:
     ('real_class_loss', terms.real_classes, auxiliary, ('real',)),
     ('fake_class_loss', terms.fake_classes, auxiliary, ('fake',)),
     ('labelled_loss', terms.labelled_classes, weights['labelled'], ('real',)),
+    *(
+      ('lecam', LeCam(0.5), weights['lecam'], ('real', 'fake'), first_sums),
+      *(
+        (f'{kind}_consistency', Consistency(kind, CHANGES), weight, (kind,))
+        for kind, weight in (weights['consistency'] or {}).items()
+      ),
+    ),
   )
   of_generator = terms.of_weights(
     ('feature_matching', terms.feature_matching, matching, ()),
     ('class_loss', terms.fake_classes, auxiliary, ()),
   )
+  strength = tricks.get('strength')
+  of_pipe = adaptive.terms_of(strength) if strength else ()
   return {
-    'discriminator_terms': of_discriminator + penalties,
+    'discriminator_terms': of_discriminator + penalties + of_pipe,
     'generator_terms': of_generator,
   } | values

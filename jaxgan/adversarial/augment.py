@@ -150,8 +150,15 @@ def affine(x, key):
   return x
 
 
+def flip(x, key):
+  """Mirrors half of the images, left to right."""
+  u = noise.uniform(key, len(x), (1, 1, 1))
+  return jnp.where(u < 0.5, x[:, :, ::-1], x)
+
+
 AUGMENTATIONS = {
   'affine': affine,
+  'flip': flip,
   'color': color,
   'translation': translation,
   'cutout': cutout,

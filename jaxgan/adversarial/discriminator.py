@@ -6,11 +6,14 @@ and may sow 'features' [B, D] and 'classes' [B, K]. The two kinds of images are
 called 'real' and 'fake' throughout.
 """
 
+import dataclasses
 from collections.abc import Callable
 
+import flax
 import jax
 import jax.numpy as jnp
 
+from jaxgan import errors
 from jaxgan.adversarial import augment, losses
 from jaxgan.adversarial.terms import ABSENT, SQUARE, Scene, discriminator_total
 from jaxgan.core import noise
@@ -60,6 +63,42 @@ UPDATES = {
   'joint': (joint,),
   'apart': (only_real, only_fake),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Freeze:
+  """Keeps the weights of some layers (FreezeD).
+
+  Mo et al. 2020 (https://arxiv.org/abs/2002.10964): a discriminator that starts
+  from weights of another run keeps its lowest layers. Their gradients are zero,
+  and so are the updates of all optimizers. Running statistics and vectors of
+  spectral norm still change.
+
+  Attributes:
+    layers: names of modules, which are parts of the paths of parameters.
+  """
+
+  layers: tuple[str, ...] = ()
+
+  def __call__(self, network: BoundNetwork) -> BoundNetwork:
+    """Returns the network; no gradient reaches weights of frozen layers.
+
+    Raises:
+      UserError: for a layer that the network lacks.
+    """
+    if not self.layers:
+      return network
+    flat = flax.traverse_util.flatten_dict(network.params)
+    names = {name for path in flat for name in path[:-1]}
+    for layer in self.layers:
+      if layer not in names:
+        raise errors.unknown('frozen_layers', layer, names)
+    kept = {
+      path: jax.lax.stop_gradient(x) if set(path) & set(self.layers) else x
+      for path, x in flat.items()
+    }
+    params = flax.traverse_util.unflatten_dict(kept)
+    return dataclasses.replace(network, params=params)
 
 
 def loss_keys(key) -> dict[str, jax.Array]:
@@ -135,12 +174,17 @@ def update(
     of each kind, values of terms, and norms. Losses of several updates are
     summed; norms are of the last update.
   """
+
+  def with_frozen(method, networks, *inputs):
+    frozen = {name: method.tricks.freeze(networks[name])}
+    return loss(method, networks | frozen, *inputs)
+
   metrics, extra = {}, {}
   for apply in method.tricks.updates:
     # Every update sees the same replayed fakes and states of terms.
     before = state.extra
     state, values = state_lib.gradient_step(
-      method, state, (name,), loss, *inputs, apply
+      method, state, (name,), with_frozen, *inputs, apply
     )
     extra |= {k: v for k, v in state.extra.items() if v is not before.get(k)}
     state = state.replace(extra=before)

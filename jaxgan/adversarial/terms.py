@@ -20,6 +20,7 @@ from jaxgan.core.state import (
   Output,
   TrainState,
   images_seen,
+  is_float,
 )
 
 TERM_STREAM = 2**30  # keys of terms; those of networks start at 0
@@ -43,6 +44,7 @@ class Scene(NamedTuple):
     keys: PRNG keys by purpose: 'penalty', 'further', 'real', 'fake'.
     z: latents of the fakes; None for methods without latents.
     generated: output of the generator in its own update, else None.
+    made: fakes before augmentation in an update of the discriminator.
   """
 
   method: Any
@@ -57,6 +59,7 @@ class Scene(NamedTuple):
   keys: dict[str, jax.Array]
   z: jax.Array | None = None
   generated: Output | None = None
+  made: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +144,7 @@ def add_up(terms: Sequence[Term], loss, scene: Scene):
 
 
 def _mean_of_floats(x):
-  return axis.mean(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
+  return axis.mean_of_devices(x) if is_float(x) else x
 
 
 def discriminator_total(method, name: str, loss, scene: Scene, extra=None):
@@ -284,9 +287,8 @@ def feature_matching(scene: Scene):
 
 
 def of_weights(*rows) -> tuple[Term, ...]:
-  """Returns a term for each (name, function, weight, kinds) with a weight."""
-  return tuple(
-    Term(name, function, weight, kinds)
-    for name, function, weight, kinds in rows
-    if switches.is_on(weight)
-  )
+  """Returns a term for each (name, function, weight, kinds) with a weight.
+
+  Rows may end with the function that makes the term's state.
+  """
+  return tuple(Term(*row) for row in rows if switches.is_on(row[2]))

@@ -14,12 +14,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.adversarial import augment, image_pool, losses
+from jaxgan.adversarial import ada, adaptive, augment, image_pool, losses
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial.terms import per_example
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import switches
 from jaxgan.core.state import TrainState, images_seen
+
+# Keys of pipes and flips; those of other augmentations start at 0.
+PIPE_STREAM, FLIP_STREAM = 2**30, 2**30 + 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +34,16 @@ class AugmentInputs:
     noise: standard deviation of instance noise.
     noise_images: images after which the noise is zero; 0 keeps it constant.
     pack: examples that the discriminator sees as one.
+    pipe: a row of `ada.PIPES`, which comes first; None is off.
+    strength: probability of the pipe's operations.
   """
 
   augmentations: tuple[Callable, ...] = ()
   noise: float = 0.0
   noise_images: float = 0
   pack: int = 1
+  pipe: ada.Pipe | None = None
+  strength: adaptive.Fixed | adaptive.Adaptive = adaptive.OFF
 
   def __call__(self, state: TrainState, x, key):
     """Returns images [B / pack, ...] of [B, ...], or a tuple of scales."""
@@ -44,6 +51,9 @@ class AugmentInputs:
 
   def _one(self, state: TrainState, x, key):
     keys = jax.random.split(key, len(self.augmentations) + 1)
+    if self.pipe is not None:
+      pipe_key = jax.random.fold_in(key, PIPE_STREAM)
+      x = self.pipe(x, pipe_key, self.strength.at(state))
     for index, change in enumerate(self.augmentations):
       x = change(x, keys[index])
     if switches.is_on(self.noise):
@@ -182,6 +192,9 @@ class Tricks:
     output_gradient: images -> images whose gradient is changed.
     batch_fakes: True if fakes for the discriminator use statistics of their
       batch, False if they use running statistics.
+    freeze: discriminator -> the same function, some of whose layers do not
+      learn.
+    flip_reals: True to mirror half of the reals, and no fakes.
   """
 
   augment_inputs: AugmentInputs = AugmentInputs()
@@ -191,14 +204,23 @@ class Tricks:
   select_fakes: SelectFakes = SelectFakes()
   output_gradient: OutputGradient = OutputGradient()
   batch_fakes: bool = True
+  freeze: discriminator_lib.Freeze = discriminator_lib.Freeze()
+  flip_reals: bool = False
 
   @property
   def pack(self) -> int:
     return self.augment_inputs.pack
 
+  def prepare(self, real, fake, keys):
+    """Returns reals before augmentation: flipped, at the scales of fakes."""
+    if self.flip_reals:
+      key = jax.random.fold_in(keys['real_show'], FLIP_STREAM)
+      real = augment.flip(real, key)
+    return pixels_lib.at_scales_of(real, fake)
+
   def augment_both(self, state: TrainState, real, fake, keys):
     """Returns augmented reals, at the scales of the fakes, and fakes."""
-    real = pixels_lib.at_scales_of(real, fake)
+    real = self.prepare(real, fake, keys)
     return (
       self.augment_inputs(state, real, keys['real_show']),
       self.augment_inputs(state, fake, keys['fake_show']),
@@ -227,6 +249,10 @@ def build(
   top_k: float = 1.0,
   top_k_images: float = 0,
   fakes: str = 'batch',
+  pipe: ada.Pipe | None = None,
+  strength: adaptive.Fixed | adaptive.Adaptive = adaptive.OFF,
+  frozen_layers: tuple[str, ...] = (),
+  flip_reals: bool = False,
 ) -> Tricks:
   """Returns tricks from plain values.
 
@@ -244,14 +270,26 @@ def build(
     top_k: final share of fakes that the generator learns from.
     top_k_images: images after which that share is reached; 0 is from the start.
     fakes: statistics of fakes for the discriminator, 'batch' or 'running'.
+    pipe: a row of `ada.PIPES`; None is off.
+    strength: probability of the pipe's operations. An adaptive one needs the
+      term of `adaptive.terms_of`.
+    frozen_layers: names of the discriminator's layers that do not learn.
+    flip_reals: True to mirror half of the reals.
   """
   return Tricks(
     augment_inputs=AugmentInputs(
-      augmentations, instance_noise, instance_noise_images, pack
+      augmentations,
+      instance_noise,
+      instance_noise_images,
+      pack,
+      pipe,
+      strength,
     ),
     replay_fakes=ReplayFakes(replay_size, replay_share, replay_rule),
     updates=discriminator_lib.UPDATES[discriminator_batches],
     soften_labels=SoftenLabels(label_noise, label_flip),
     select_fakes=SelectFakes(top_k, top_k_images, pack),
     batch_fakes=fakes == 'batch',
+    freeze=discriminator_lib.Freeze(tuple(frozen_layers)),
+    flip_reals=flip_reals,
   )

@@ -4,7 +4,14 @@ Networks are groups with the fields of `networks.NETWORK`, of their module in
 `jaxgan.models` and of their optimizer. Their ranges stand in those modules.
 """
 
-from jaxgan.adversarial import augment, completion, losses, penalties, tricks
+from jaxgan.adversarial import (
+  ada,
+  augment,
+  completion,
+  losses,
+  penalties,
+  tricks,
+)
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.config.fields import MOST_SIDE, field
 from jaxgan.core import noise
@@ -40,6 +47,8 @@ def _adversarial(loss: str, labels: dict) -> dict:
       real=field(0.0, 0, below=0.5), fake=field(0.0, 0, below=0.5), **labels
     ),
     penalties=PENALTIES,
+    # Parts of a batch, one after the other, whose gradients are averaged.
+    accumulate=field(1, 1, 2**16),
     **AVERAGES,
   )
 
@@ -68,6 +77,26 @@ GAME = dict(
   labelled=field(0.0, 0),  # weight of D's classification of labelled images
   augment=field((), items=str, one_of=augment.AUGMENTATIONS),
   augment_as_authors=field(True),  # False: see augment.EARLIER
+  ada=dict(
+    pipe=field('', one_of=('', *ada.PIPES)),  # '' is off
+    # Mean sign of D(x) of reals that an adaptive p keeps; 0: p is fixed.
+    target=field(0.6, 0, below=1),
+    p=field(0.0, 0, 1),  # probability of every change, with target=0
+    images=field(500_000.0, above=0),  # reals until p has moved by one
+    interval=field(4, 1, 1_000),  # updates of D between two moves of p
+  ),
+  flip_reals=field(False),  # mirrors half of the reals, and no fakes
+  lecam=field(0.0, 0),  # weight in the discriminator's loss
+  lecam_decay=field(0.99, 0, below=1),  # of the averages, per update
+  consistency=dict(
+    real=field(0.0, 0),  # weights in the discriminator's loss
+    fake=field(0.0, 0),
+    # Changes of an image that shall not change D(x).
+    changes=field(
+      ('flip', 'translation'), items=str, one_of=augment.AUGMENTATIONS
+    ),
+  ),
+  frozen_layers=field((), items=str),  # of D, which keep their weights
   instance_noise=field(0.0, 0),  # deviation of noise on images that D sees
   # Images after which that noise is gone; 0: never.
   instance_noise_images=field(0, 0, MOST_IMAGES),

@@ -188,6 +188,7 @@ def r3gan_schedules(
   gamma: float = 0.05,
   halflife: float = 5e6,
   learning_rate: float = 2e-4,
+  augment: float = 0.0,
 ) -> None:
   """Sets the cosine schedules of R3GAN.
 
@@ -201,6 +202,7 @@ def r3gan_schedules(
     gamma: twice the first weight of both penalties.
     halflife: last half-life of the averages, in images.
     learning_rate: first learning rate of both networks.
+    augment: last probability of augmentation, which rises from 0; 0 is off.
   """
   config.update(ema_halflife=halflife, ema_rampup=0.0)
   ends = {'ema_halflife': (0.0, halflife)}
@@ -210,6 +212,9 @@ def r3gan_schedules(
     prefix = f'{player}.optimizer'
     ends[f'{prefix}.learning_rate'] = (learning_rate, learning_rate / 4)
     ends[f'{prefix}.b2'] = (0.9, 0.99)
+  if augment:
+    config.ada.update(pipe='r3gan', target=0.0)
+    ends['ada.p'] = (0.0, augment)
   config.schedules = '; '.join(
     f'{name}=cosine:{first:g}->{last:g}:{images:g}'
     for name, (first, last) in ends.items()

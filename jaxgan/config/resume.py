@@ -1,6 +1,7 @@
 """Fields that a resumed run may change."""
 
-from jaxgan.config.fields import RUN, flatten
+from jaxgan.config.algorithms import GAME
+from jaxgan.config.fields import RUN, build, flatten
 
 # A resumed run may have other values of these fields, which change outputs or
 # speed, and not the meaning of the state.
@@ -18,6 +19,7 @@ RESUMABLE_FIELDS = (
   'keep_period',
   'engine',
   'members_at_once',
+  'accumulate',
   'profile_steps',
   'dry_run',
   'init_from',
@@ -31,11 +33,16 @@ RESUMABLE_FIELDS = (
 )
 
 
+# Fields of games that old runs lack.
+_LATER = (
+  *('ada', 'flip_reals', 'lecam', 'lecam_decay', 'consistency'),
+  *('frozen_layers', 'accumulate'),
+)
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
   name: RUN[name].default
   for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
-}
+} | flatten(build({name: GAME[name] for name in _LATER}))
 
 
 def differences(recorded, config) -> list[str]:

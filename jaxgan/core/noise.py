@@ -21,11 +21,6 @@ def keys(key, *names: str) -> dict[str, jax.Array]:
   return dict(zip(names, jax.random.split(key, len(names)), strict=True))
 
 
-def indices(count: int) -> jax.Array:
-  """Returns the indices [count] of this device's examples in the batch."""
-  return jnp.arange(count) + axis.index() * count
-
-
 def _rows(sampler):
   def draw(key, count, shape=()):
     key = threefry.written_out(key)
@@ -33,7 +28,7 @@ def _rows(sampler):
     def row(index):
       return sampler(jax.random.fold_in(key, index), shape)
 
-    return _split(jax.vmap(row)(indices(count)))
+    return _split(jax.vmap(row)(axis.indices(count)))
 
   return draw
 

@@ -4,6 +4,7 @@ The state holds arrays only. Modules, optimizers and losses are fields of a
 method (see `jaxgan.steps`), so that no hyper-parameter hides in a checkpoint.
 """
 
+import functools
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from jaxgan import errors
 from jaxgan.core import axis
 from jaxgan.core.networks import BoundNetwork
 from jaxgan.core.networks import Output as Output
@@ -165,13 +167,71 @@ def apply_gradients(
   return state.replace(networks=state.networks | {name: network}), norms
 
 
+def is_float(x: jax.Array) -> bool:
+  """Returns True for arrays of floating-point numbers."""
+  return jnp.issubdtype(x.dtype, jnp.inexact)
+
+
+def accumulated(function: Callable, count: int, *inputs):
+  """Returns the mean result of a function over equal parts of a batch.
+
+  The parts are computed one after the other, so activations of a single part
+  are in memory. If the function is a mean over examples, the result equals that
+  of the whole batch up to rounding. Integers are those of the last part.
+
+  Args:
+    function: function of the inputs; its result is a tree of arrays.
+    count: number of parts. With 1, the function is called once.
+    *inputs: trees. Arrays [B, ...] are divided, and scalars and functions are
+      the same for all parts.
+
+  Raises:
+    UserError: if `count` does not divide B.
+  """
+  if count == 1:
+    return function(*inputs)
+  leaves, structure = jax.tree.flatten(inputs)
+  batched = [i for i, x in enumerate(leaves) if getattr(x, 'ndim', 0)]
+  for i in batched:
+    if len(leaves[i]) % count:
+      raise errors.UserError(
+        f'accumulate={count} does not divide the {len(leaves[i])} examples on '
+        'a device. Change accumulate or batch_size.'
+      )
+
+  def split(x):  # Strided, so that examples stay on their device.
+    return jnp.swapaxes(x.reshape(-1, count, *x.shape[1:]), 0, 1)
+
+  def call(index, parts):
+    own = list(leaves)
+    for i, x in zip(batched, parts, strict=True):
+      own[i] = x
+    with axis.part(index, count):
+      return function(*structure.unflatten(own))
+
+  def add(total, index_and_parts):
+    new = call(*index_and_parts)
+    return jax.tree.map(
+      lambda a, b: a + (b / count).astype(a.dtype) if is_float(a) else b,
+      total,
+      new,
+    ), None
+
+  parts = [split(leaves[i]) for i in batched]
+  shapes = jax.eval_shape(call, 0, [x[0] for x in parts])
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+  total, _ = jax.lax.scan(add, zeros, (jnp.arange(count), parts))
+  return total
+
+
 def gradient_step(
   method, state: TrainState, names: tuple[str, ...], loss: Callable, *inputs
 ) -> tuple[TrainState, dict[str, jax.Array]]:
   """Updates networks along the gradient of one loss.
 
   Args:
-    method: the parts of the algorithm that never change.
+    method: the parts of the algorithm that never change. A field `accumulate`
+      is the number of parts of the batch, see `accumulated`.
     state: the state before.
     names: networks that learn; all others are frozen.
     loss: (method, networks, state, *inputs) -> (scalar, `Aux`), with networks
@@ -182,11 +242,12 @@ def gradient_step(
     The state after the step, and metrics by full name, 'NETWORK/NAME'.
   """
 
-  def loss_of(params):
+  def loss_of(params, *inputs):
     return loss(method, bind(method, state, params), state, *inputs)
 
   params = {name: state.networks[name].params for name in names}
-  grads, aux = jax.grad(loss_of, has_aux=True)(params)
+  slope = functools.partial(jax.grad(loss_of, has_aux=True), params)
+  grads, aux = accumulated(slope, getattr(method, 'accumulate', 1), *inputs)
   metrics = {
     f'{network}/{name}': value
     for network, values in aux.metrics.items()

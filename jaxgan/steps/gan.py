@@ -40,13 +40,13 @@ def discriminator_loss(gan, networks, state, batch, z, key, apply):
   D, G, y = networks['discriminator'], networks['generator'], _label(gan, batch)
   keys = discriminator_lib.update_keys(key)
   fake = G(z, *y, key=keys['dropout'], train=gan.tricks.batch_fakes).images
-  fake, pool = gan.tricks.replay_fakes(state, fake, keys['replay'])
-  real, fake = gan.tricks.augment_both(state, batch['image'], fake, keys)
+  made, pool = gan.tricks.replay_fakes(state, fake, keys['replay'])
+  real, fake = gan.tricks.augment_both(state, batch['image'], made, keys)
   on_real, on_fake = apply(D, (real, *y), (fake, *y), keys)
   soft = gan.tricks.soften_labels(gan.loss, real, keys['labels'])
   loss = jnp.mean(soft.discriminator(on_real.logits, on_fake.logits))
   seen = (D, (real, *y), (fake, *y), on_real, on_fake, keys, z)
-  scene = Scene(gan, state, batch, networks, *seen)
+  scene = Scene(gan, state, batch, networks, *seen, made=made)
   return discriminator_total(gan, 'discriminator', loss, scene, pool)
 
 

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from jaxgan import gan
-from jaxgan.adversarial import augment, image_pool, losses
+from jaxgan.adversarial import ada, adaptive, augment, image_pool, losses
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, optim
 from jaxgan.core import state as state_lib
@@ -48,6 +48,15 @@ TRICKS = {
   'label_flip': dict(label_flip=0.2),
   'feature_matching': dict(adversarial=0.0, feature_matching=1.0),
   'augment': dict(augment=tuple(augment.AUGMENTATIONS.values())),
+  'pipe': dict(pipe=ada.PIPES['bgc'], strength=adaptive.Fixed(0.8)),
+  'adaptive_pipe': dict(
+    pipe=ada.PIPES['bg'], strength=adaptive.Adaptive(-1.0, 16.0, 1)
+  ),
+  'flip_reals': dict(flip_reals=True),
+  'lecam': dict(lecam=1.0),
+  'consistency': dict(consistency={'real': 10.0}),
+  'balanced_consistency': dict(consistency={'real': 10.0, 'fake': 10.0}),
+  'frozen_layers': dict(frozen_layers=('Dense_0',)),
   'instance_noise': dict(instance_noise=0.1, instance_noise_images=100),
   'pack': dict(pack=2),
   'top_k': dict(top_k=0.5, top_k_images=64),
@@ -103,8 +112,9 @@ def test_rounds_without_tricks_are_equal():
   'names',
   [
     ('latent_reuse', 'apart', 'running', 'label_noise', 'top_k', 'replay'),
-    ('real_reuse', 'label_flip', 'augment', 'instance_noise', 'pack'),
-    ('feature_matching',),
+    ('real_reuse', 'label_flip', 'augment', 'instance_noise', 'pack', 'pipe'),
+    ('feature_matching', 'adaptive_pipe', 'flip_reals', 'frozen_layers'),
+    ('lecam', 'balanced_consistency'),
   ],
 )
 def test_rounds_with_tricks_stay_finite(names, key):
