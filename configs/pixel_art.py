@@ -1,8 +1,8 @@
 r"""Conditional GAN for sprites of 16 x 16 pixels with a small palette.
 
 Command: python -m jaxgan.main --config=configs/pixel_art.py
-Time: not measured to the end; about 11 rounds a second on one CPU core.
-Score: not measured.
+Time: 12 minutes on one CPU core.
+Score: Frechet distance 2.37, recall 0.64 (docs/results.md).
 
 Variants: `32` (32 x 32 pixels). The default data are procedural sprites of 16
 classes, see docs/data.md. For a folder with one folder per class:
