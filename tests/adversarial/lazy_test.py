@@ -14,7 +14,7 @@ import pytest
 from jaxgan import config as config_lib
 from jaxgan import gan
 from jaxgan.adversarial import path_length, penalties, terms
-from jaxgan.config import presets
+from jaxgan.config import presets, resume
 from jaxgan.models import mlp
 
 gan = compiled.Compiled(gan)
@@ -120,6 +120,17 @@ def test_lazy_preset_corrects_rates_and_decays():
   np.testing.assert_allclose(settings.learning_rate * 17, 0.002 * 16)
   np.testing.assert_allclose(settings.b2**17, 0.99**16)
   assert settings.b1 == 0.0
+
+
+def test_runs_from_before_these_fields_resume():
+  config = config_lib.defaults()
+  config.update(presets.game())
+  old = config.to_dict()
+  for name in ('path_length', 'path_length_every', 'penalties_every'):
+    del old[name]
+  assert resume.differences(old, config) == []
+  config.penalties_every = 16
+  assert resume.differences(old, config) == ['penalties_every: 1 -> 16']
 
 
 def test_path_lengths_of_a_linear_map(key):
