@@ -280,7 +280,8 @@ def test_forms_of_modulated_convolutions_are_equal(size, demodulate, key):
 @functools.cache
 def generated(**fields):
   """Returns a small generator, its variables with random noise, and latents."""
-  generator = stylegan2.Generator(SHAPE, **(SMALL | fields))
+  fields = SMALL | dict(widths=(3, 2)) | fields
+  generator = stylegan2.Generator(SHAPE, **fields)
   z = jax.random.normal(jax.random.key(1), (16, 6))
   init = jax.jit(functools.partial(generator.init, train=False))
   variables = init(jax.random.key(0), z)
@@ -294,28 +295,34 @@ def generated(**fields):
 
 def test_truncation_is_the_identity_or_gives_the_mean_image():
   generator, variables, z = generated()
-  draw = lambda psi: generator.clone(truncation=psi).apply(
-    variables, z, train=False
+  average = variables['averages']['w']
+
+  def w_of(psi, train=False):
+    truncated = generator.clone(truncation=psi)
+    return truncated.apply(variables, z, train=train, method='map_latents')
+
+  w = w_of(1.0)
+  full = jnp.broadcast_to(average, w.shape)
+  same = stylegan2.truncate(w, average, 1.0)
+  np.testing.assert_allclose(same, w, atol=1e-6)
+  np.testing.assert_array_equal(w_of(0.0, train=True), w)
+  np.testing.assert_allclose(w_of(0.5), (w + full) / 2, atol=1e-6)
+  np.testing.assert_allclose(w_of(0.0), full, atol=1e-6)
+  draw = jax.jit(functools.partial(generator.apply, train=False))
+  mean = generator.clone(truncation=0.0)
+  images = jax.jit(functools.partial(mean.apply, train=False))(variables, z)
+  np.testing.assert_allclose(images[:-1], images[1:], rtol=1e-4, atol=1e-6)
+  layers = functools.partial(generator.apply, train=False, method='synthesize')
+  np.testing.assert_allclose(
+    images, jax.jit(layers)(variables, full), atol=1e-6
   )
-  apply = functools.partial(generator.apply, variables, train=False)
-  w = apply(z, method='map_latents')
-  plain = apply(w, method='synthesize')
-  np.testing.assert_array_equal(draw(1.0), plain)
-  average = jnp.broadcast_to(variables['averages']['w'], w.shape)
-  mean = apply(average, method='synthesize')
-  np.testing.assert_allclose(draw(0.0), mean, atol=1e-6)
-  half = apply((w + average) / 2, method='synthesize')
-  np.testing.assert_allclose(draw(0.5), half, atol=1e-5)
-  in_training = generator.clone(truncation=0.0).apply(
-    variables, z, train=True, method='map_latents'
-  )
-  np.testing.assert_array_equal(in_training, w)
+  assert np.std(draw(variables, z), axis=0).min() > 0
 
 
 def test_mixing_replaces_late_layers_with_the_probability():
   generator, variables, z = generated()
   z = jax.random.normal(jax.random.key(2), (2_000, 6))
-  layers = 2 * len(SMALL['widths'])
+  layers = generator.layers
 
   def mixed(probability, **fields):
     mixing = generator.clone(mixing=probability, **fields)
@@ -354,14 +361,17 @@ def test_average_of_w_follows_training_calls():
 def test_noise_is_new_in_training_and_fixed_elsewhere():
   generator, variables, z = generated()
   z = jnp.broadcast_to(z[:1], z.shape)
-  apply = functools.partial(generator.apply, variables, z)
-  fixed = apply(train=False)
+  fixed = jax.jit(functools.partial(generator.apply, train=False))
+  fixed = fixed(variables, z)
   chex.assert_trees_all_close(fixed, jnp.broadcast_to(fixed[:1], fixed.shape))
-  seed = lambda k: {'dropout': jax.random.key(k)}
-  one, same, other = (apply(train=True, rngs=seed(k)) for k in (0, 0, 1))
+  new = jax.jit(functools.partial(generator.apply, train=True))
+  one, same, other = (
+    new(variables, z, rngs={'dropout': jax.random.key(k)}) for k in (0, 0, 1)
+  )
   np.testing.assert_array_equal(one, same)
   assert np.abs(one - other).min() > 0
   assert np.abs(one[0] - one[1]).min() > 0
+  assert np.abs(one - fixed).min() > 0
 
 
 @pytest.mark.parametrize(
@@ -438,13 +448,14 @@ def test_networks_in_bfloat16_return_float32(player, key):
   assert 'bf16[' in str(jax.make_jaxpr(run)())
 
 
-def small(**changed):
-  """Returns the method of a small config with all terms, and its config."""
+def small(shape=SHAPE, **changed):
+  """Returns the method of a small config with all terms."""
   config = config_of('stylegan2_faces:')
   presets.stylegan2_widths(config, (4, 4), units=6)
+  config.generator.mapping_layers = 1
   config.update(path_length_every=2, penalties_every=2, batch_size=16)
   config.update_from_flattened_dict(changed)
-  return steps_lib.find('gan').from_config(config, Spec(SHAPE, 0, ()))
+  return steps_lib.find('gan').from_config(config, Spec(shape, 0, ()))
 
 
 @pytest.mark.slow
@@ -477,6 +488,24 @@ def test_path_lengths_without_styles_are_refused():
   config.path_length = 2.0
   with pytest.raises(errors.UserError, match=r'path_length=2\.0.*styles'):
     steps_lib.find('gan').from_config(config, Spec((28, 28, 1), 0, ()))
+
+
+@pytest.mark.slow
+def test_conditional_rounds_keep_shapes_of_the_state():
+  """Path lengths take the labels of the fakes. A round is traced, not run."""
+  gan, config = steps_lib.find('gan'), config_of('stylegan2_faces:')
+  presets.stylegan2_widths(config, (4, 4), units=6)
+  config.conditional = True
+  method = gan.from_config(config, Spec(SHAPE, 3, ('a', 'b', 'c')))
+  before = jax.eval_shape(
+    functools.partial(gan.init, method), jax.random.key(0)
+  )
+  batch = {'image': jnp.zeros((16, *SHAPE)), 'label': jnp.zeros(16, int)}
+  step = functools.partial(gan.train_step, method)
+  after, _ = jax.eval_shape(step, before, batch, jax.random.key(0))
+  chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
+  mapping = before.networks['generator'].params['mapping']
+  assert mapping['labels']['kernel'].shape == (3, 6)
 
 
 @pytest.mark.slow
@@ -513,16 +542,18 @@ def test_rounds_lower_for_accelerators_with_plain_convolutions(
 @pytest.mark.parametrize('engine', ['pmap', 'jit'])
 def test_eight_devices_equal_one(engine):
   """Mixing, noise, groups, the average of w, path lengths and R1."""
-  gan, method = steps_lib.find('gan'), small()
+  gan, shape = steps_lib.find('gan'), (4, 4, 1)
   method = dataclasses.replace(
-    method,
+    small(shape),
     generator_optimizer=optax.sgd(1e-3),
     discriminator_optimizer=optax.sgd(1e-3),
   )
-  images = jax.random.uniform(jax.random.key(1), (16, *SHAPE))
+  images = jax.random.uniform(jax.random.key(1), (16, *shape))
+  first = jax.jit(functools.partial(gan.init, method))(jax.random.key(0))
+  first = jax.device_get(first)
 
   def train(engine):
-    state = engine.replicate(gan.init(method, jax.random.key(0)))
+    state = engine.replicate(first)
     call = compile_lib.compile_rounds(
       engine,
       functools.partial(gan.train_step, method),
