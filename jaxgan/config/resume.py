@@ -1,5 +1,6 @@
 """Fields that a resumed run may change."""
 
+from jaxgan.config.algorithms import GAME
 from jaxgan.config.fields import RUN, flatten
 
 # A resumed run may have other values of these fields, which change outputs or
@@ -35,6 +36,9 @@ RESUMABLE_FIELDS = (
 DEFAULTS_OF_OLD_RUNS = {
   name: RUN[name].default
   for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
+} | {
+  name: GAME[name].default
+  for name in ('path_length', 'path_length_every', 'penalties_every')
 }
 
 
