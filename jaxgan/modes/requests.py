@@ -38,6 +38,11 @@ def check_range(name: str, value: float | None, low: int, high: int) -> None:
     raise errors.UserError(f'--{name}={value} must be in {low}..{high}.')
 
 
+def check_truncation(value: float | None) -> None:
+  """Raises a UserError for a value of --truncation out of range."""
+  check_range('truncation', value, 0, MOST_TRUNCATION)
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
   """The flags of --mode=sample; None stands for the default.
@@ -98,7 +103,7 @@ def complete(request: Request) -> Request:
       'latents along the rows. Remove one of them.'
     )
   check_range('palette', request.palette, 0, palette.MOST_COLOURS)
-  check_range('truncation', request.truncation, 0, MOST_TRUNCATION)
+  check_truncation(request.truncation)
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:

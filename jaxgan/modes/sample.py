@@ -141,11 +141,13 @@ def refuse_too_many(run: Run, num: int) -> None:
   memory.refuse(num * size, f'--num={num}', 'Lower it.')
 
 
-def pixels(run: Run, num: int, seed: int, label=None) -> np.ndarray:
+def pixels(
+  run: Run, num: int, seed: int, label=None, truncation: float | None = None
+) -> np.ndarray:
   """Returns samples, uint8 [num, H, W, C]; see `draw`."""
   refuse_too_many(run, num)
   images = np.empty((num, *run.spec.shape), np.uint8)
-  for index, image in enumerate(draw(run, num, seed, label)):
+  for index, image in enumerate(draw(run, num, seed, label, truncation)):
     images[index] = pixels_lib.to_uint8(image)
   return images
 
