@@ -17,7 +17,7 @@ import optax
 
 from jaxgan import gan
 from jaxgan.adversarial import losses
-from jaxgan.config import game as game_config
+from jaxgan.config import game_terms
 from jaxgan.core import latents as latents_lib
 
 RATE, ROUNDS = 0.2, 500
@@ -108,7 +108,7 @@ def method(row: Row, rate: float) -> gan.GAN:
     discriminator_optimizer=optax.sgd(rate),
     latents=latents_lib.single('normal', 1),
     loss=losses.PAIRS[row.loss],
-    discriminator_terms=game_config.penalty_terms(weights),
+    discriminator_terms=game_terms.penalty_terms(weights),
   )
 
 

@@ -39,7 +39,7 @@ from absl import app, flags
 from benchmarks import experiment
 from jaxgan import gan
 from jaxgan.adversarial import losses, tricks
-from jaxgan.config import game as game_config
+from jaxgan.config import game_terms
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise
 from jaxgan.data.sources import toy
@@ -132,7 +132,7 @@ def _method(fields, share: float = 1.0) -> gan.GAN:
     discriminator_optimizer=adam[1],
     latents=latents_lib.single('normal', _LATENT_SIZE.value),
     loss=losses.PAIRS[fields.pop('loss', 'non_saturating')],
-    discriminator_terms=game_config.penalty_terms(weights),
+    discriminator_terms=game_terms.penalty_terms(weights),
     tricks=tricks.build(pack=fields.pop('pack', 1)),
     **fields,
   )

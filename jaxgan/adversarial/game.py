@@ -32,6 +32,8 @@ class Game:
     ema_counts_round: see `ema.average`.
     accumulate: parts of a batch whose gradients are averaged, see
       `state.accumulated`.
+    lazy: 0, or in a step of terms apart the rounds between such steps, see
+      `adversarial.lazy`.
   """
 
   loss: losses.Pair = losses.PAIRS['non_saturating']
@@ -43,6 +45,7 @@ class Game:
   ema_rampup: float = 0.0
   ema_counts_round: bool = False
   accumulate: int = 1
+  lazy: int = 0
 
 
 def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:

@@ -4,25 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan import errors
-from jaxgan.adversarial import (
-  ada,
-  adaptive,
-  augment,
-  image_pool,
-  losses,
-  penalties,
-  terms,
-)
+from jaxgan.adversarial import adaptive, augment, image_pool, losses, terms
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
-from jaxgan.adversarial.regularisers import (
-  Consistency,
-  LeCam,
-  PenaltyBefore,
-  first_sums,
-)
-from jaxgan.adversarial.terms import Penalty, Term
-from jaxgan.config import networks
+from jaxgan.config import game_terms, networks
 from jaxgan.core import state as state_lib
 from jaxgan.core import switches
 from jaxgan.data.dataset import Spec, refuse_missing_labels
@@ -73,7 +58,7 @@ def fields(
     spec.is_image,
     config.get('augment_as_authors', True),
   )
-  values |= pipe_fields(config, spec)
+  values |= game_terms.pipe_fields(config, spec)
   strength = values.get('strength')
   auxiliary = config.get('auxiliary', 0.0)
   labelled = config.get('labelled', 0.0)
@@ -88,96 +73,22 @@ def fields(
         ('fake_class_loss', terms.fake_classes, auxiliary, ('fake',)),
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
-      *penalty_terms(config.penalties, before='pipe' in values),
-      *regularisers_of(config),
+      *game_terms.penalty_terms(
+        config.penalties, config.get('penalties_every', 1), 'pipe' in values
+      ),
+      *game_terms.regularisers_of(config),
       *(adaptive.terms_of(strength) if strength else ()),
     ),
-    'generator_terms': terms.of_weights(
-      ('feature_matching', terms.feature_matching, matching, ()),
-      ('class_loss', terms.fake_classes, auxiliary, ()),
+    'generator_terms': (
+      *terms.of_weights(
+        ('feature_matching', terms.feature_matching, matching, ()),
+        ('class_loss', terms.fake_classes, auxiliary, ()),
+      ),
+      *game_terms.path_terms(config),
     ),
     'accumulate': config.get('accumulate', 1),
     **networks.averages(config),
   }
-
-
-# Losses whose logits are positive for images that look real.
-_SIGNED = ('non_saturating', 'minimax', 'hinge')
-
-
-def pipe_fields(config, spec: Spec) -> dict[str, Any]:
-  """Returns the arguments of `tricks.build` for the group 'ada'; {} for none.
-
-  Raises:
-    UserError: for points, and for an adaptive p whose loss has no signs.
-  """
-  settings = config.get('ada', {'pipe': ''})
-  if not settings['pipe']:
-    return {}
-  if not spec.is_image:
-    raise errors.UserError(
-      f'ada.pipe={settings["pipe"]!r} is for images and the data are points. '
-      "Set ada.pipe=''."
-    )
-  pipe, target = ada.PIPES[settings['pipe']], settings['target']
-  if not switches.is_on(target):
-    return {'pipe': pipe, 'strength': adaptive.Fixed(settings['p'])}
-  if config.loss not in _SIGNED:
-    raise errors.UserError(
-      f'ada.target={target} needs logits that are positive for reals, and '
-      f'those of loss={config.loss!r} need not be. Set ada.target=0, and a '
-      'value or a schedule of ada.p.'
-    )
-  moves = (target, settings['images'], settings['interval'])
-  return {'pipe': pipe, 'strength': adaptive.Adaptive(*moves)}
-
-
-def regularisers_of(config) -> tuple[Term, ...]:
-  """Returns the terms of LeCam and of consistency that have a weight.
-
-  Raises:
-    UserError: for LeCam in updates on reals or fakes alone.
-  """
-  weight = config.get('lecam', 0.0)
-  if switches.is_on(weight) and config.discriminator_batches == 'apart':
-    raise errors.UserError(
-      f'lecam={weight} compares reals with fakes, and '
-      "discriminator_batches='apart' has an update for each. Set "
-      "discriminator_batches='separate'."
-    )
-  settings = config.get('consistency', {'real': 0.0, 'fake': 0.0})
-  rows = [augment.AUGMENTATIONS[n] for n in settings.get('changes', ())]
-  lecam = LeCam(config.get('lecam_decay', 0.0))
-  return (
-    *terms.of_weights(('lecam', lecam, weight, ('real', 'fake'), first_sums)),
-    *terms.of_weights(
-      *(
-        (f'{k}_consistency', Consistency(k, tuple(rows)), settings[k], (k,))
-        for k in ('real', 'fake')
-      )
-    ),
-  )
-
-
-def penalty_terms(weights: Mapping[str, float], before=False):
-  """Returns a term for each penalty with a weight.
-
-  Args:
-    weights: weights by name.
-    before: True for slopes with respect to images before augmentation.
-
-  Raises:
-    UserError: for an unknown penalty.
-  """
-  rows = []
-  for name, weight in sorted(weights.items()):
-    if name not in penalties.PENALTIES:
-      raise errors.unknown('penalties', name, penalties.PENALTIES)
-    rule = penalties.PENALTIES[name]
-    kind = 'fake' if name == 'r2' else 'real'
-    function = PenaltyBefore(rule, kind) if before else Penalty(rule)
-    rows.append((name, function, weight, ('real',)))
-  return terms.of_weights(*rows)
 
 
 def refuse_unknown(config, tables: Mapping[str, Any]) -> None:

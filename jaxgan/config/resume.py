@@ -37,6 +37,7 @@ RESUMABLE_FIELDS = (
 _LATER = (
   *('ada', 'flip_reals', 'lecam', 'lecam_decay', 'consistency'),
   *('frozen_layers', 'accumulate'),
+  *('path_length', 'path_length_every', 'penalties_every'),
 )
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {

@@ -58,6 +58,11 @@ _MEMBER = Flag(
   'Member of a population. Required for a population, except by evaluate, '
   'which scores all members.',
 )
+_TRUNCATION = Flag(
+  'truncation',
+  'float',
+  'Largest size of normal latents (no limit), or psi of StyleGAN2 (1).',
+)
 _OUTPUT = Flag('output', 'string', 'Folder to write to (the workdir).')
 _SEARCH = (
   Flag('num', 'integer', 'Number of images (64).'),
@@ -114,6 +119,7 @@ MODES = {
       Flag('paths', 'integer', 'Paths that an animation shows (1).'),
       Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),
       Flag('seconds', 'float', 'Length of an animation (one second a latent).'),
+      _TRUNCATION,
       Flag(
         'palette',
         'integer',
@@ -146,6 +152,7 @@ MODES = {
         'Features of images: classifier, random, random:SEED, '
         'inception:PATH or dinov2:PATH (classifier; random for --images).',
       ),
+      _TRUNCATION,
       Flag('images', 'string', 'Folder of images to score without a run.'),
       Flag('against', 'string', 'Folder that --images is compared with.'),
       _MEMBER,

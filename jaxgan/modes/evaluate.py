@@ -48,6 +48,7 @@ class Request:
     follow: True to score every new checkpoint until the run ends.
     scores: names of rows of `scores.SCORES`; () for all.
     features: name of features, see `scores.is_features`.
+    truncation: limit of the latents, see `latents.truncate`; None is off.
     member: member of a population; None for all members.
     data: fields of `config.data` to change.
   """
@@ -58,6 +59,7 @@ class Request:
   follow: bool = False
   scores: tuple[str, ...] = ()
   features: str = 'classifier'
+  truncation: float | None = None
   member: int | None = None
   data: dict | None = None
 
@@ -66,6 +68,7 @@ def check(request: Request) -> None:
   """Raises a UserError for a request that fits no run."""
   request_lib.check_range('num', request.num, 2, scores.MOST_IMAGES)
   request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
+  request_lib.check_truncation(request.truncation)
   scores.rows(request.scores, request.features)
 
 
@@ -90,6 +93,8 @@ class Judge:
     self.protocol = (
       f'{self.features.name}/{len(self.real.pixels)}-test/{request.num}'
     )
+    if request.truncation is not None:
+      self.protocol += f'-truncation{request.truncation:g}'
 
   def scores_of(self, run: Run) -> dict[str, float]:
     """Scores the samples of a run, by name and protocol."""
@@ -228,7 +233,9 @@ def fakes(run: Run, request: Request) -> np.ndarray:
   label = None
   if run.classes:
     label = np.arange(request.num) % len(run.classes)
-  return sample.pixels(run, request.num, request.seed, label)
+  return sample.pixels(
+    run, request.num, request.seed, label, request.truncation
+  )
 
 
 def _steps(workdir, folder, config, request, chosen) -> Iterator[int]:
@@ -249,10 +256,11 @@ def _steps(workdir, folder, config, request, chosen) -> Iterator[int]:
 
 def _score_held_out(workdir, folder, run, request) -> dict[str, float]:
   """Scores a model without latents on held-out images."""
-  if request.steps != 'newest' or request.follow or request.scores:
+  is_known = request.steps == 'newest' and request.truncation is None
+  if not is_known or request.follow or request.scores:
     raise errors.UserError(
       f'method={run.name!r} makes no images from latents and is scored on '
-      'held-out images. Remove --steps, --follow and --scores.'
+      'held-out images. Remove --steps, --follow, --scores and --truncation.'
     )
   data_files.change(run.config.data, request.data)
   test = data_files.load(run.config, workdir, 'test', run.spec).arrays()

@@ -29,12 +29,18 @@ LISTED_CLASSES = 20  # in an error
 
 
 MOST_SEED = 2**32 - 1
+MOST_TRUNCATION = 10
 
 
 def check_range(name: str, value: float | None, low: int, high: int) -> None:
   """Raises a UserError for a value of a flag out of a range; None is valid."""
   if value is not None and not low <= value <= high:
     raise errors.UserError(f'--{name}={value} must be in {low}..{high}.')
+
+
+def check_truncation(value: float | None) -> None:
+  """Raises a UserError for a value of --truncation out of range."""
+  check_range('truncation', value, 0, MOST_TRUNCATION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Request:
     seconds: length of an animation; by default one second for each latent.
     palette: number of colours, found among colours of training images; 0 for
       all; by default `config.palette` of the run.
+    truncation: see `latents.truncate`; by default as in training.
   """
 
   num: int | None = None
@@ -69,6 +76,7 @@ class Request:
   frames_per_second: float | None = None
   seconds: float | None = None
   palette: int | None = None
+  truncation: float | None = None
 
   @property
   def rows(self) -> str:
@@ -95,6 +103,7 @@ def complete(request: Request) -> Request:
       'latents along the rows. Remove one of them.'
     )
   check_range('palette', request.palette, 0, palette.MOST_COLOURS)
+  check_truncation(request.truncation)
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:
@@ -140,6 +149,11 @@ def check(request: Request, run: Run) -> None:
     raise errors.UserError(
       f'--palette={request.palette}: a palette holds opaque colours and images '
       'of this run have a transparency. Set --palette=0.'
+    )
+  if request.truncation is not None and not run.has_latents:
+    raise errors.UserError(
+      f'--truncation={request.truncation:g}: method={run.name!r} makes no '
+      'images from latents. Remove the flag.'
     )
   if request.rows:
     flag = request.rows
@@ -253,6 +267,8 @@ def name(request: Request, label) -> str:
     parts.append(f'labels{classes}')
   if request.rows:
     parts.append(request.rows.strip('-').replace('=', ''))
+  if request.truncation is not None:
+    parts.append(f'truncation{request.truncation:g}')
   if request.palette:
     parts.append(f'palette{request.palette}')
   if request.format in ANIMATED:

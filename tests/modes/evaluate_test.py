@@ -126,6 +126,7 @@ def test_train_writes_the_scores_of_evaluate(workdir, cache, tmp_path):
     (dict(features='vgg'), 'vgg'),
     (dict(features='inception:/none.pth'), 'none.pth'),
     (dict(features='random:-1'), 'random:SEED'),
+    (dict(truncation=-1.0), '--truncation=-1.0 must be in'),
     (dict(features='random', scores=('classes',)), 'needs classes'),
     (dict(num=1), 'in 2..'),
   ],
@@ -144,6 +145,17 @@ def test_random_features_need_no_labels(workdir, capsys):
   printed = capsys.readouterr().out
   assert f'| kernel | {value:.4g} |' in printed
   assert 'features: random-3; 60 real test images' in printed
+
+
+def test_truncation_is_part_of_the_protocol(workdir):
+  request = dict(num=20, features='random', scores=('kernel',))
+  found = [
+    evaluate.evaluate(workdir, **request, truncation=psi)[
+      f'kernel/random-0/20-test/20{name}'
+    ]
+    for psi, name in ((None, ''), (0.5, '-truncation0.5'))
+  ]
+  assert found[0] != found[1]
 
 
 def test_scores_of_features_without_classes():

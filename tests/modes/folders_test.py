@@ -95,6 +95,7 @@ def test_images_are_read_at_one_shape(root, folder, words, shape):
     (['--scores=classes'], '--scores=classes needs classes'),
     (['--workdir=runs/x'], '--workdir is for runs'),
     (['--steps=all'], '--steps is for runs'),
+    (['--truncation=0.5'], '--truncation is for runs'),
     (['--member=0'], '--member is for runs'),
     (['--num=1'], '--num=1 must be in 2..'),
     (['--config.data.name=mnist'], '--config.data.name does not fit'),
