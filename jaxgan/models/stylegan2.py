@@ -135,16 +135,15 @@ class Generator(nn.Module):
 
   def _mixed(self, w: jax.Array, z: jax.Array, label) -> jax.Array:
     """Replaces w [B, layers, D] of later layers by those of new latents."""
-    keys = noise.keys(self.make_rng('dropout'), 'latents', 'mixing', 'layer')
+    keys = noise.keys(self.make_rng('dropout'), 'latents', 'layer')
     count = len(z)
     if self.latents is None:
       other = noise.normal(keys['latents'], count, z.shape[1:])
     else:
       other = self.latents.sample(keys['latents'], count)
-    is_mixed = noise.uniform(keys['mixing'], count) < self.mixing
-    share = noise.uniform(keys['layer'], count)
+    chance, share = noise.uniform(keys['layer'], count, (2,)).T
     first = 1 + jnp.floor(share * (self.layers - 1)).astype(int)
-    first = jnp.where(is_mixed, first, self.layers)
+    first = jnp.where(chance < self.mixing, first, self.layers)
     is_other = jnp.arange(self.layers)[None] >= first[:, None]
     other = self.mapping(other.astype(z.dtype), label)[:, None]
     return jnp.where(is_other[..., None], other, w)

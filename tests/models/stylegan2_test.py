@@ -420,11 +420,10 @@ def test_filters_keep_constant_images_inside(size):
   )
 
 
-def test_fresh_kernels_have_deviation_one_over_the_multiplier():
-  generator, variables, _ = generated(style_size=200)
-  del generator
-  mapping = variables['params']['mapping']['Linear_1']['kernel']
-  np.testing.assert_allclose(np.std(mapping), 100.0, rtol=0.02)
+def test_fresh_kernels_have_deviation_one_over_the_multiplier(key):
+  layer = equalized.Linear(200, multiplier=0.01)
+  kernel = layer.init(key, jnp.ones((1, 100)))['params']['kernel']
+  np.testing.assert_allclose(np.std(kernel), 100.0, rtol=0.02)
 
 
 @pytest.mark.parametrize('player', PLAYERS)
@@ -539,8 +538,7 @@ def test_rounds_lower_for_accelerators_with_plain_convolutions(
 
 @pytest.mark.slow
 @pytest.mark.eight_devices
-@pytest.mark.parametrize('engine', ['pmap', 'jit'])
-def test_eight_devices_equal_one(engine):
+def test_eight_devices_equal_one():
   """Mixing, noise, groups, the average of w, path lengths and R1."""
   gan, shape = steps_lib.find('gan'), (4, 4, 1)
   method = dataclasses.replace(
@@ -570,6 +568,8 @@ def test_eight_devices_equal_one(engine):
     return jax.device_get(state), metrics
 
   one = train(devices_lib.make_alone(16))
-  many = devices_lib.make(engine, 16)
-  assert many.num_devices == 8
-  chex.assert_trees_all_close(train(many), one, rtol=1e-3, atol=1e-5)
+  engine = devices_lib.make('pmap', 16)
+  assert engine.num_devices == 8
+  many = train(engine)
+  chex.assert_trees_all_close(many[0], one[0], rtol=1e-3, atol=1e-5)
+  chex.assert_trees_all_close(many[1], one[1], rtol=1e-3, atol=1e-4)

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgan.core import noise
 from jaxgan.models.layers import conv, conv_forms, equalized, layers, resampling
 
 EPSILON = 1e-8
@@ -122,7 +121,6 @@ class ModulatedConv(nn.Module):
 
   Attributes:
     features: channels of the result.
-    train: True for new noise; False for the noise of the collection 'noise'.
     size: (height, width) of the result if the sides are doubled.
     gain: factor of the result.
     clamp: see `equalized.activate`.
@@ -131,7 +129,6 @@ class ModulatedConv(nn.Module):
   """
 
   features: int
-  train: bool
   size: tuple[int, int] | None
   gain: float
   clamp: float
@@ -139,28 +136,27 @@ class ModulatedConv(nn.Module):
   dtype: jnp.dtype | None = None
 
   @nn.compact
-  def __call__(self, x: jax.Array, style: jax.Array) -> jax.Array:
+  def __call__(self, x, style, noise=None) -> jax.Array:
+    """Returns activations [B, H', W', features].
+
+    Args:
+      x: activations [B, H, W, C].
+      style: w of each example, [B, D].
+      noise: noise [B, H', W', 1]; by default that of the collection 'noise'.
+    """
     w = equalized.kernel_of(self, x, self.features, 3)
     x = x.astype(self.dtype or x.dtype)
     styles = equalized.Linear(x.shape[-1], bias=1.0, name='style')(style)
     x = modulated_conv(x, w, styles, size=self.size, form=self.form)
     strength = self.param('strength', nn.initializers.zeros, (), layers.PARAM)
-    x = x + (strength * self._noise(x)).astype(x.dtype)
+    fixed = self.variable(NOISE, 'value', self._start, (*x.shape[1:3], 1))
+    noise = fixed.value[None] if noise is None else noise
+    x = x + (strength * noise).astype(x.dtype)
     bias = equalized.bias_of(self, self.features)
     return equalized.activate(x + bias.astype(x.dtype), self.gain, self.clamp)
 
-  def _noise(self, x: jax.Array) -> jax.Array:
-    """Returns noise for each pixel: [B, H, W, 1], or [1, H, W, 1]."""
-    shape = (*x.shape[1:3], 1)
-
-    def start():
-      return jax.random.normal(self.make_rng('params'), shape, jnp.float32)
-
-    fixed = self.variable(NOISE, 'value', start)
-    if not self.train or self.is_initializing():
-      return fixed.value[None]
-    draw = lambda key: noise.normal(key, len(x), shape)
-    return noise.once(draw, self.make_rng('dropout'))
+  def _start(self, shape) -> jax.Array:
+    return jax.random.normal(self.make_rng('params'), shape, jnp.float32)
 
 
 class ToImage(nn.Module):
