@@ -23,7 +23,8 @@ _CONFIGS = flags.DEFINE_list(
     *('sngan_cifar10:paper', 'sngan_cifar10:paper_64'),
     *('sngan_cifar10:paper_128', 'sagan_cifar10:paper'),
     *('biggan_cifar10:paper', 'biggan_cifar10:ajbrock'),
-    *('r3gan_cifar10:paper', 'r3gan_faces:paper'),
+    *('stylegan2_cifar10:paper', 'stylegan2_faces:paper'),
+    *('stylegan2_faces:f256', 'r3gan_cifar10:paper', 'r3gan_faces:paper'),
   ],
   'NAME:VARIANT of games on images.',
 )

@@ -7,7 +7,7 @@ Command: python -m jaxgan.main --config=configs/stylegan2_cifar10.py
 Time: not measured to the end.
 Score: not measured.
 
-Variants: `64`; `paper` (the authors' preset for CIFAR-10, without adaptive
+Variants: `64`; `paper` (the authors' preset for CIFAR-10, with adaptive
 augmentation). With labels: --config.conditional=True. The embedded digits:
 --config.data.name=mnist. A folder: --config.data.source=folder
 --config.data.path=PATH
@@ -39,6 +39,7 @@ def _paper(config):
   config.batch_size = 64
   config.precision = 'bf16'
   config.ema_halflife = 500_000.0
+  config.ada.pipe = 'bgc'
   config.generator.mapping_layers = 2
   config.discriminator.group = 32
   presets.stylegan2_widths(config, (512,) * 4)

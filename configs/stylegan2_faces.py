@@ -8,7 +8,7 @@ Command: python -m jaxgan.main --config=configs/stylegan2_faces.py \
 Time: not measured to the end.
 Score: not measured.
 
-Variants: `32`; `paper` (the authors' preset `auto` for 64 x 64 pixels, without
+Variants: `32`; `paper` (the authors' preset `auto` for 64 x 64 pixels, with
 adaptive augmentation); `f64`, `f128`, `f256` (config F). CelebA from TFDS:
 --config.data.source=tfds --config.data.name=celeb_a
 """
@@ -43,6 +43,7 @@ def _paper(config):
   config.batch_size = 32
   config.precision = 'bf16'
   config.ema_halflife = 10_000.0
+  config.ada.pipe = 'bgc'
   config.generator.mapping_layers = 2
   presets.stylegan2_widths(config, (512,) * 4 + (256,))
   presets.stylegan2_recipe(config, gamma=0.0256, learning_rate=0.0025)
