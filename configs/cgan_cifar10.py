@@ -3,8 +3,8 @@
 https://arxiv.org/abs/1411.1784
 
 Command: python -m jaxgan.main --config=configs/cgan_cifar10.py
-Time: 17 rounds/s on two CPU cores, 10,000 rounds.
-Score: not measured.
+Time: 10 minutes on one CPU core.
+Score: Frechet distance 2.08, recall 0.59 (docs/results.md).
 
 Variants: `tutorial`. For a folder with one folder per class instead of TFDS:
 --config.data.source=folder --config.data.path=PATH
