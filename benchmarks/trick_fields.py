@@ -84,6 +84,7 @@ COMPARED = {
     'ada.p': 0.5,
   },
   'flips of reals': {'flip_reals': True},
+  'lazy penalties': {'penalties_every': 2},
   'consistency': {
     'consistency.real': 10.0,
     'consistency.fake': 10.0,

@@ -122,14 +122,14 @@ def test_shipped_digits_are_digits():
 
 def test_shipped_faces_are_faces():
   """Grey, the mean face is alike on both sides, and no two are alike."""
-  images = sample.pixels(restore.restore('faces'), 200, 0).astype(float) / 255
-  assert images.shape == (200, 64, 64, 3)
+  images = sample.pixels(restore.restore('faces'), 64, 0).astype(float) / 255
+  assert images.shape == (64, 64, 64, 3)
   assert np.abs(images - images.mean(-1, keepdims=True)).max() < 0.2
   mean = images.mean((0, 3))
-  assert np.corrcoef(mean.ravel(), mean[:, ::-1].ravel())[0, 1] > 0.9
-  flat = images.reshape(200, -1)
+  assert np.corrcoef(mean.ravel(), mean[:, ::-1].ravel())[0, 1] > 0.8
+  flat = images[..., 0].reshape(64, -1)
   apart = ((flat[:, None] - flat[None]) ** 2).sum(2)
-  assert np.sort(apart, 1)[:, 1].min() > 50.0
+  assert np.sort(apart, 1)[:, 1].min() > 20.0
 
 
 def test_a_folder_of_the_name_wins(tmp_path, monkeypatch):
