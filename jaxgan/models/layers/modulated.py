@@ -8,7 +8,9 @@ divides each output channel j by the norm of its entries:
 
 `of_kernels` convolves each example by a kernel of its own, as one grouped
 convolution. `of_activations` scales the activations before and after one
-convolution that all examples share. Both are equal up to rounding.
+convolution that all examples share. Both are equal up to rounding. The second
+form is the default, because gradients of grouped convolutions are slow on CPUs;
+see benchmarks/README.md.
 """
 
 from collections.abc import Callable
