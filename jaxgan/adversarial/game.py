@@ -30,6 +30,7 @@ class Game:
     ema_halflife: half-life of the generator's EMA weights, in images; 0 is off.
     ema_rampup: upper limit of the half-life, as a share of the images seen.
     ema_counts_round: see `ema.average`.
+    running_statistics: see `ema.use_averages`.
   """
 
   loss: losses.Pair = losses.PAIRS['non_saturating']
@@ -40,6 +41,7 @@ class Game:
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
   ema_counts_round: bool = False
+  running_statistics: bool = False
 
 
 def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:

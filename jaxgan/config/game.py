@@ -78,6 +78,7 @@ def fields(
       ('feature_matching', terms.feature_matching, matching, ()),
       ('class_loss', terms.fake_classes, auxiliary, ()),
     ),
+    'running_statistics': config.get('running_statistics', False),
     **networks.averages(config),
   }
 

@@ -33,8 +33,11 @@ RESUMABLE_FIELDS = (
 
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
-  name: RUN[name].default
-  for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
+  **{
+    name: RUN[name].default
+    for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
+  },
+  'running_statistics': False,
 }
 
 
