@@ -1,5 +1,6 @@
 """Fields that a resumed run may change."""
 
+from jaxgan.config.algorithms import GAME
 from jaxgan.config.fields import RUN, flatten
 
 # A resumed run may have other values of these fields, which change outputs or
@@ -37,7 +38,7 @@ DEFAULTS_OF_OLD_RUNS = {
     name: RUN[name].default
     for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
   },
-  'running_statistics': False,
+  'running_statistics': GAME['running_statistics'].default,
 }
 
 
