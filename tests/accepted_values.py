@@ -56,7 +56,7 @@ class Row(NamedTuple):
 
 _WEIGHTS = (
   'adversarial auxiliary feature_matching penalties.* reconstruction.weight '
-  'class_weight cycle identity beta'
+  'class_weight cycle identity beta path_length'
 )
 ACCEPTED = (
   # The loop.
@@ -155,6 +155,14 @@ ACCEPTED = (
   Row('*.attention', (PAIR,), 'after the first two blocks'),
   Row('generator.embedding', (0, 1), '0 is one for each norm'),
   Row('discriminator.embedding *.expansion', (1,), 'the smallest size'),
+  # StyleGAN2.
+  Row('path_length_every penalties_every', (1,), 'added to the loss'),
+  Row('*.mapping_layers generator.style_size', (1,), 'the smallest size'),
+  Row('*.clamp discriminator.group', (0,), '0 is off'),
+  Row('*.clamp', (1, BILLION), 'a limit'),
+  Row('generator.mixing generator.decay', (0, 1), 'a probability; a share'),
+  Row('generator.truncation', (0, 1, BILLION), '0 is the mean of w'),
+  Row('*.multiplier', (1, BILLION), 'any factor'),
   # Optimizers.
   Row('*.optimizer.learning_rate', (1,), 'any rate', overflow=(BILLION,)),
   Row('*.optimizer.b?', (0,), '0 has no memory'),
@@ -187,6 +195,7 @@ REFUSED_BY_RUNS = (
   Row('data.limit', (1,), 'a single image'),
   Row('data.labelled', (1, BILLION, TRILLION), 'no multiple of the classes'),
   Row('labelled', (1, BILLION), 'a discriminator without a head for classes'),
+  Row('path_length', (1, BILLION), 'a generator without styles'),
   Row('gan:replay_size', (1,), 'earlier fakes of a conditional run'),
   Row(
     'autoencoder:*.schedule_images classifier:*.schedule_images '

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan.adversarial import augment, losses
+from jaxgan.adversarial import augment, lazy, losses
 from jaxgan.adversarial.terms import ABSENT, SQUARE, Scene, discriminator_total
 from jaxgan.core import noise
 from jaxgan.core import state as state_lib
@@ -122,6 +122,8 @@ def update(
 ) -> tuple[TrainState, dict[str, jax.Array]]:
   """Updates a discriminator once for each of `method.tricks.updates`.
 
+  The steps of terms apart follow, see `lazy`.
+
   Args:
     method: the parts of the algorithm that never change.
     state: the state before.
@@ -147,7 +149,16 @@ def update(
     for key, value in _with_deviations(values).items():
       is_sum = key in metrics and not key.endswith('_norm')
       metrics[key] = metrics[key] + value if is_sum else value
-  return state.replace(extra=state.extra | extra), metrics
+  state, values = lazy.steps(
+    method,
+    state.replace(extra=state.extra | extra),
+    name,
+    method.discriminator_terms,
+    loss,
+    *inputs,
+    separate,
+  )
+  return state, metrics | values
 
 
 def _with_deviations(metrics: dict[str, jax.Array]) -> dict[str, jax.Array]:

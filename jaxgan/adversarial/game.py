@@ -31,6 +31,8 @@ class Game:
     ema_rampup: upper limit of the half-life, as a share of the images seen.
     ema_counts_round: see `ema.average`.
     running_statistics: see `ema.use_averages`.
+    lazy: 0, or in a step of terms apart the rounds between such steps, see
+      `adversarial.lazy`.
   """
 
   loss: losses.Pair = losses.PAIRS['non_saturating']
@@ -42,6 +44,7 @@ class Game:
   ema_rampup: float = 0.0
   ema_counts_round: bool = False
   running_statistics: bool = False
+  lazy: int = 0
 
 
 def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:

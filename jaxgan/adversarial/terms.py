@@ -75,6 +75,7 @@ class Term:
     every: rounds between two evaluations. The value is multiplied by `every`,
       so that the mean over rounds stays the same (Karras et al. 2020,
       https://arxiv.org/abs/1912.04958, section 3.1).
+    apart: True for a gradient step of its own in these rounds, see `lazy`.
   """
 
   name: str
@@ -83,11 +84,17 @@ class Term:
   kinds: tuple[str, ...] = ()
   init: Callable | None = None
   every: int = 1
+  apart: bool = False
 
   def applies(self, scene: Scene) -> bool:
-    """Returns True if the scene has the outputs that the term needs."""
+    """Returns True if the scene has the outputs that the term needs.
+
+    Terms with a step of their own are in no other step, and the other way
+    round.
+    """
     outputs = {'real': scene.on_real, 'fake': scene.on_fake}
-    return all(outputs[kind] is not ABSENT for kind in self.kinds)
+    is_due = scene.method.lazy == (self.every if self.apart else 0)
+    return is_due and all(outputs[k] is not ABSENT for k in self.kinds)
 
   def __call__(self, scene: Scene):
     """Returns the weight, the value, and the term's next state."""
@@ -101,7 +108,7 @@ class Term:
 
     value, state = (
       evaluate()
-      if self.every == 1
+      if self.every == 1 or self.apart
       else jax.lax.cond(
         scene.state.step % self.every == 0,
         evaluate,
@@ -130,6 +137,7 @@ def add_up(terms: Sequence[Term], loss, scene: Scene):
     that changed.
   """
   metrics, extra = {}, {}
+  loss = 0.0 if scene.method.lazy else loss
   for term in terms:
     if term.applies(scene):
       weight, value, state = term(scene)

@@ -66,6 +66,10 @@ GAME = dict(
   adversarial=field(1.0, 0),  # weight in the generator's loss
   feature_matching=field(0.0, 0),  # weight in the generator's loss
   auxiliary=field(0.0, 0),  # weight of classification in both losses
+  path_length=field(0.0, 0),  # weight in the loss of a generator with styles
+  # Rounds between gradient steps of the term alone; 1 adds it to the loss.
+  path_length_every=field(1, 1, 1_000),
+  penalties_every=field(1, 1, 1_000),  # the same of all penalties
   labelled=field(0.0, 0),  # weight of D's classification of labelled images
   augment=field((), items=str, one_of=augment.AUGMENTATIONS),
   augment_as_authors=field(True),  # False: see augment.EARLIER

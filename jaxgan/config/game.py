@@ -1,11 +1,13 @@
 """Losses, tricks and terms of a game against a discriminator, from a config."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxgan import errors
+from jaxgan import errors, models
 from jaxgan.adversarial import augment, image_pool, losses, penalties, terms
 from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial import path_length as path_lib
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.adversarial.terms import Penalty, Term
 from jaxgan.config import networks
@@ -72,19 +74,60 @@ def fields(
         ('fake_class_loss', terms.fake_classes, auxiliary, ('fake',)),
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
-      *penalty_terms(config.penalties),
+      *penalty_terms(config.penalties, config.get('penalties_every', 1)),
     ),
-    'generator_terms': terms.of_weights(
-      ('feature_matching', terms.feature_matching, matching, ()),
-      ('class_loss', terms.fake_classes, auxiliary, ()),
+    'generator_terms': (
+      *terms.of_weights(
+        ('feature_matching', terms.feature_matching, matching, ()),
+        ('class_loss', terms.fake_classes, auxiliary, ()),
+      ),
+      *_path_terms(config),
     ),
     'running_statistics': config.get('running_statistics', False),
     **networks.averages(config),
   }
 
 
-def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:
+def _path_terms(config) -> tuple[Term, ...]:
+  """Returns the term of path lengths if it has a weight.
+
+  Raises:
+    UserError: for a generator without styles.
+  """
+  weight = config.get('path_length', 0.0)
+  if not switches.is_on(weight):
+    return ()
+  generator = config.generator
+  module = models.known().get(generator.name)
+  if generator.get('spectral_norm') or not all(
+    hasattr(module, method) for method in path_lib.METHODS
+  ):
+    raise errors.UserError(
+      f'path_length={weight} needs a generator with styles. Set path_length='
+      "0.0, or generator.name='stylegan2.Generator' without spectral_norm."
+    )
+  every = config.path_length_every
+  return (
+    Term(
+      path_lib.NAME,
+      path_lib.path_length,
+      weight,
+      init=path_lib.start,
+      every=every,
+      apart=every > 1,
+    ),
+  )
+
+
+def penalty_terms(
+  weights: Mapping[str, float], every: int = 1
+) -> tuple[Term, ...]:
   """Returns a term for each penalty with a weight.
+
+  Args:
+    weights: weights by name.
+    every: rounds between gradient steps of the penalties, see
+      `adversarial.lazy`; 1 adds the penalties to the loss.
 
   Raises:
     UserError: for an unknown penalty.
@@ -92,11 +135,14 @@ def penalty_terms(weights: Mapping[str, float]) -> tuple[Term, ...]:
   for name in weights:
     if name not in penalties.PENALTIES:
       raise errors.unknown('penalties', name, penalties.PENALTIES)
-  return terms.of_weights(
+  found = terms.of_weights(
     *(
       (name, Penalty(penalties.PENALTIES[name]), weight, ('real',))
       for name, weight in sorted(weights.items())
     )
+  )
+  return tuple(
+    dataclasses.replace(term, every=every, apart=every > 1) for term in found
   )
 
 

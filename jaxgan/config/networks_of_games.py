@@ -197,3 +197,100 @@ def r3gan_schedules(
     f'{name}=cosine:{first:g}->{last:g}:{images:g}'
     for name, (first, last) in ends.items()
   )
+
+
+def stylegan2() -> ml_collections.ConfigDict:
+  """Returns the networks of StyleGAN2 for `game`.
+
+  The defaults are those of config F (Karras et al. 2020,
+  https://arxiv.org/abs/1912.04958) for 64 x 64 pixels, see `stylegan2_recipe`.
+  """
+  config = ml_collections.ConfigDict()
+  config.latent_size = 512
+  stages = dict(widths=(512,) * 5, clamp=0.0, spectral_norm=False)
+  config.generator = dict(
+    name='stylegan2.Generator',
+    architecture='skip',  # or residual
+    mapping_layers=8,
+    style_size=512,
+    multiplier=0.01,  # of the mapping's learning rate
+    mixing=0.0,  # probability of two styles in an image
+    decay=0.995,  # of the average of w
+    truncation=1.0,
+    fused=False,
+    optimizer=optimizer(learning_rate=0.002, b1=0.0, b2=0.99),
+    **stages,
+  )
+  config.discriminator = dict(
+    name='stylegan2.Discriminator',
+    architecture='residual',  # or orig
+    group=4,  # images whose deviation is a channel
+    mapping_layers=8,  # of labels
+    multiplier=0.01,
+    optimizer=optimizer(learning_rate=0.002, b1=0.0, b2=0.99),
+    **stages,
+  )
+  return config
+
+
+def stylegan2_widths(config, widths, units: int = 512) -> None:
+  """Sets the channels of StyleGAN2.
+
+  Args:
+    config: config with the networks of `stylegan2`.
+    widths: the generator's channels of every stage; the discriminator has them
+      in reverse.
+    units: sizes of latents and of w.
+  """
+  config.latent_size = config.generator.style_size = units
+  config.generator.widths, config.discriminator.widths = widths, widths[::-1]
+
+
+def stylegan2_recipe(
+  config,
+  gamma: float = 10.0,
+  learning_rate: float = 0.002,
+  path_length: float = 2.0,
+  mixing: float = 0.9,
+) -> None:
+  """Sets weights and optimizers of StyleGAN2, with lazy regularisation.
+
+  The defaults are those of config F.
+
+  Args:
+    config: config with the networks of `stylegan2`.
+    gamma: twice the weight of R1.
+    learning_rate: learning rate before the correction of `lazy`.
+    path_length: weight of the path length penalty.
+    mixing: probability of two styles in an image.
+  """
+  config.penalties.r1 = gamma / 2
+  config.path_length = path_length
+  config.generator.mixing = mixing
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer = optimizer(
+      learning_rate=learning_rate, b1=0.0, b2=0.99
+    )
+  lazy(config)
+
+
+def lazy(config, generator: int = 4, discriminator: int = 16) -> None:
+  """Gives regularisation terms gradient steps of their own.
+
+  Karras et al. 2020 (https://arxiv.org/abs/1912.04958), appendix B. An
+  optimizer takes k + 1 steps in k rounds. So c = k / (k + 1) multiplies its
+  learning rate, and is the power of its decays b1 and b2.
+
+  Args:
+    config: config of a game.
+    generator: rounds between two steps of path lengths.
+    discriminator: rounds between two steps of the penalties.
+  """
+  config.path_length_every, config.penalties_every = generator, discriminator
+  for player, every in (
+    ('generator', generator),
+    ('discriminator', discriminator),
+  ):
+    settings, share = config[player].optimizer, every / (every + 1)
+    settings.learning_rate *= share
+    settings.b1, settings.b2 = settings.b1**share, settings.b2**share

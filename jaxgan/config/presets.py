@@ -9,12 +9,16 @@ import ml_collections
 from jaxgan.config import algorithms
 from jaxgan.config.fields import build
 from jaxgan.config.networks_of_games import dcgan as dcgan
+from jaxgan.config.networks_of_games import lazy as lazy
 from jaxgan.config.networks_of_games import mlp as mlp
 from jaxgan.config.networks_of_games import optimizer as optimizer
 from jaxgan.config.networks_of_games import r3gan as r3gan
 from jaxgan.config.networks_of_games import r3gan_narrow as r3gan_narrow
 from jaxgan.config.networks_of_games import r3gan_schedules as r3gan_schedules
 from jaxgan.config.networks_of_games import resnet as resnet
+from jaxgan.config.networks_of_games import stylegan2 as stylegan2
+from jaxgan.config.networks_of_games import stylegan2_recipe as stylegan2_recipe
+from jaxgan.config.networks_of_games import stylegan2_widths as stylegan2_widths
 
 
 def game() -> ml_collections.ConfigDict:

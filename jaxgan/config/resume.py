@@ -34,11 +34,14 @@ RESUMABLE_FIELDS = (
 
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
-  **{
-    name: RUN[name].default
-    for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
-  },
-  'running_statistics': GAME['running_statistics'].default,
+  name: RUN[name].default
+  for name in ('seeds', 'sweep', 'sweep_as', 'schedules', 'precision')
+} | {
+  name: GAME[name].default
+  for name in (
+    *('path_length', 'path_length_every', 'penalties_every'),
+    'running_statistics',
+  )
 }
 
 

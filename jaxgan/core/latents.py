@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy import special
 
 from jaxgan import errors
 from jaxgan.core import interpolation, noise
@@ -148,6 +149,52 @@ class Latents:
       [SUPPORTS[part.distribution](pieces[part.name]) for part in self.parts],
       axis=-1,
     )
+
+
+def truncated(z: jax.Array, limit: float) -> jax.Array:
+  """Maps normal latents to those of a normal distribution cut off at a limit.
+
+  The distribution is that of draws that are repeated until their size is at
+  most the limit (Brock et al. 2018, https://arxiv.org/abs/1809.11096, section
+  3.1). The map is monotonic: large latents stay large.
+
+  Args:
+    z: normal latents of any shape.
+    limit: largest size of the result, at least 0.
+  """
+  beyond = special.ndtr(-jnp.float32(limit))
+  tail = beyond + special.ndtr(-jnp.abs(z)) * (1.0 - 2.0 * beyond)
+  return jnp.sign(z) * jnp.clip(-special.ndtri(tail), 0.0, limit)
+
+
+def truncate(method, z: jax.Array, psi: float):
+  """Returns a method and latents whose images vary less and look better.
+
+  A generator with the field `truncation`, StyleGAN2, moves w to its average.
+  For all others the size of normal latents is limited, see `truncated`.
+
+  Args:
+    method: has the fields `latents` and, if a game, `generator`.
+    z: latents [N, Z] of the method.
+    psi: at least 0.
+
+  Raises:
+    UserError: if no part of the latents is normal.
+  """
+  generator, latents = getattr(method, 'generator', None), method.latents
+  if hasattr(generator, 'truncation'):
+    generator = generator.clone(truncation=psi)
+    return dataclasses.replace(method, generator=generator), z
+  if all(part.distribution != 'normal' for part in latents.parts):
+    raise errors.UserError(
+      f'--truncation={psi:g} limits normal latents, and this run has '
+      f"'{latents}'. Remove the flag."
+    )
+  pieces = latents.split(z)
+  for part in latents.parts:
+    if part.distribution == 'normal':
+      pieces[part.name] = truncated(pieces[part.name], psi)
+  return method, jnp.concatenate(list(pieces.values()), axis=-1)
 
 
 def _sphere(z):

@@ -69,7 +69,13 @@ def inference(module: nn.Module):
 
 
 def apply_and_look(
-  module: nn.Module, params, stats, *inputs, train: bool = True, key=None
+  module: nn.Module,
+  params,
+  stats,
+  *inputs,
+  train: bool = True,
+  key=None,
+  method: str | None = None,
 ):
   """Runs a module, and returns the values that it sows.
 
@@ -80,6 +86,7 @@ def apply_and_look(
     *inputs: inputs of the module.
     train: see `apply`.
     key: for dropout.
+    method: name of a method of the module; by default `__call__`.
 
   Returns:
     The output; the values sown into 'intermediates', by name, as float32; and
@@ -90,6 +97,7 @@ def apply_and_look(
     *inputs,
     train=train,
     rngs=None if key is None else {'dropout': key},
+    method=method,
     mutable=[*stats, 'intermediates'] if train else ['intermediates'],
   )
   flat = flax.traverse_util.flatten_dict(collections.pop('intermediates', {}))
@@ -135,18 +143,20 @@ class BoundNetwork:
   params: Any
   stats: Any
 
-  def __call__(self, *inputs, key=None, train: bool = True) -> Output:
+  def __call__(
+    self, *inputs, key=None, train: bool = True, method: str | None = None
+  ) -> Output:
     """Applies the module.
 
     Args:
       *inputs: inputs of the module.
       key: for dropout.
       train: True to use and update statistics of the batch.
+      method: name of a method of the module; by default `__call__`.
     """
+    variables = (self.module, self.params, self.stats)
     return Output(
-      *apply_and_look(
-        self.module, self.params, self.stats, *inputs, train=train, key=key
-      )
+      *apply_and_look(*variables, *inputs, train=train, key=key, method=method)
     )
 
   def after(self, output: Output) -> 'BoundNetwork':

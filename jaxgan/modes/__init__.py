@@ -107,6 +107,11 @@ MODES = {
       Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),
       Flag('seconds', 'float', 'Length of an animation (one second a latent).'),
       Flag(
+        'truncation',
+        'float',
+        'Largest size of normal latents (no limit), or psi of StyleGAN2 (1).',
+      ),
+      Flag(
         'palette',
         'integer',
         'Number of colours, taken from training images; 0 for all '

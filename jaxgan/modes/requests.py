@@ -28,6 +28,7 @@ LISTED_CLASSES = 20  # in an error
 
 
 MOST_SEED = 2**32 - 1
+MOST_TRUNCATION = 10
 
 
 def check_range(name: str, value: float | None, low: int, high: int) -> None:
@@ -54,6 +55,7 @@ class Request:
     seconds: length of an animation; by default one second for each latent.
     palette: number of colours, found among colours of training images; 0 for
       all; by default `config.palette` of the run.
+    truncation: see `latents.truncate`; by default as in training.
   """
 
   num: int | None = None
@@ -65,6 +67,7 @@ class Request:
   frames_per_second: float | None = None
   seconds: float | None = None
   palette: int | None = None
+  truncation: float | None = None
 
 
 def complete(request: Request) -> Request:
@@ -77,6 +80,7 @@ def complete(request: Request) -> Request:
       f'--walk={request.walk} makes a grid. Remove --format={request.format}.'
     )
   check_range('palette', request.palette, 0, palette.MOST_COLOURS)
+  check_range('truncation', request.truncation, 0, MOST_TRUNCATION)
   for name in ('paths', 'frames_per_second', 'seconds'):
     value = getattr(request, name)
     if value is not None and not is_animation:
@@ -117,6 +121,11 @@ def check(request: Request, run: Run) -> None:
   if request.palette and not run.spec.is_image:
     raise errors.UserError(
       f'--palette={request.palette}: this run makes points. Remove the flag.'
+    )
+  if request.truncation is not None and not run.has_latents:
+    raise errors.UserError(
+      f'--truncation={request.truncation:g}: method={run.name!r} makes no '
+      'images from latents. Remove the flag.'
     )
   if request.walk is not None:
     flag = f'--walk={request.walk}'
@@ -229,6 +238,8 @@ def name(request: Request, label) -> str:
     parts.append(f'labels{classes}')
   if request.walk is not None:
     parts.append(f'walk{request.walk}')
+  if request.truncation is not None:
+    parts.append(f'truncation{request.truncation:g}')
   if request.palette:
     parts.append(f'palette{request.palette}')
   if request.format in ANIMATED:

@@ -81,7 +81,7 @@ def sample(
   if request.format in ANIMATED:
     _animate(request, run, label, colour, path)
   elif request.format == 'images':
-    images = map(colour, draw(run, request.num, request.seed, label))
+    images = map(colour, _draw(request, run, label))
     with paths.replacing_folder(path) as temporary:
       for index, image in enumerate(images):
         grid.save(temporary / f'{index:04d}.png', pixels_lib.to_uint8(image))
@@ -102,7 +102,13 @@ def _colour(request: Request, run: Run, workdir) -> Callable:
   )
 
 
-def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
+def _draw(request: Request, run: Run, label) -> Iterator[np.ndarray]:
+  return draw(run, request.num, request.seed, label, request.truncation)
+
+
+def draw(
+  run: Run, num: int, seed: int, label=None, truncation: float | None = None
+) -> Iterator[np.ndarray]:
   """Yields images of random latents, [H, W, C] in [-1, 1].
 
   Args:
@@ -110,16 +116,17 @@ def draw(run: Run, num: int, seed: int, label=None) -> Iterator[np.ndarray]:
     num: number of images.
     seed: seed of the latents; image i depends on the seed and on i only.
     label: classes [num] for conditional runs; by default all in turn.
+    truncation: see `latents.truncate`; None is off.
 
   Raises:
-    UserError: for a label that is no class.
+    UserError: for a label that is no class, or latents that are not normal.
   """
   if label is not None and run.classes:
     switches.check_labels(label, len(run.classes))
   key = jax.random.key(seed)
   if run.has_latents:
     z = run.method.latents.sample(key, num)
-    return _decoded(run, z, label)
+    return _decoded(run, z, label, truncation)
   sample_all = compile_lib.jit_method(run.algorithm.sample, run.method, 2)
   return iter(jax.device_get(sample_all(run.state, key, num)))
 
@@ -140,14 +147,17 @@ def pixels(run: Run, num: int, seed: int, label=None) -> np.ndarray:
   return images
 
 
-def _decoded(run: Run, z, label) -> Iterator[np.ndarray]:
+def _decoded(run: Run, z, label, truncation) -> Iterator[np.ndarray]:
   """Yields images of latents [N, Z] (and labels [N]).
 
-  Images are decoded in batches of one size.
+  Images are decoded in batches of one size. Statistics of norms are those of
+  latents that are not truncated.
   """
-  jit_method = compile_lib.jit_method
+  jit_method, method = compile_lib.jit_method, run.method
+  if truncation is not None:
+    method, z = latents_lib.truncate(method, z, truncation)
   state = jit_method(run.algorithm.use_ema_weights, run.method)(run.state)
-  decode = jit_method(run.algorithm.decode, run.method)
+  decode = jit_method(run.algorithm.decode, method)
   size = min(BATCH, len(z))
   for start in range(0, len(z), size):
     # The last batch repeats its last row, because another size would compile
@@ -165,7 +175,7 @@ def _grid(
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
   columns, classes = None, label
   if request.walk is None:
-    images = draw(run, request.num, request.seed, label)
+    images = _draw(request, run, label)
     caption += 'samples'
     if request.labels == ALL:
       columns = len(run.classes)
@@ -177,7 +187,8 @@ def _grid(
     columns = rows.shape[1]
     if label is not None:
       label = label.repeat(columns)
-    images = _decoded(run, rows.reshape(-1, latents.size), label)
+    rows = rows.reshape(-1, latents.size)
+    images = _decoded(run, rows, label, request.truncation)
   if request.labels is not None:
     shown = len(run.classes) if request.labels == ALL else request.num
     names = [run.classes[k] for k in classes[:shown]]
@@ -200,7 +211,8 @@ def _animate(
   )  # [paths, frames, Z]
   if label is not None:
     label = np.tile(label, num_frames)
-  images = _decoded(run, paths.swapaxes(0, 1).reshape(-1, latents.size), label)
+  points = paths.swapaxes(0, 1).reshape(-1, latents.size)
+  images = _decoded(run, points, label, request.truncation)
   images = map(colour, images)
 
   def frames():

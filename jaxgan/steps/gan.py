@@ -7,9 +7,8 @@ the default losses of section 3 these minimise
   -log D(x) - log(1 - D(G(z)))    and    -log D(G(z)).
 
   method = gan.GAN(mlp.Generator(shape=(28, 28, 1)), mlp.Discriminator())
-  state = gan.init(method, key)
   state, metrics = jax.jit(gan.train_step, static_argnums=0)(
-      method, state, {'image': images}, key)
+      method, gan.init(method, key), {'image': images}, key)
 """
 
 import dataclasses
@@ -22,6 +21,7 @@ import optax
 
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import game as game_lib
+from jaxgan.adversarial import lazy
 from jaxgan.adversarial.game import ADAM, Game
 from jaxgan.adversarial.terms import Scene, discriminator_total, generator_total
 from jaxgan.config import game as game_config
@@ -30,7 +30,6 @@ from jaxgan.core import ema as ema_lib
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, pixels
 from jaxgan.core import state as state_lib
-from jaxgan.core.latents import Latents
 from jaxgan.core.state import TrainState
 from jaxgan.data.dataset import Spec
 
@@ -108,10 +107,10 @@ def discriminator_step(gan, state: TrainState, batch, z, key):
 
 def generator_step(gan, state: TrainState, batch, z, key):
   """Updates the generator alone, and its EMA; see `discriminator_step`."""
-  state, metrics = state_lib.gradient_step(
-    gan, state, ('generator',), generator_loss, batch, z, key
-  )
-  return ema_lib.follow(gan, state, len(batch['image'])), metrics
+  loss = (generator_loss, batch, z, key)
+  state, metrics = state_lib.gradient_step(gan, state, ('generator',), *loss)
+  state, apart = lazy.steps(gan, state, 'generator', gan.generator_terms, *loss)
+  return ema_lib.follow(gan, state, len(batch['image'])), metrics | apart
 
 
 def _label(gan, batch) -> tuple:
@@ -150,7 +149,7 @@ class GAN(Game):
   discriminator: nn.Module
   generator_optimizer: optax.GradientTransformation = ADAM
   discriminator_optimizer: optax.GradientTransformation = ADAM
-  latents: Latents = latents_lib.single('normal', 100)
+  latents: latents_lib.Latents = latents_lib.single('normal', 100)
   latent_reuse: bool = False
   discriminator_steps: int = 1
   real_reuse: bool = False
@@ -232,14 +231,15 @@ def from_config(config, spec: Spec) -> GAN:
   images, steps = config.batch_size, config.discriminator_steps
   num_classes = spec.num_classes if config.conditional else 0
   classes = spec.num_classes if config.labelled else num_classes
+  latents = networks_lib.latents(config)
   build = functools.partial(
-    networks_lib.network_fields, config, shape=spec.shape
+    networks_lib.network_fields, config, shape=spec.shape, latents=latents
   )
   gan = GAN(
     **game_config.fields(config, spec, 'conditional'),
     **build('generator', images, num_classes=num_classes),
     **build('discriminator', images / steps, num_classes=classes),
-    latents=networks_lib.latents(config),
+    latents=latents,
     latent_reuse=config.latent_reuse,
     discriminator_steps=steps,
     real_reuse=config.real_reuse,

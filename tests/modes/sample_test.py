@@ -11,6 +11,7 @@ from PIL import Image
 from runs import small
 
 from jaxgan import data, errors, gan, modes, steps
+from jaxgan.core import latents as latents_lib
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests, sample
 from jaxgan.modes import restore as restore_lib
@@ -336,6 +337,19 @@ def test_sample_refuses_bad_requests_in_one_line(case, plain):
   refused(plain, *BAD[case])
 
 
+def test_truncation_limits_the_latents_of_samples(plain):
+  path = sample.sample(plain, 9, truncation=0.3)
+  assert path.name.endswith('num9_seed0_truncation0.3.png')
+  z = latents_lib.truncated(latents(plain, 9), 0.3)
+  np.testing.assert_array_equal(
+    cells(path, 3, 3, 8).reshape(9, 8, 8, 1), decoded(plain, z)
+  )
+
+
+def test_truncation_needs_normal_latents(classy):
+  refused(classy, dict(truncation=0.3), "--truncation=0.3.*'sphere 8'")
+
+
 @pytest.mark.parametrize('case', BAD_LABELS)
 def test_sample_refuses_bad_labels_in_one_line(case, classy):
   refused(classy, *BAD_LABELS[case])
@@ -360,6 +374,7 @@ def test_sample_without_latents_refuses_paths(plain, monkeypatch):
   refused(plain, dict(format='gif'), f'--format=gif: {message}')
   refused(plain, dict(walk=2), f'--walk=2: {message}')
   refused(plain, dict(labels='1'), "method='fake'")
+  refused(plain, dict(truncation=1.0), f'--truncation=1: {message}')
 
 
 def test_sample_error_of_the_method_leaves_no_files(plain, monkeypatch):

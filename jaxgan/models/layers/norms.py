@@ -212,23 +212,53 @@ class VirtualBatch(nn.Module):
     return self.module(*inputs, train=train)[self.size :]
 
 
+def group_size(batch: int, most: int) -> int:
+  """Returns the largest size of equal groups of a batch, from 2 to `most`.
+
+  A batch that has no such groups is one group.
+  """
+  sizes = (n for n in range(2, most + 1) if batch % n == 0)
+  return max(sizes, default=batch)
+
+
 class MinibatchStddev(nn.Module):
   """Appends the deviation between examples as one more channel.
 
   Karras et al. 2018 (https://arxiv.org/abs/1710.10196), section 3, over the
-  global batch: [B, ..., C] to [B, ..., C + 1].
+  global batch: [B, ..., C] to [B, ..., C + 1]. In groups, the channel of an
+  example is the deviation in its group. Members of a group are as far apart in
+  the batch as possible: example i is in group i modulo the number of groups.
+
+  Attributes:
+    group: most examples in a group, see `group_size`; 0 is the whole batch.
   """
+
+  group: int = 0
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    x = x.astype(jnp.float32)
-    shifted = x - axis.mean(near(x, 0))
-    mean, square = axis.mean(
-      (jnp.mean(shifted, axis=0), jnp.mean(shifted**2, axis=0))
-    )
-    deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0.0) + 1e-8)
-    channel = jnp.broadcast_to(jnp.mean(deviation), (*x.shape[:-1], 1))
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    if self.group:
+      value = self._of_groups(x).reshape(-1, *(1,) * (x.ndim - 1))
+    else:
+      shifted = x - axis.mean(near(x, 0))
+      mean, square = axis.mean(
+        (jnp.mean(shifted, axis=0), jnp.mean(shifted**2, axis=0))
+      )
+      deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0.0) + 1e-8)
+      value = jnp.mean(deviation)
+    channel = jnp.broadcast_to(value, (*x.shape[:-1], 1))
     return jnp.concatenate([x, channel], axis=-1)
+
+  def _of_groups(self, x: jax.Array) -> jax.Array:
+    """Returns the mean deviation in the group of each example, [B]."""
+    everything = axis.gather(x)
+    size = group_size(len(everything), self.group)
+    count = len(everything) // size
+    members = everything.reshape(size, count, -1)
+    variance = jnp.mean((members - jnp.mean(members, 0)[None]) ** 2, axis=0)
+    deviation = jnp.mean(jnp.sqrt(variance + 1e-8), axis=-1)  # [groups]
+    return deviation[(jnp.arange(len(x)) + axis.index() * len(x)) % count]
 
 
 class MinibatchDiscrimination(nn.Module):

@@ -11,9 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from jaxgan.models.layers import grouped_conv, layers
+from jaxgan.models.layers import grouped_conv, layers, resampling
 
 SLOPE = 0.2
 # Keeps the variance of activations (He et al. 2015,
@@ -28,30 +27,11 @@ def scaled(gain: float = 1.0) -> Callable:
 
 def _taps(weights) -> np.ndarray:
   """Returns the filter between two grids of pixels, with a sum of one."""
-  taps = np.convolve(weights, (1.0, 1.0))
-  return taps / taps.sum()
-
-
-def _add_up(x, terms, length: int, stride: int, axis: int):
-  """Returns sums of weighted slices: weight times x[start::stride]."""
-  total = 0.0
-  for start, weight in terms:
-    stop = start + stride * (length - 1) + 1
-    part = lax.slice_in_dim(x, start, stop, stride, axis)
-    total += jnp.asarray(weight, x.dtype) * part
-  return total
-
-
-def _pad(x, before: int, after: int, axis: int):
-  pads = [(0, 0)] * x.ndim
-  pads[axis] = (before, after)
-  return jnp.pad(x, pads)
+  return resampling.normalised(np.convolve(weights, (1.0, 1.0)))
 
 
 def enlarge(x: jax.Array, size: tuple[int, int], weights) -> jax.Array:
   """Doubles the sides of images with a filter, then cuts to (height, width).
-
-  Pixels beyond the border are zero.
 
   Args:
     x: images [B, H, W, C]. A side of the result is at most twice theirs.
@@ -59,27 +39,7 @@ def enlarge(x: jax.Array, size: tuple[int, int], weights) -> jax.Array:
     weights: filter of odd length, the same from both ends. (1, 2, 1) is
       bilinear.
   """
-  taps, radius = 2.0 * _taps(weights), len(weights) // 2
-  for axis in (1, 2):
-    length = x.shape[axis]
-    padded = _pad(x, radius, radius, axis)
-    # Pixel 2 q + phase has tap 2 j + phase + radius of pixel q - j.
-    phases = [
-      _add_up(
-        padded,
-        [
-          (radius - (k - phase - radius) // 2, taps[k])
-          for k in range((phase + radius) % 2, len(taps), 2)
-        ],
-        length,
-        1,
-        axis,
-      )
-      for phase in (0, 1)
-    ]
-    shape = (*x.shape[:axis], 2 * length, *x.shape[axis + 1 :])
-    x = jnp.stack(phases, axis + 1).reshape(shape)
-  return x[:, : size[0], : size[1]]
+  return resampling.enlarge(x, size, _taps(weights))
 
 
 def reduce(x: jax.Array, weights) -> jax.Array:
@@ -87,12 +47,7 @@ def reduce(x: jax.Array, weights) -> jax.Array:
 
   A quarter of the adjoint of `enlarge`, with the same arguments.
   """
-  taps, radius = _taps(weights), len(weights) // 2
-  for axis in (1, 2):
-    length = -(-x.shape[axis] // 2)
-    padded = _pad(x, radius, radius + x.shape[axis] % 2, axis)
-    x = _add_up(padded, enumerate(taps), length, 2, axis)
-  return x
+  return resampling.reduce(x, _taps(weights))
 
 
 class GroupedConv(nn.Module):
