@@ -29,7 +29,7 @@ from jaxgan.core import buckets, paths
 from jaxgan.core.pickles import Instance
 from jaxgan.data.dataset import Spec
 from jaxgan.metrics import pth
-from jaxgan.modes.weights import modules, r3gan, recipes, residual
+from jaxgan.modes.weights import modules, r3gan, recipes, residual, stylegan2
 from jaxgan.modes.weights import network as network_lib
 from jaxgan.modes.weights.network import Network
 from jaxgan.training import checkpoint, data_files, writers
@@ -38,7 +38,7 @@ from jaxgan.training import workdir as workdir_lib
 
 _logger = logging.getLogger(__name__)
 
-KNOWN = 'BigGAN-PyTorch, PyTorch-StudioGAN, mimicry and R3GAN'
+KNOWN = 'BigGAN-PyTorch, PyTorch-StudioGAN, mimicry, R3GAN and StyleGAN2'
 _MODULES = ('G', 'G_ema', 'D')  # of a snapshot
 # Keys of dictionaries around a state dict.
 _INNER = ('state_dict', 'model_state_dict')
@@ -142,7 +142,8 @@ def _of_module(path, size: int, name: str, module: Instance) -> Network:
   """Returns the network of a pickled module, of the name in its snapshot."""
   try:
     network_lib.refuse_sizes(path, modules.tensors(module), size)
-    return r3gan.convert(str(path), module, 'ema' in name)
+    family = stylegan2 if stylegan2.is_network(module) else r3gan
+    return family.convert(str(path), module, 'ema' in name)
   except errors.UserError:
     raise
   except Exception as error:  # Objects in a pickle have any form.

@@ -3,11 +3,13 @@
   python -m tests.golden.make_weights SOURCE FOLDER OUTPUT
 
 SOURCE is mimicry, studiogan or biggan, and FOLDER is a clone of it, see
-`make_residual`; or SOURCE is r3gan, and FOLDER is a clone of brownvc/R3GAN.
-PyTorch and NumPy are required. Each case of SOURCE becomes the
-files that its training writes, with random weights, and `reference.npz` with
-inputs and outputs of the networks in evaluation. `tests.golden.opcodes` copies
-such a folder to the files that the tests read.
+`make_residual`; or SOURCE is r3gan or stylegan2, and FOLDER is a clone of
+brownvc/R3GAN, NVlabs/stylegan2-ada-pytorch or NVlabs/stylegan3. PyTorch and
+NumPy are required, and the packages that the clone imports.
+
+Each case of SOURCE becomes the files that its training writes, with random
+weights, and `reference.npz` with labels and outputs in evaluation.
+`tests.golden.opcodes` copies such a folder to the files that the tests read.
 """
 
 import copy
@@ -23,6 +25,7 @@ import numpy as np
 
 from tests.golden import make_r3gan as make_r3gan_arrays
 from tests.golden import make_residual
+from tests.golden import make_stylegan2 as make_stylegan2_arrays
 from tests.golden.make_residual import BATCH, CLASSES, LABELS, Case, thin, value
 
 ROUNDS = 3  # of statistics and of spectral norm
@@ -43,6 +46,15 @@ R3GAN = {
     dict(
       widths=(4, 4, 8), blocks=(1, 1, 2), cardinality=(1, 2, 4), embedding=5
     ),
+  ),
+}
+
+
+STYLEGAN2 = {
+  'stylegan2_8': make_stylegan2_arrays.Case(
+    *(8, 6, True, 32, 4, 2),
+    dict(style_size=4, clamp=1.2),
+    dict(group=2, clamp=1.2),
   ),
 }
 
@@ -144,9 +156,6 @@ def make_r3gan(name: str, folder: pathlib.Path) -> None:
   """Writes a snapshot of R3GAN."""
   import torch
 
-  versions = types.ModuleType('pkg_resources')  # Newer setuptools lack it.
-  versions.parse_version = lambda v: [int(n) for n in re.findall(r'\d+', v)[:2]]
-  sys.modules['pkg_resources'] = versions
   case, networks = R3GAN[name], importlib.import_module('training.networks')
   names = dict(
     widths='WidthPerStage',
@@ -166,16 +175,63 @@ def make_r3gan(name: str, folder: pathlib.Path) -> None:
   y = (torch.eye(CLASSES)[list(LABELS)] if case.conditional else None,)
   applied = (generator, discriminator, generator, discriminator)
   outputs(case, applied, y, folder)
+  snapshot(folder, generator, discriminator)
+
+
+def make_stylegan2(name: str, folder: pathlib.Path) -> None:
+  """Writes a snapshot of StyleGAN2-ADA, or of StyleGAN2 in StyleGAN3's code."""
+  case, path = STYLEGAN2[name], 'training.networks'
+  is_flat = importlib.util.find_spec(path) is None
+  networks = importlib.import_module(f'{path}_stylegan2' if is_flat else path)
+  widths = dict(channel_base=case.base, channel_max=case.most)
+  shared = dict(c_dim=CLASSES if case.conditional else 0, img_channels=3)
+  shared |= dict(img_resolution=case.side)
+  shared |= dict(mapping_kwargs=dict(num_layers=case.mapping))
+  synthesis = widths | dict(conv_clamp=case.generator['clamp'])
+  generator = networks.Generator(
+    z_dim=case.latents,
+    w_dim=case.generator['style_size'],
+    **(synthesis if is_flat else dict(synthesis_kwargs=synthesis)),
+    **shared,
+  )
+  discriminator = networks.Discriminator(
+    conv_clamp=case.discriminator['clamp'],
+    epilogue_kwargs=dict(mbstd_group_size=case.discriminator['group']),
+    **widths,
+    **shared,
+  )
+  applied = (
+    lambda z, c: generator(z, c, noise_mode='const'),
+    lambda x, c: discriminator(x, c)[:, 0],
+  )
+  import torch
+
+  y = (torch.eye(CLASSES)[list(LABELS)],)
+  outputs(case, (generator, discriminator, *applied), y, folder)
+  snapshot(folder, generator, discriminator)
+
+
+def snapshot(folder: pathlib.Path, generator, discriminator) -> None:
+  """Writes a pickle of modules as the training of NVIDIA's codebases."""
+  import torch
+
   other = copy.deepcopy(generator)
   randomise(other, 9)
   optimizer = torch.optim.Adam(discriminator.parameters())
-  snapshot = dict(G=other, D=discriminator, G_ema=generator, cur_nimg=7)
-  snapshot |= dict(training_set_kwargs=dict(path='data', use_labels=True))
-  snapshot |= dict(D_opt_state=optimizer.state_dict())
+  contents = dict(G=other, D=discriminator, G_ema=generator, cur_nimg=7)
+  contents |= dict(training_set_kwargs=dict(path='data', use_labels=True))
+  contents |= dict(D_opt_state=optimizer.state_dict(), augment_pipe=None)
   for network in (generator, other, discriminator):
     network.eval().requires_grad_(False)
   with (folder / 'network-snapshot-000000007.pkl').open('wb') as file:
-    pickle.dump(snapshot, file)
+    pickle.dump(contents, file)
+
+
+def _old_packages() -> None:
+  """Adds the function of `pkg_resources` that newer setuptools lack."""
+  versions = types.ModuleType('pkg_resources')
+  versions.parse_version = lambda v: [int(n) for n in re.findall(r'\d+', v)[:2]]
+  sys.modules['pkg_resources'] = versions
 
 
 def main(source: str, clone: str, output: str, *names: str) -> None:
@@ -190,6 +246,9 @@ def main(source: str, clone: str, output: str, *names: str) -> None:
   }
   if source == 'r3gan':
     makers = {name: functools.partial(make_r3gan, name) for name in R3GAN}
+  elif source == 'stylegan2':
+    makers = {n: functools.partial(make_stylegan2, n) for n in STYLEGAN2}
+  _old_packages()
   for name in names or makers:
     folder = pathlib.Path(output) / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,13 @@ from jaxgan.metrics import pth
 from jaxgan.modes.weights import r3gan
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
-CASES = ('biggan_ajbrock_32', 'cgan_pd_32', 'biggan_32', 'r3gan_16')
+CASES = (
+  'biggan_ajbrock_32',
+  'cgan_pd_32',
+  'biggan_32',
+  'r3gan_16',
+  'stylegan2_8',
+)
 PROTOCOL = b'\x80\x02'
 KINDS = {np.dtype(dtype): kind for kind, dtype in pth.DTYPES.items()}
 
@@ -171,9 +177,10 @@ def archive(path, value) -> None:
 def zipped(path, pickled: bytes, arrays: list[np.ndarray]) -> None:
   """Writes the archive of a pickle and its storages."""
   with zipfile.ZipFile(path, 'w') as file:
-    file.writestr('archive/data.pkl', pickled)
-    for key, array in enumerate(arrays):
-      file.writestr(f'archive/data/{key}', array.tobytes())
+    members = {'data.pkl': pickled}
+    members |= {f'data/{k}': x.tobytes() for k, x in enumerate(arrays)}
+    for name, content in members.items():  # without the time
+      file.writestr(zipfile.ZipInfo(f'archive/{name}'), content)
 
 
 def stream(array: np.ndarray) -> bytes:
@@ -199,7 +206,7 @@ def pickled(value) -> bytes:
 
 def _slim(value):
   """Returns a value without the hooks of modules."""
-  if isinstance(value, Instance):
+  if isinstance(value, Instance) and isinstance(value.state, dict):
     state = {
       name: _slim(inner)
       for name, inner in value.state.items()
@@ -223,9 +230,9 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
     target.write_bytes(pickled(_slim(value)))
 
 
-def main(folder: str) -> None:
-  """Writes the files of all cases."""
-  for case in CASES:
+def main(folder: str, *cases: str) -> None:
+  """Writes the files of all cases, or of the named cases."""
+  for case in cases or CASES:
     target = FOLDER / case
     target.mkdir(parents=True, exist_ok=True)
     for path in (pathlib.Path(folder) / case).iterdir():
@@ -236,4 +243,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == '__main__':
-  main(sys.argv[1])
+  main(*sys.argv[1:])

@@ -60,6 +60,10 @@ EXPECTED = {
     ),
     dict(widths=(4, 4, 8), blocks=(1, 1, 2), embedding=5),
   ),
+  'stylegan2_8': (
+    dict(widths=(4, 4), style_size=4, mapping_layers=2, clamp=1.2),
+    dict(widths=(4, 4), group=2, architecture='residual', clamp=1.2),
+  ),
 }
 LATENTS = {'biggan_32': 8}
 

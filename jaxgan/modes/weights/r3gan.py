@@ -5,7 +5,6 @@ follow from shapes; groups of convolutions and filters are in the modules.
 """
 
 import re
-from typing import Any
 
 import numpy as np
 
@@ -51,11 +50,6 @@ _OUTER = {
   'EmbeddingLayer.weight': 'labels/kernel',
 }
 _GROUPED = 'LinearLayer2.Layer'
-
-
-def is_network(module: Any) -> bool:
-  """Returns True for a module of R3GAN, or one that contains it as Model."""
-  return isinstance(module, Instance) and module.name in NAMES
 
 
 def _ours(x: np.ndarray) -> np.ndarray:

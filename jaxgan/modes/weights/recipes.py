@@ -4,9 +4,11 @@ Files of weights do not say how they were trained. So losses and optimizers are
 those of the codebase's settings for CIFAR-10.
 """
 
+import math
+
 from jaxgan import config as config_lib
 from jaxgan.config import presets
-from jaxgan.modes.weights import r3gan, residual
+from jaxgan.modes.weights import r3gan, residual, stylegan2
 from jaxgan.modes.weights.network import Network, refusal
 
 # Codebase -> rounds of one half-life of averages (a decay of 0.9999; 0 is off),
@@ -31,6 +33,7 @@ _RESIDUAL = {
 # Side of images of R3GAN -> last weights of R1 and R2, and last half-life of
 # averages, in images.
 _R3GAN = {32: (0.0025, 5e6), 64: (0.1, 5e5), 256: (7.5, 5e5)}
+_SIDE_OF_CIFAR = 32
 # Side of images at which mimicry's last discriminator block keeps its size.
 _SIDE_48 = 48
 
@@ -55,8 +58,8 @@ def config_of(generator: Network, discriminator: Network | None):
       )
   config = config_lib.defaults()
   config.update(presets.game())
-  is_r3gan = generator.source == r3gan.SOURCE
-  (_r3gan if is_r3gan else _residual)(config, generator, discriminator)
+  recipes = {r3gan.SOURCE: _r3gan, stylegan2.SOURCE: _stylegan2}
+  recipes.get(generator.source, _residual)(config, generator, discriminator)
   config.latent_size = generator.latents
   config.conditional = generator.classes > 0
   # The averages of the file are kept from the first round on.
@@ -109,3 +112,24 @@ def _r3gan(config, generator: Network, discriminator) -> None:
   config.discriminator.update(theirs)
   for player in ('generator', 'discriminator'):
     config[player].optimizer.update(learning_rate=5e-5, b2=0.99)
+
+
+def _stylegan2(config, generator: Network, discriminator) -> None:
+  """Sets the authors' recipe `auto`, or `cifar` for 32 x 32 pixels."""
+  config.update(presets.stylegan2())
+  is_cifar = generator.shape[0] == _SIDE_OF_CIFAR
+  config.batch_size = 64 if is_cifar else 32
+  config.ema_halflife = 500_000.0 if is_cifar else 10_000.0
+  config.generator.update(generator.fields)
+  if discriminator is None:
+    theirs = dict(widths=generator.fields['widths'][::-1])
+  else:
+    theirs = discriminator.fields
+  config.discriminator.update(theirs)
+  presets.stylegan2_recipe(
+    config,
+    gamma=2e-4 * math.prod(generator.shape[:2]) / config.batch_size,
+    learning_rate=0.0025,
+    path_length=0.0 if is_cifar else 2.0,
+    mixing=0.0 if is_cifar else 0.9,
+  )
