@@ -127,7 +127,8 @@ def load(config, workdir, split: str = 'train', spec=None) -> data.Dataset:
     raise errors.DataError(
       f'workdir {str(workdir)!r} has weights that were imported without data. '
       'Import them again with --config.data.source=folder and '
-      '--config.data.path=FOLDER, or set --config.init_from to this workdir.'
+      '--config.data.path=FOLDER, or train in a new workdir with '
+      '--config.init_from.'
     )
   dataset = data.load(config.data, split)
   if dataset.source == 'folder' and split != 'train':

@@ -66,7 +66,6 @@ def config_of(generator: Network, discriminator: Network | None):
   config.ema_rampup = 0.0
   config.data.update(
     source='folder',
-    name='',
     channels=generator.shape[-1],
     image_size=generator.shape[0],
   )
