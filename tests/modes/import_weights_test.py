@@ -4,6 +4,7 @@
 published files come from, and `tests/golden/opcodes.py` wrote the copies here.
 """
 
+import dataclasses
 import logging
 import pathlib
 import re
@@ -16,7 +17,9 @@ from runs import call_main
 from jaxgan import errors
 from jaxgan.core import state as state_lib
 from jaxgan.metrics import pth
+from jaxgan.models import mlp
 from jaxgan.modes import import_weights, restore, sample
+from jaxgan.steps import gan
 from jaxgan.training import first_weights
 from tests.golden import opcodes
 from tests.golden.make_residual import thin
@@ -112,6 +115,18 @@ def test_images_and_logits_equal_those_of_the_codebase(imported):
     ours, expected = thin(np.asarray(ours)), reference[name]
     error = np.abs(ours - expected).max() / np.abs(expected).max()
     assert error <= 1e-5, (name, error)
+
+
+def test_running_statistics_are_those_of_samples():
+  network = mlp.Generator(shape=(4, 4, 1), widths=(3,))
+  method = gan.GAN(network, mlp.Discriminator(widths=(3,)))
+  state = gan.init(method, jax.random.key(0))
+  stats = state.networks['generator'].stats
+  for keeps in (True, False):
+    method = dataclasses.replace(method, running_statistics=keeps)
+    used = gan.use_ema_weights(method, state).networks['generator'].stats
+    same = jax.tree.map(np.array_equal, used, stats)
+    assert all(jax.tree.leaves(same)) == keeps
 
 
 @SLOW
@@ -269,6 +284,22 @@ def test_truncated_files_are_refused(tmp_path):
   for length in (0, 1, 2, 100, len(content) // 2, len(content) - 1):
     path.write_bytes(content[:length])
     assert f'{path}: no weights of PyTorch' in refused(path)
+
+
+def test_damaged_bytes_are_one_line_or_another_number(tmp_path):
+  content = pathlib.Path(*files('r3gan_16')).read_bytes()
+  path, rng, lines = tmp_path / 'weights.pkl', np.random.default_rng(0), []
+  for _ in range(40):
+    damaged = bytearray(content)
+    for place in rng.integers(len(content), size=3):
+      damaged[place] = rng.integers(256)
+    path.write_bytes(damaged)
+    try:
+      import_weights.read(path)
+    except errors.UserError as error:
+      lines.append(str(error))
+  assert len(lines) > 10
+  assert '\n' not in ''.join(lines)
 
 
 def test_sizes_on_paper_take_no_memory(tmp_path):
