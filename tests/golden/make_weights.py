@@ -56,6 +56,11 @@ STYLEGAN2 = {
     dict(style_size=4, clamp=1.2),
     dict(group=2, clamp=1.2),
   ),
+  'stylegan2_16_residual': make_stylegan2_arrays.Case(
+    *(16, 6, False, 64, 8, 3),
+    dict(style_size=4, architecture='residual'),
+    dict(group=4, architecture='orig'),
+  ),
 }
 
 
@@ -187,7 +192,15 @@ def make_stylegan2(name: str, folder: pathlib.Path) -> None:
   shared = dict(c_dim=CLASSES if case.conditional else 0, img_channels=3)
   shared |= dict(img_resolution=case.side)
   shared |= dict(mapping_kwargs=dict(num_layers=case.mapping))
-  synthesis = widths | dict(conv_clamp=case.generator['clamp'])
+
+  def fields(ours):
+    architecture = ours.get('architecture')
+    found = dict(conv_clamp=ours.get('clamp'))
+    if architecture:
+      found['architecture'] = make_stylegan2_arrays.OURS[architecture]
+    return widths | found
+
+  synthesis = fields(case.generator)
   generator = networks.Generator(
     z_dim=case.latents,
     w_dim=case.generator['style_size'],
@@ -195,9 +208,8 @@ def make_stylegan2(name: str, folder: pathlib.Path) -> None:
     **shared,
   )
   discriminator = networks.Discriminator(
-    conv_clamp=case.discriminator['clamp'],
     epilogue_kwargs=dict(mbstd_group_size=case.discriminator['group']),
-    **widths,
+    **fields(case.discriminator),
     **shared,
   )
   applied = (
@@ -206,7 +218,8 @@ def make_stylegan2(name: str, folder: pathlib.Path) -> None:
   )
   import torch
 
-  y = (torch.eye(CLASSES)[list(LABELS)],)
+  y = torch.eye(CLASSES)[list(LABELS)]
+  y = (y if case.conditional else torch.zeros((BATCH, 0)),)
   outputs(case, (generator, discriminator, *applied), y, folder)
   snapshot(folder, generator, discriminator)
 
