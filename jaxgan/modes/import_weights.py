@@ -75,11 +75,11 @@ def import_weights(
     UserError: for files that are damaged, unknown, or do not fit each other or
       the data, and for a workdir with files.
   """
+  folder = paths.of_user(workdir, '--workdir')
   if not weights:
     raise errors.UserError(
       '--weights is missing. Set --weights=FILE, or --weights=G.pth,D.pth.'
     )
-  folder = paths.of_user(workdir, '--workdir')
   if folder.is_dir() and any(p.name != '.lock' for p in folder.iterdir()):
     raise errors.UserError(
       f'workdir {str(workdir)!r} has files. Choose another --workdir.'
