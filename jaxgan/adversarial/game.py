@@ -32,6 +32,7 @@ class Game:
     ema_counts_round: see `ema.average`.
     accumulate: parts of a batch whose gradients are averaged, see
       `state.accumulated`.
+    running_statistics: see `ema.use_averages`.
     lazy: 0, or in a step of terms apart the rounds between such steps, see
       `adversarial.lazy`.
   """
@@ -45,6 +46,7 @@ class Game:
   ema_rampup: float = 0.0
   ema_counts_round: bool = False
   accumulate: int = 1
+  running_statistics: bool = False
   lazy: int = 0
 
 

@@ -67,6 +67,7 @@ GAME = dict(
   latent_reuse=field(False),  # G's update takes the latents of D's last update
   conditional=field(False),  # both networks take the label
   **_adversarial('non_saturating', {}),
+  running_statistics=field(False),  # of samples; False: those of EMA weights
   discriminator_steps=field(1, 1, 1_000),
   real_reuse=field(False),  # all updates of D in a round see the same reals
   label_noise=field(0.0, 0, 1),  # largest random share taken from D's labels

@@ -87,6 +87,7 @@ def fields(
       *game_terms.path_terms(config),
     ),
     'accumulate': config.get('accumulate', 1),
+    'running_statistics': config.get('running_statistics', False),
     **networks.averages(config),
   }
 

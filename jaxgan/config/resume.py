@@ -38,6 +38,7 @@ _LATER = (
   *('ada', 'flip_reals', 'lecam', 'lecam_decay', 'consistency'),
   *('frozen_layers', 'accumulate'),
   *('path_length', 'path_length_every', 'penalties_every'),
+  'running_statistics',
 )
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {

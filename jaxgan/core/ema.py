@@ -66,13 +66,16 @@ def use_averages(method, state: TrainState, name: str, batches) -> TrainState:
   """Returns a state whose network has averaged weights.
 
   Args:
-    method: has the module in the field `name`.
+    method: has the module in the field `name`, and may have
+      `running_statistics`: True to keep the running statistics.
     state: a state.
     name: name of the network.
     batches: inputs for its batch statistics, see `standing_stats`.
   """
   network, params = state.networks[name], state.ema[name]
-  stats = standing_stats(getattr(method, name), params, network.stats, batches)
+  stats = network.stats
+  if not getattr(method, 'running_statistics', False):
+    stats = standing_stats(getattr(method, name), params, stats, batches)
   network = network.replace(params=params, stats=stats)
   return state.replace(networks=state.networks | {name: network})
 

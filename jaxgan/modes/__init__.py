@@ -180,6 +180,18 @@ MODES = {
   'invert': Mode(
     'jaxgan.modes.complete:invert', _SEARCH, prints=False, reads_data=True
   ),
+  'import': Mode(
+    'jaxgan.modes.import_weights:import_weights',
+    (
+      Flag(
+        'weights',
+        'list',
+        'Files of a generator, of its averages (with ema in the name) and of a '
+        'discriminator, as G_ema.pth,D.pth.',
+      ),
+    ),
+    reads_data=True,
+  ),
   'export': Mode('jaxgan.modes.export:export', (_MEMBER, _OUTPUT)),
   'replay': Mode(
     'jaxgan.modes.replay:replay',

@@ -65,6 +65,8 @@ def load(folder: pathlib.Path, algorithm, method, step: int | None):
     expected = like.networks[name]
     expected = {'params': expected.params, **expected.stats}
     digests.refuse(folder, digests.mismatches(tree, expected))
+    # Names in a tree may have slashes, and names in a file are paths.
+    tree = digests.with_leaves(expected, digests.paths(tree))
     tree = jax.tree.map(jax.numpy.asarray, tree)
     params = tree.pop('params')
     networks[name] = networks[name].replace(params=params, stats=tree)

@@ -78,12 +78,34 @@ def change(settings, fields) -> None:
     make_absolute(settings)
 
 
+def set_all(settings, fields) -> None:
+  """Applies `--config.data.FIELD` of a mode that makes a run.
+
+  Args:
+    settings: `config.data` of the run; changed.
+    fields: values by name.
+
+  Raises:
+    UserError: for unknown fields, and for values out of range.
+  """
+  for name, value in fields.items():
+    if name not in RUN['data']:
+      raise errors.unknown('--config.data', name, RUN['data'])
+    settings[name] = parsed(name, value)
+  make_absolute(settings)
+
+
 def parsed(name: str, value):
   """Converts the text of a flag to the type of a field, and checks it."""
   field = RUN['data'].get(name)
   if field is None or not isinstance(value, str):
     return value
-  if type(field.default) is not str:
+  if type(field.default) is tuple:
+    try:
+      value = ast.literal_eval(f'({value.strip("()")},)' if value else '()')
+    except (ValueError, SyntaxError):  # names without quotes
+      value = tuple(value.split(','))
+  elif type(field.default) is not str:
     with contextlib.suppress(ValueError, SyntaxError):
       value = ast.literal_eval(value.capitalize())
   if problem := field.range.problem(value):
@@ -100,6 +122,14 @@ def load(config, workdir, split: str = 'train', spec=None) -> data.Dataset:
     split: 'train' or 'test'.
     spec: shapes and labels that the run was trained on, to compare with.
   """
+  record = workdir_lib.read(pathlib.Path(workdir))
+  if record is not None and record['data']['size'] == 0:
+    raise errors.DataError(
+      f'workdir {str(workdir)!r} has weights that were imported without data. '
+      'Import them again with --config.data.source=folder and '
+      '--config.data.path=FOLDER, or train in a new workdir with '
+      '--config.init_from.'
+    )
   dataset = data.load(config.data, split)
   if dataset.source == 'folder' and split != 'train':
     check(workdir, data.load(config.data), spec)

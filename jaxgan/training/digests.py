@@ -19,6 +19,16 @@ def paths(tree) -> dict[str, Any]:
   }
 
 
+def with_leaves(tree, leaves: dict[str, Any]):
+  """Returns a tree of the same form with leaves by path, see `paths`."""
+
+  def pick(path, leaf):
+    del leaf
+    return leaves[jax.tree_util.keystr(path, simple=True, separator='/')]
+
+  return jax.tree_util.tree_map_with_path(pick, tree)
+
+
 def compute(tree) -> dict[str, str]:
   """Returns a digest of type, shape and bytes of every array, by path."""
   by_path = {}

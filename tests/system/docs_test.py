@@ -104,6 +104,9 @@ def test_configs_that_are_named_exist():
     assert (ROOT / path).exists() or path in written, path
 
 
+CONFIG = 'configs/biggan_cifar10.py'  # has the fields of all runs
+
+
 @functools.cache
 def fields_of(path):
   return config_lib.flatten(docs_runner.load_config(path)).keys()
@@ -116,6 +119,8 @@ def unknown_flags(words):
   is_launch = words[0].startswith('./launch/') or 'launch/sweep.py' in words
   if 'jaxgan.main' in words or is_launch or words[0].startswith('--config='):
     paths = [w.partition('=')[2] for w in words if w.startswith('--config=')]
+    # A mode takes fields of data; a workdir of imported weights has a config.
+    paths = [p for p in paths if not p.startswith('runs/')] or [CONFIG]
     scripts = [p.read_text() for p in (ROOT / 'launch').glob('*')]
     for name in names:
       if name.startswith('config.'):

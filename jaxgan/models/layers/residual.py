@@ -24,7 +24,7 @@ def _split(x: jax.Array) -> jax.Array:
   _, height, width, channels = x.shape
   pads = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
   x = jnp.pad(x, pads, 'edge') if height % 2 or width % 2 else x
-  return x.reshape(len(x), -(-height // 2), 2, -(-width // 2), 2, channels)
+  return x.reshape(x.shape[0], -(-height // 2), 2, -(-width // 2), 2, channels)
 
 
 def mean_pool(x: jax.Array) -> jax.Array:

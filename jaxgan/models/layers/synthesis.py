@@ -60,7 +60,7 @@ class Synthesis(nn.Module):
       pixels = iter(_draws(self.make_rng('dropout'), len(w), shapes))
     shape = (*sizes[0], self.widths[0])
     x = self.param('start', nn.initializers.normal(1.0), shape, layers.PARAM)
-    x = jnp.broadcast_to(x[None], (len(w), *shape))
+    x = jnp.broadcast_to(x[None], (w.shape[0], *shape))
     image = None
     for index, (width, size) in enumerate(zip(self.widths, sizes, strict=True)):
       own = dict(dtype=self.dtype if index else None)
