@@ -7,12 +7,15 @@ proportional to its length.
 """
 
 import dataclasses
-import pickle
 import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 MARK = object()
+
+
+class Refused(ValueError):
+  """A pickle has something that is not read."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,7 +50,7 @@ class _Machine:
   def pop(self, kind: type = object):
     value = self.stack.pop()
     if value is MARK or not isinstance(value, kind):
-      raise pickle.UnpicklingError(f'a {kind.__name__} is missing')
+      raise Refused(f'a {kind.__name__} is missing')
     return value
 
   def above_mark(self) -> list:
@@ -57,16 +60,16 @@ class _Machine:
         values = self.stack[index + 1 :]
         del self.stack[index:]
         return values
-    raise pickle.UnpicklingError('a mark is missing')
+    raise Refused('a mark is missing')
 
   def top(self, kind: type):
     if not self.stack or not isinstance(self.stack[-1], kind):
-      raise pickle.UnpicklingError(f'a {kind.__name__} is missing')
+      raise Refused(f'a {kind.__name__} is missing')
     return self.stack[-1]
 
   def push_name(self, name: str) -> None:
     if name not in self.names:
-      raise pickle.UnpicklingError(f'{name} is not allowed')
+      raise Refused(f'{name} is not allowed')
     self.stack.append(Name(name))
 
   def call(self) -> None:
@@ -82,7 +85,7 @@ class _Machine:
 
   def load_persistent(self) -> None:
     if self.load is None:
-      raise pickle.UnpicklingError('a storage is not allowed here')
+      raise Refused('a storage is not allowed here')
     self.stack.append(self.load(self.pop(tuple)))
 
 
@@ -108,7 +111,7 @@ def keys(values) -> list:
   """
   values = list(values)
   if wrong := [v for v in values if not isinstance(v, (str, bytes, int))]:
-    raise pickle.UnpicklingError(f'a key is a {type(wrong[0]).__name__}')
+    raise Refused(f'a key is a {type(wrong[0]).__name__}')
   return values
 
 
@@ -217,7 +220,7 @@ def read(
     Plain data, results of `names`, and results of `load`.
 
   Raises:
-    UnpicklingError: with the opcode or the name that is refused.
+    Refused: with the opcode or the name that is refused.
     Exception: any type of error, for damaged pickles.
   """
   machine = _Machine(names, load)
@@ -225,6 +228,6 @@ def read(
     if opcode.name == 'STOP':
       return machine.pop()
     if opcode.name not in OPCODES:
-      raise pickle.UnpicklingError(f'opcode {opcode.name} is not allowed')
+      raise Refused(f'opcode {opcode.name} is not allowed')
     OPCODES[opcode.name](machine, arg)
   raise EOFError('the pickle has no end')
