@@ -142,7 +142,7 @@ class Pipe:
       if channels not in (1, 3):
         raise errors.UserError(
           f'ada.pipe changes colours of grey or RGB images, and these have '
-          f"{channels} channels. Set ada.pipe='bg'."
+          f"{channels} channels. Set ada.pipe='bg' or ''."
         )
       matrix, offset = colour_matrix(values, channels)
       x = jnp.einsum(

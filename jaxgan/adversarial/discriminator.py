@@ -198,7 +198,7 @@ def update(
     state.replace(extra=state.extra | extra),
     name,
     method.discriminator_terms,
-    loss,
+    with_frozen,
     *inputs,
     separate,
   )

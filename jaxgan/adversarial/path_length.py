@@ -18,6 +18,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgan import errors
 from jaxgan.adversarial.terms import Scene
 from jaxgan.core import axis, noise
 
@@ -64,6 +65,11 @@ def path_length(scene: Scene, mean: jax.Array):
   generate, inputs = scene.networks['generator'], (scene.z, *scene.fake[1:])
   if len(scene.z) % 2 == 0:
     inputs = tuple(x[::2] for x in inputs)
+  elif axis.size() > 1:
+    raise errors.UserError(
+      f'path_length takes every second example, and each of {axis.size()} '
+      f'devices has {len(scene.z)}. Set a batch_size that gives even numbers.'
+    )
   keys = noise.keys(
     jax.random.fold_in(scene.keys['dropout'], 1), 'w', 'noise', 'pixels'
   )

@@ -59,6 +59,11 @@ def fields(
     config.get('augment_as_authors', True),
   )
   values |= game_terms.pipe_fields(config, spec)
+  if values.get('flip_reals') and not spec.is_image:
+    raise errors.UserError(
+      'flip_reals=True is for images and the data are points. Set '
+      'flip_reals=False.'
+    )
   strength = values.get('strength')
   auxiliary = config.get('auxiliary', 0.0)
   labelled = config.get('labelled', 0.0)
@@ -76,7 +81,7 @@ def fields(
       *game_terms.penalty_terms(
         config.penalties, config.get('penalties_every', 1), 'pipe' in values
       ),
-      *game_terms.regularisers_of(config),
+      *game_terms.regularisers_of(config, spec),
       *(adaptive.terms_of(strength) if strength else ()),
     ),
     'generator_terms': (

@@ -25,7 +25,8 @@ def pipe_fields(config, spec: Spec) -> dict[str, Any]:
   """Returns the arguments of `tricks.build` for the group 'ada'; {} for none.
 
   Raises:
-    UserError: for points, and for an adaptive p whose loss has no signs.
+    UserError: for points, for fields that exclude each other, and for an
+      adaptive p whose loss has no signs.
   """
   settings = config.get('ada', {'pipe': ''})
   if not settings['pipe']:
@@ -36,6 +37,17 @@ def pipe_fields(config, spec: Spec) -> dict[str, Any]:
       "Set ada.pipe=''."
     )
   pipe, target = ada.PIPES[settings['pipe']], settings['target']
+  pack, weights = config.get('pack', 1), config.get('penalties', {})
+  if pack > 1 and any(switches.is_on(weight) for weight in weights.values()):
+    raise errors.UserError(
+      f'ada.pipe={settings["pipe"]!r} has penalties on images before the pipe, '
+      f'and pack={pack} shows several as one. Set pack=1.'
+    )
+  if switches.is_on(settings['p']) and switches.is_on(target):
+    raise errors.UserError(
+      f'ada.p={settings["p"]} has no effect with ada.target={target}, which '
+      'adapts p. Set ada.target=0 or ada.p=0.'
+    )
   if not switches.is_on(target):
     return {'pipe': pipe, 'strength': adaptive.Fixed(settings['p'])}
   if config.loss not in _SIGNED:
@@ -48,11 +60,12 @@ def pipe_fields(config, spec: Spec) -> dict[str, Any]:
   return {'pipe': pipe, 'strength': adaptive.Adaptive(*moves)}
 
 
-def regularisers_of(config) -> tuple[Term, ...]:
+def regularisers_of(config, spec: Spec) -> tuple[Term, ...]:
   """Returns the terms of LeCam and of consistency that have a weight.
 
   Raises:
-    UserError: for LeCam in updates on reals or fakes alone.
+    UserError: for LeCam in updates on reals or fakes alone, and for consistency
+      of points or of packed images.
   """
   weight = config.get('lecam', 0.0)
   if switches.is_on(weight) and config.discriminator_batches == 'apart':
@@ -62,7 +75,23 @@ def regularisers_of(config) -> tuple[Term, ...]:
       "discriminator_batches='separate'."
     )
   settings = config.get('consistency', {'real': 0.0, 'fake': 0.0})
-  rows = [augment.AUGMENTATIONS[n] for n in settings.get('changes', ())]
+  rows = augment.find(
+    settings.get('changes', ()) if spec.is_image else (),
+    spec.is_image,
+    config.get('augment_as_authors', True),
+  )
+  for kind in ('real', 'fake'):
+    if not switches.is_on(settings[kind]):
+      continue
+    text = f'consistency.{kind}={settings[kind]} changes single images'
+    if not spec.is_image:
+      raise errors.UserError(
+        f'{text}, and the data are points. Set consistency.{kind}=0.0.'
+      )
+    if config.get('pack', 1) > 1:
+      raise errors.UserError(
+        f'{text}, and pack={config.pack} shows several as one. Set pack=1.'
+      )
   lecam = LeCam(config.get('lecam_decay', 0.0))
   return (
     *terms.of_weights(('lecam', lecam, weight, ('real', 'fake'), first_sums)),

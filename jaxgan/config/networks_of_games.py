@@ -93,8 +93,9 @@ def dcgan() -> ml_collections.ConfigDict:
 def stylegan2() -> ml_collections.ConfigDict:
   """Returns the networks of StyleGAN2 for `game`.
 
-  The defaults are those of config F (Karras et al. 2020,
-  https://arxiv.org/abs/1912.04958) for 64 x 64 pixels, see `stylegan2_recipe`.
+  The networks are those of config F (Karras et al. 2020,
+  https://arxiv.org/abs/1912.04958) for 64 x 64 pixels; `stylegan2_recipe` sets
+  mixing and weights.
   """
   config = ml_collections.ConfigDict()
   config.latent_size = 512
@@ -182,6 +183,8 @@ def lazy(config, generator: int = 4, discriminator: int = 16) -> None:
     ('generator', generator),
     ('discriminator', discriminator),
   ):
+    if every == 1:  # The terms are part of the loss.
+      continue
     settings, share = config[player].optimizer, every / (every + 1)
     settings.learning_rate *= share
     settings.b1, settings.b2 = settings.b1**share, settings.b2**share

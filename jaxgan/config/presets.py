@@ -25,8 +25,8 @@ from jaxgan.config.residual_networks import resnet_narrow as resnet_narrow
 def game() -> ml_collections.ConfigDict:
   """Returns the fields of `steps/gan.py`, with every trick off.
 
-  Networks ('generator', 'discriminator') come from `mlp`, `dcgan` or the
-  experiment.
+  Networks ('generator', 'discriminator') come from `mlp`, `dcgan`, `resnet`,
+  `r3gan`, `stylegan2` or the experiment.
   """
   return build(algorithms.GAME)
 

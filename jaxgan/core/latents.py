@@ -157,7 +157,8 @@ class Latents:
     steps = jnp.linspace(-NORMAL_RANGE, NORMAL_RANGE, columns)
     moved = points[:, None] + steps[None, :, None] * direction[None, None]
     text = f'from {-NORMAL_RANGE:.3g} to {NORMAL_RANGE:.3g}'
-    return self.project(moved), text
+    is_middle = (steps == 0)[None, :, None]
+    return jnp.where(is_middle, points[:, None], self.project(moved)), text
 
   def project(self, z: jax.Array) -> jax.Array:
     """Moves latents [..., Z] to the nearest that are likely to be drawn."""
@@ -199,9 +200,12 @@ def truncate(method, z: jax.Array, psi: float):
     UserError: if no part of the latents is normal.
   """
   generator, latents = getattr(method, 'generator', None), method.latents
-  if hasattr(generator, 'truncation'):
-    generator = generator.clone(truncation=psi)
-    return dataclasses.replace(method, generator=generator), z
+  inner = getattr(generator, 'module', generator)  # of spectral norm
+  if hasattr(inner, 'truncation'):
+    changed = inner.clone(truncation=psi)
+    if inner is not generator:
+      changed = generator.clone(module=changed)
+    return dataclasses.replace(method, generator=changed), z
   if all(part.distribution != 'normal' for part in latents.parts):
     raise errors.UserError(
       f'--truncation={psi:g} limits normal latents, and this run has '

@@ -167,6 +167,11 @@ def _read(config) -> dict[str, list]:
         f'sweep: {name}={texts} must be values of type {kind.__name__}. Put '
         'commas between values.'
       ) from None
+    if 0 in swept[name] and _is_part(name, flat):
+      raise errors.UserError(
+        f'sweep: {name}=0 turns a part of the method off, and all members have '
+        'one program. Train a run with 0 alone.'
+      )
     most = 2**31 - 1 if kind is int else float(np.finfo(np.float32).max)
     for value in swept[name]:
       if name != 'seed' and math.isfinite(value) and abs(value) > most:
@@ -195,6 +200,13 @@ def _check_field(name: str, flat) -> None:
       f'sweep: the field {name} is {kind}, so it is the same for all members '
       f'of a program. {traced.REMEDIES["sweep"]}'
     )
+
+
+def _is_part(name: str, flat) -> bool:
+  """Returns True if a method with 0 in a field has another program."""
+  every = {'path_length': 'path_length_every'}.get(name, 'penalties_every')
+  is_apart = name == 'path_length' or name.startswith('penalties.')
+  return name == 'ada.target' or (is_apart and flat.get(every, 1) > 1)
 
 
 def like(population: Population, algorithm, spec):

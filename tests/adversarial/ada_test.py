@@ -289,6 +289,14 @@ def test_paper_variants_of_r3gan_augment_as_its_authors(name, p, flips):
     ({'loss': 'relativistic_pairing'}, SHAPE, 'Set ada.target=0'),
     ({'loss': 'wasserstein'}, SHAPE, 'Set ada.target=0'),
     ({}, (2,), "Set ada.pipe=''"),
+    ({'ada.p': 0.3}, SHAPE, 'ada.p=0.3 has no effect'),
+    ({'pack': 2, 'penalties.r1': 1.0}, SHAPE, 'Set pack=1'),
+    ({'ada.pipe': '', 'flip_reals': True}, (2,), 'Set flip_reals=False'),
+    (
+      {'ada.pipe': '', 'consistency.real': 1.0},
+      *((2,), r'Set consistency.real=0\.0'),
+    ),
+    ({'pack': 2, 'consistency.fake': 1.0}, SHAPE, 'Set pack=1'),
   ],
 )
 def test_settings_without_signs_or_images_are_refused(fields, shape, message):

@@ -15,6 +15,7 @@ from jaxgan import config as config_lib
 from jaxgan import gan
 from jaxgan.adversarial import path_length, penalties, terms
 from jaxgan.config import presets, resume
+from jaxgan.data import Spec
 from jaxgan.models import mlp
 
 gan = compiled.Compiled(gan)
@@ -114,8 +115,8 @@ def test_lazy_preset_corrects_rates_and_decays():
   presets.lazy(config, generator=1, discriminator=16)
   assert (config.path_length_every, config.penalties_every) == (1, 16)
   settings = config.generator.optimizer
-  np.testing.assert_allclose(settings.learning_rate, 0.001)
-  np.testing.assert_allclose(settings.b2**2, 0.99)
+  np.testing.assert_allclose(settings.learning_rate, 0.002)
+  np.testing.assert_allclose(settings.b2, 0.99)
   settings = config.discriminator.optimizer
   np.testing.assert_allclose(settings.learning_rate * 17, 0.002 * 16)
   np.testing.assert_allclose(settings.b2**17, 0.99**16)
@@ -157,3 +158,18 @@ def test_path_penalty_has_its_least_value_at_the_mean():
   )
   np.testing.assert_allclose(of_parts.mean(), penalty, rtol=1e-5)
   np.testing.assert_allclose(means, mean)
+
+
+def test_schedules_do_not_count_the_steps_of_terms_apart():
+  """Three updates in two rounds advance a learning rate by two batches."""
+  config = config_lib.defaults()
+  config.update(presets.game())
+  config.update(presets.mlp())
+  config.update(batch_size=8, penalties_every=2)
+  spec = Spec((8, 8, 1))
+  optimizers = []
+  for weight in (0.0, 1.0):
+    config.penalties.r1 = weight
+    optimizers.append(gan.from_config(config, spec).discriminator_optimizer)
+  assert optimizers[0].images_per_update == 8
+  assert 3 * optimizers[1].images_per_update == pytest.approx(2 * 8)

@@ -160,6 +160,8 @@ def test_frozen_layers_keep_their_weights(name, spectral_norm, key):
   config.update(presets.mlp())
   config.generator.widths = config.discriminator.widths = (4, 4)
   config.update(frozen_layers=('Dense_0', 'Dense_2'), batch_size=8)
+  config.update(penalties_every=2)  # R1 has steps of its own.
+  config.penalties.r1 = 1.0
   config.discriminator.spectral_norm = spectral_norm
   config.discriminator.optimizer.update(OPTIMIZERS[name])
   method = gan.from_config(config, Spec(SHAPE))

@@ -7,6 +7,7 @@ import pytest
 
 from jaxgan import errors
 from jaxgan.core import directions
+from jaxgan.core import latents as latents_lib
 from jaxgan.models import dcgan, mlp
 
 LATENTS, BATCH = 6, 3
@@ -85,3 +86,13 @@ def test_latents_that_are_multiplied_by_labels_are_refused(key):
 def test_networks_without_a_dense_layer_are_refused():
   with pytest.raises(errors.UserError, match='no dense layer'):
     directions.first_layer(jnp.tanh, jnp.zeros((1, LATENTS)))
+
+
+def test_the_middle_of_a_move_is_the_point():
+  """Also beyond the range of latents that are likely to be drawn."""
+  points = jnp.array([[4.0, 0.5, -5.0]])
+  moved, _ = latents_lib.single('normal', 3).move(
+    points, jnp.array([1.0, 0.0, 0.0]), 5
+  )
+  np.testing.assert_array_equal(moved[:, 2], points)
+  assert float(jnp.abs(moved[:, 0]).max()) <= 3.0

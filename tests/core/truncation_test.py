@@ -11,6 +11,7 @@ from scipy import stats
 from jaxgan import errors, gan
 from jaxgan.core import latents as latents_lib
 from jaxgan.models import mlp, stylegan2
+from jaxgan.models.layers import spectral_norm
 
 SHAPE = (4, 4, 1)
 
@@ -54,6 +55,11 @@ def test_truncate_sets_the_field_of_a_generator_with_styles():
   assert same is z
   again = dataclasses.replace(truncated, generator=method.generator)
   assert again == method
+  wrapped = spectral_norm.SpectralNorm(method.generator)
+  method = dataclasses.replace(method, generator=wrapped)
+  truncated, same = latents_lib.truncate(method, z, 0.5)
+  assert truncated.generator.module.truncation == 0.5
+  assert same is z
 
 
 def test_truncate_refuses_latents_that_are_not_normal():

@@ -198,11 +198,18 @@ def test_sweep_has_all_combinations_last_field_fastest():
     ('penalties.r1=1;penalties.r1=2', 'twice'),
     ('penalties.r1=0,-1', 'penalties.r1=-1.0 must be at least 0'),
     ('penalties.r1=0,1;seed=0,1,2', 'as many values'),
+    ('ada.target=0,0.6', 'ada.target=0 turns'),
   ],
 )
 def test_sweep_that_cannot_be_read_is_refused(sweep, message):
   with pytest.raises(errors.UserError, match=message):
     sweeps.of(small(sweep=sweep, sweep_as='pairs'))
+
+
+def test_sweep_of_zero_weights_with_steps_of_their_own_is_refused():
+  config = small(sweep='penalties.r1=0,1', penalties_every=2)
+  with pytest.raises(errors.UserError, match=r'penalties\.r1=0 turns'):
+    sweeps.of(config)
 
 
 @pytest.mark.parametrize(

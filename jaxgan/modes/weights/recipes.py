@@ -122,6 +122,8 @@ def _stylegan2(config, generator: Network, discriminator) -> None:
   config.generator.update(generator.fields)
   if discriminator is None:
     theirs = dict(widths=generator.fields['widths'][::-1])
+    if is_cifar:
+      theirs.update(architecture='orig', group=32)
   else:
     theirs = discriminator.fields
   config.discriminator.update(theirs)
