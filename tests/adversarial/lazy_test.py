@@ -1,6 +1,7 @@
 """Terms with gradient steps of their own, and path lengths."""
 
 import functools
+import types
 
 import chex
 import compiled
@@ -12,7 +13,7 @@ import optax
 import pytest
 
 from jaxgan import config as config_lib
-from jaxgan import gan
+from jaxgan import errors, gan
 from jaxgan.adversarial import path_length, penalties, terms
 from jaxgan.config import presets, resume
 from jaxgan.data import Spec
@@ -173,3 +174,12 @@ def test_schedules_do_not_count_the_steps_of_terms_apart():
     optimizers.append(gan.from_config(config, spec).discriminator_optimizer)
   assert optimizers[0].images_per_update == 8
   assert 3 * optimizers[1].images_per_update == pytest.approx(2 * 8)
+
+
+def test_path_lengths_refuse_odd_numbers_of_examples_on_devices():
+  def of_device(z):
+    scene = types.SimpleNamespace(z=z, fake=(None,), networks={'generator': 0})
+    return path_length.path_length(scene, 0.0)
+
+  with pytest.raises(errors.UserError, match='2 devices has 3'):
+    jax.eval_shape(jax.vmap(of_device, axis_name='data'), jnp.zeros((2, 3, 4)))
