@@ -1,13 +1,11 @@
-"""Gives back the memory of earlier runs of this process.
+"""Forgets what JAX remembers of earlier runs of this process.
 
 JAX keeps the trace of each of its own functions (`jnp.add`, `jax.random.normal`
 and others) for all shapes that they have seen, without a limit. Networks of
 many runs have many shapes. What a run itself holds, its arrays, compiled
-programs and threads, ends with the run. The allocator keeps the pages.
+programs and threads, ends with the run.
 """
 
-import contextlib
-import ctypes
 import gc
 
 import jax
@@ -27,7 +25,5 @@ def count_run() -> None:
   if _runs >= RUNS:
     jax.clear_caches()
     gc.collect()  # Traces and functions refer to each other.
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-      ctypes.CDLL(None).malloc_trim(0)  # Only glibc has it.
     _runs = 0
   _runs += 1
