@@ -18,6 +18,12 @@ from jaxgan.core import state as state_lib
 from jaxgan.core.state import TrainState
 
 
+def share(terms: Sequence[Term]) -> float:
+  """Returns the share of a network's updates that are not of terms apart."""
+  cadences = {term.every for term in terms if term.apart}
+  return 1.0 / (1.0 + sum(1.0 / every for every in cadences))
+
+
 def steps(
   method,
   state: TrainState,

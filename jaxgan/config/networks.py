@@ -9,7 +9,7 @@ from jaxgan import errors, models
 from jaxgan.config.fields import field as declare
 from jaxgan.config.fields import is_group
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import noise, optim, switches
+from jaxgan.core import noise, optim
 from jaxgan.data.dataset import Spec
 from jaxgan.models.layers import norms, spectral_norm
 
@@ -105,7 +105,6 @@ def build_network(
       raise KeyError(f'{player}.{name}')
   if 'name' not in settings['optimizer']:
     raise KeyError(f'{player}.optimizer.name')
-  images_per_update *= _share_of_updates(config, player)
   optimizer = optim.build(
     settings.pop('optimizer'), images_per_update, f'{player}.optimizer'
   )
@@ -134,21 +133,6 @@ def build_network(
   if spectral:
     module = spectral_norm.SpectralNorm(module, always)
   return module, optimizer
-
-
-def _share_of_updates(config, player: str) -> float:
-  """Returns the share of updates that are not those of terms apart.
-
-  In k rounds a term apart adds an update, see `adversarial.lazy`.
-  """
-  weights = {
-    'generator': [config.get('path_length', 0.0)],
-    'discriminator': list(config.get('penalties', {}).values()),
-  }.get(player, [])
-  name = 'path_length' if player == 'generator' else 'penalties'
-  every = config.get(f'{name}_every', 1)
-  is_apart = every > 1 and any(switches.is_on(weight) for weight in weights)
-  return every / (every + 1) if is_apart else 1.0
 
 
 def network_fields(

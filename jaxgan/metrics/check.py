@@ -76,6 +76,14 @@ def pixels(*, least: int = 2, **sets) -> list[jax.Array]:
   return [_to_pixels(x) for x in arrays.values()]
 
 
+def grey_or_rgb(images) -> None:
+  """Raises a UserError for images [N, H, W, C] that are not grey or RGB."""
+  if images.shape[-1] not in (1, 3):
+    raise errors.UserError(
+      f'images has shape {images.shape}. Pass images [N, H, W, 1 or 3].'
+    )
+
+
 def probabilities(name: str, x):
   """Returns probabilities [N, K] as an array, after checks.
 

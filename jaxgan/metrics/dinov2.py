@@ -18,7 +18,7 @@ from flax import traverse_util
 from jaxgan import errors
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.metrics import batches, dinov2_network, pth
+from jaxgan.metrics import batches, check, dinov2_network, pth
 
 SIDE = 224
 GRID = SIDE // dinov2_network.PATCH  # patches of a side
@@ -46,10 +46,7 @@ def prepare(images: jax.Array) -> jax.Array:
   Raises:
     UserError: for another number of channels.
   """
-  if images.shape[-1] not in (1, 3):
-    raise errors.UserError(
-      f'images has shape {images.shape}. Pass images [N, H, W, 1 or 3].'
-    )
+  check.grey_or_rgb(images)
   x = jnp.round((pixels_lib.to_float(images) + 1.0) * 127.5)
   for axis in (2, 1):
     if x.shape[axis] != SIDE:

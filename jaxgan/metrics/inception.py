@@ -20,7 +20,7 @@ from flax import traverse_util
 from jaxgan import errors
 from jaxgan.core import paths
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.metrics import batches, inception_network, pth
+from jaxgan.metrics import batches, check, inception_network, pth
 
 SIZE = (299, 299)
 WANTED = (
@@ -57,10 +57,7 @@ def prepare(images: jax.Array) -> jax.Array:
   Raises:
     UserError: for another number of channels.
   """
-  if images.shape[-1] not in (1, 3):
-    raise errors.UserError(
-      f'images has shape {images.shape}. Pass images [N, H, W, 1 or 3].'
-    )
+  check.grey_or_rgb(images)
   images = pixels_lib.to_float(images).astype(jnp.float32)
   return resize(jnp.broadcast_to(images, (*images.shape[:-1], 3)))
 

@@ -93,8 +93,7 @@ def train_step(gan, state, batch, key):
   return state.replace(step=state.step + 1), metrics
 
 
-# Latents for the batch statistics of the EMA weights.
-STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 128
+STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 128  # for statistics of EMA
 GENERATOR_KEYS = ('dropout', 'real_show', 'fake_show', 'real', 'fake')
 
 
@@ -135,11 +134,9 @@ class GAN(Game):
     generator: maps latents [B, Z] (and labels [B]) to images, or to a tuple of
       images at several scales, the largest last.
     discriminator: maps images (and labels) to logits [B].
-    generator_optimizer: optimizer of the generator.
-    discriminator_optimizer: optimizer of the discriminator.
+    generator_optimizer, discriminator_optimizer: their optimizers.
     latents: distribution of z.
-    latent_reuse: True if the generator's update takes the latents of the last
-      discriminator update.
+    latent_reuse: True if the generator's update has D's last latents.
     discriminator_steps: k, discriminator updates per round.
     real_reuse: True if all discriminator updates of a round see the same reals.
     num_classes: number of classes of conditional networks; 0 for none.
@@ -235,10 +232,13 @@ def from_config(config, spec: Spec) -> GAN:
   build = functools.partial(
     networks_lib.network_fields, config, shape=spec.shape, latents=latents
   )
+  game = game_config.fields(config, spec, 'conditional')
+  for_g = images * lazy.share(game['generator_terms'])
+  for_d = images / steps * lazy.share(game['discriminator_terms'])
   gan = GAN(
-    **game_config.fields(config, spec, 'conditional'),
-    **build('generator', images, num_classes=num_classes),
-    **build('discriminator', images / steps, num_classes=classes),
+    **game,
+    **build('generator', for_g, num_classes=num_classes),
+    **build('discriminator', for_d, num_classes=classes),
     latents=latents,
     latent_reuse=config.latent_reuse,
     discriminator_steps=steps,

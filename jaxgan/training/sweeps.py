@@ -204,9 +204,11 @@ def _check_field(name: str, flat) -> None:
 
 def _is_part(name: str, flat) -> bool:
   """Returns True if a method with 0 in a field has another program."""
-  every = {'path_length': 'path_length_every'}.get(name, 'penalties_every')
-  is_apart = name == 'path_length' or name.startswith('penalties.')
-  return name == 'ada.target' or (is_apart and flat.get(every, 1) > 1)
+  group = name.partition('.')[0]
+  is_apart = group in ('path_length', 'penalties')
+  return name == 'ada.target' or (
+    is_apart and flat.get(f'{group}_every', 1) > 1
+  )
 
 
 def like(population: Population, algorithm, spec):

@@ -138,7 +138,7 @@ def test_images_follow_the_example_on_every_device_and_in_vmap(key):
 
 
 def test_second_derivatives_of_images(key):
-  """Those of R1: the squared slope of a critic behind the augmentation."""
+  """The gradient of a squared slope, as of R1, equals finite differences."""
   with jax.enable_x64():
     x = jnp.asarray(IMAGES[:2, :4, :5], 'd')
     weights = jnp.asarray(IMAGES[2:4, :4, :5], 'd')

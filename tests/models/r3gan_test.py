@@ -4,6 +4,7 @@ import functools
 import re
 
 import chex
+import golden_arrays
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,7 @@ from jaxgan.models.layers import grouped_conv, resnext
 from jaxgan.training import summary
 from tests.golden import make_r3gan
 from tests.golden.make_r3gan import CASES, PARAMS
-from tests.golden.make_residual import BATCH, CLASSES, LABELS, thin, value
+from tests.golden.make_residual import BATCH, CLASSES, LABELS, value
 
 SLOW = pytest.mark.slow
 PLAYERS = ('generator', 'discriminator')
@@ -81,39 +82,19 @@ def outcome(case, player, draw):
 
 @pytest.mark.parametrize('player', PLAYERS)
 @pytest.mark.parametrize(
-  ('name', 'tolerance'),
-  [
-    pytest.param(
-      name,
-      tolerance,
-      id=f'{name}-{"f64" if tolerance == 1e-5 else "f32"}',
-      marks=[] if (name, tolerance) == ('32', 1e-5) else SLOW,
-    )
-    for name in CASES
-    for tolerance in (1e-5, 1e-4)
-  ],
+  ('name', 'tolerance'), golden_arrays.cases(CASES, '32')
 )
 def test_networks_equal_the_reference(name, tolerance, player):
   """Outputs, and gradients with respect to inputs and all parameters."""
-  with np.load(make_r3gan.FOLDER / f'r3gan_{name}.npz') as arrays:
-    golden = {
-      key.removeprefix(f'{player} '): array
-      for key, array in arrays.items()
-      if key.startswith(f'{player} ')
-    }
-  with jax.enable_x64(tolerance == 1e-5):
-    found = outcome(CASES[name], player, int(golden.pop('draw')))
+  found, golden = golden_arrays.compare(
+    make_r3gan.FOLDER / f'r3gan_{name}.npz',
+    player,
+    tolerance,
+    functools.partial(outcome, CASES[name], player),
+    lambda key: PARAMS if ' ' in key else 1000,
+  )
   names = {key for key in found if not key.startswith('second ')}
   assert names == {key for key in golden if not key.startswith('second ')}
-  worst = {}
-  for key, expected in golden.items():
-    most = PARAMS if ' ' in key else 1000
-    ours = thin(np.asarray(found[key], np.float64), most)
-    error = np.abs(ours - expected).max() / np.abs(expected).max()
-    worst[key] = error
-  print(f'{name} {player}: at most {max(worst.values()):.1e}')
-  bad = {k: v for k, v in worst.items() if not v <= tolerance}
-  assert not bad, bad
 
 
 # config -> (side, classes, G, D), as the reference has them.

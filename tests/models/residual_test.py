@@ -3,6 +3,7 @@
 import functools
 import re
 
+import golden_arrays
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,38 +99,17 @@ def outcome(case, player, draw):
 
 @pytest.mark.parametrize('player', ['generator', 'discriminator'])
 @pytest.mark.parametrize(
-  ('name', 'tolerance'),
-  [
-    pytest.param(
-      name,
-      tolerance,
-      id=f'{name}-{"f64" if tolerance == 1e-5 else "f32"}',
-      marks=[] if (name, tolerance) == ('sngan_32', 1e-5) else SLOW,
-    )
-    for name in CASES
-    for tolerance in (1e-5, 1e-4)
-  ],
+  ('name', 'tolerance'), golden_arrays.cases(CASES, 'sngan_32')
 )
 def test_networks_equal_their_references(name, tolerance, player):
   """Outputs, gradients, running statistics and vectors of spectral norm."""
-  path = make_residual.FOLDER / f'residual_{name}.npz'
-  with np.load(path) as arrays:
-    golden = {
-      key.removeprefix(f'{player} '): array
-      for key, array in arrays.items()
-      if key.startswith(f'{player} ')
-    }
-  with jax.enable_x64(tolerance == 1e-5):
-    found = outcome(CASES[name], player, int(golden.pop('draw')))
-  worst = {}
-  for key, expected in golden.items():
-    most = 200 if key.startswith('params ') else 1000
-    ours = make_residual.thin(np.asarray(found[key], np.float64), most)
-    error = np.abs(ours - expected).max() / np.abs(expected).max()
-    worst[key] = error
-  bad = {k: v for k, v in worst.items() if not v <= tolerance}
-  assert not bad, bad
-  print(f'{name} {player}: at most {max(worst.values()):.1e}')
+  _, golden = golden_arrays.compare(
+    make_residual.FOLDER / f'residual_{name}.npz',
+    player,
+    tolerance,
+    functools.partial(outcome, CASES[name], player),
+    lambda key: 200 if key.startswith('params ') else 1000,
+  )
   assert {'output', 'gradient'} <= golden.keys()
 
 

@@ -5,6 +5,7 @@ import functools
 import re
 
 import chex
+import golden_arrays
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +26,7 @@ from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import summary
 from tests.golden import make_stylegan2
-from tests.golden.make_residual import BATCH, CLASSES, LABELS, thin, value
+from tests.golden.make_residual import BATCH, CLASSES, LABELS, value
 from tests.golden.make_stylegan2 import (
   CASES,
   MULTIPLIER,
@@ -150,41 +151,20 @@ def outcome(case, player, draw):
 
 @pytest.mark.parametrize('player', PLAYERS)
 @pytest.mark.parametrize(
-  ('name', 'tolerance'),
-  [
-    pytest.param(
-      name,
-      tolerance,
-      id=f'{name}-{"f64" if tolerance == 1e-5 else "f32"}',
-      marks=[] if (name, tolerance) == ('32', 1e-5) else SLOW,
-    )
-    for name in CASES
-    for tolerance in (1e-5, 1e-4)
-  ],
+  ('name', 'tolerance'), golden_arrays.cases(CASES, '32')
 )
 def test_networks_equal_the_reference(name, tolerance, player):
   """Outputs, gradients of two orders, w, path lengths and their penalty."""
-  with np.load(make_stylegan2.FOLDER / f'stylegan2_{name}.npz') as arrays:
-    golden = {
-      key.removeprefix(f'{player} '): array
-      for key, array in arrays.items()
-      if key.startswith(f'{player} ')
-    }
-  with jax.enable_x64(tolerance == 1e-5):
-    found = outcome(CASES[name], player, int(golden.pop('draw')))
+  found, golden = golden_arrays.compare(
+    make_stylegan2.FOLDER / f'stylegan2_{name}.npz',
+    player,
+    tolerance,
+    functools.partial(outcome, CASES[name], player),
+    lambda key: PARAMS if ' ' in key else 1000,
+  )
   zero = {key for key in found.keys() - golden.keys() if not found[key].any()}
   unread = found.keys() - golden.keys() - zero
-  assert golden.keys() <= found.keys(), golden.keys() - found.keys()
   assert all(key.startswith('second ') for key in unread), unread
-  worst = {}
-  for key, expected in golden.items():
-    most = PARAMS if ' ' in key else 1000
-    ours = thin(np.asarray(found[key], np.float64), most)
-    error = np.abs(ours - expected.reshape(-1)).max() / np.abs(expected).max()
-    worst[key] = error
-  print(f'{name} {player}: at most {max(worst.values()):.1e}')
-  bad = {k: v for k, v in worst.items() if not v <= tolerance}
-  assert not bad, bad
 
 
 # config -> (side, classes, G, D), as the reference has them.
