@@ -2,16 +2,19 @@ r"""Memory of a process that samples, scores, saves, or starts many runs.
 
   python -m benchmarks.memory --seconds=3600 --runs=50
 
-The first table has a run that draws grids, scores and saves every ten rounds.
-The second table has many short runs in one process, as a notebook starts them:
-equal configs, and configs whose networks differ. A row has the resident
-memory at the start and the end. Then it has the slope of a line, with its
-standard error, without the first ten minutes or runs.
+Two rows have many short runs in one process, as a notebook starts them: equal
+configs, and configs whose networks differ. The last row is one run that draws
+grids, scores and saves every fifty rounds. A row has the resident memory at the
+start and the end. Then it has the slope of a line without the first ten minutes
+or runs. Neighbouring values depend on each other, so the line goes through the
+means of ten equal parts, whose residuals give its standard error.
 """
 
 import contextlib
 import gc
+import os
 import pathlib
+import signal
 import sys
 import tempfile
 import threading
@@ -21,6 +24,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import experiment
+from jaxgan import errors
 from jaxgan.training import loop
 
 _SECONDS = flags.DEFINE_integer('seconds', 3_600, 'Length of the long run.')
@@ -33,11 +37,12 @@ SMALL = {
   'generator.widths': (8,),
   'discriminator.widths': (8,),
   'batch_size': 8,
-  'log_every': 10,
-  'sample_every': 10,
-  'checkpoint_every': 10,
-  'eval_every': 10,
+  'log_every': 50,
+  'sample_every': 50,
+  'checkpoint_every': 50,
+  'eval_every': 50,
 }
+PARTS = 10
 SECONDS_OF_START, RUNS_OF_START = 600.0, 10
 
 
@@ -49,10 +54,14 @@ def resident() -> float:
 
 
 def slope(times, values) -> tuple[float, float]:
-  """Returns the slope of a line through points, and its standard error."""
-  x, y = np.asarray(times, float), np.asarray(values, float)
-  if len(x) < 3:
+  """Returns the slope of a line through parts' means, and its standard error."""
+  if len(times) < 3:
     return float('nan'), float('nan')
+  count = min(PARTS, len(times))
+  x, y = (
+    np.array([part.mean() for part in np.array_split(column, count)])
+    for column in (np.asarray(times, float), np.asarray(values, float))
+  )
   x = x - x.mean()
   value = x @ (y - y.mean()) / (x @ x)
   rest = y - y.mean() - value * x
@@ -70,24 +79,24 @@ def row(name: str, times, values, begin: float, unit: str) -> str:
 
 
 def long_run(seconds: float) -> str:
-  """Trains for some seconds in a thread of samples; returns a row."""
+  """Trains for some seconds and watches the memory; returns a row."""
   config = experiment.changed(experiment.load('gan_mnist'), SMALL)
+  config.num_steps = 10**9
   times, values = [], []
-  start, done = time.monotonic(), threading.Event()
 
   def watch():
-    while not done.wait(min(5.0, seconds / 100)):
-      times.append((time.monotonic() - start) / 60)
+    start, wait = time.monotonic(), min(5.0, seconds / 100)
+    while (now := time.monotonic() - start) < seconds:
+      times.append(now / 60)
       values.append(resident())
+      time.sleep(wait)
+    os.kill(os.getpid(), signal.SIGTERM)  # Saves and stops the run.
 
   watcher = threading.Thread(target=watch)
-  watcher.start()
   with tempfile.TemporaryDirectory() as folder:
-    config.num_steps = 0
-    while time.monotonic() - start < seconds:
-      config.num_steps += 2_000
+    watcher.start()
+    with contextlib.suppress(errors.Stopped):
       loop.train(config, folder)
-  done.set()
   watcher.join()
   begin = min(SECONDS_OF_START, seconds / 2) / 60
   return row('sampling, scoring, saving', times, values, begin, 'minute')
