@@ -54,7 +54,7 @@ def resident() -> float:
 
 
 def slope(times, values) -> tuple[float, float]:
-  """Returns the slope of a line through parts' means, and its standard error."""
+  """Returns the slope of a line through means of parts, and its error."""
   if len(times) < 3:
     return float('nan'), float('nan')
   count = min(PARTS, len(times))

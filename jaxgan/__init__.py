@@ -20,6 +20,7 @@ Names for use from Python, imported on first access:
 
   trainer    compiles rounds of an algorithm on arrays, without files
   restore    reads a workdir: method, state, config
+  load       reads an export, without the packages of training
   show       draws images in [-1, 1] as one Pillow image for a notebook
   gan, vae, and the other files of `jaxgan.steps`, with their defaults
   config, data, losses, metrics, models, penalties, presets, train
@@ -36,6 +37,7 @@ from jaxgan.core.version import __version__ as __version__
 _PUBLIC = {
   'trainer': 'jaxgan.training.on_arrays:trainer',
   'restore': 'jaxgan.modes.restore:restore',
+  'load': 'jaxgan.modes.load:load',
   'show': 'jaxgan.visual.grid:show',
   **{
     name: f'jaxgan.steps.{name}'

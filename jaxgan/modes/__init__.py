@@ -192,7 +192,25 @@ MODES = {
     ),
     reads_data=True,
   ),
-  'export': Mode('jaxgan.modes.export:export', (_MEMBER, _OUTPUT)),
+  'export': Mode(
+    'jaxgan.modes.export:export',
+    (
+      Flag(
+        'format',
+        'string',
+        'Files for JAX (the default), these and a model in ONNX, or one page '
+        'that shows a generator in a browser.',
+        ('jax', 'onnx', 'html'),
+      ),
+      Flag(
+        'runtime',
+        'string',
+        'Archive of onnxruntime-web for the page (fetched by npm).',
+      ),
+      _MEMBER,
+      _OUTPUT,
+    ),
+  ),
   'replay': Mode(
     'jaxgan.modes.replay:replay',
     (

@@ -23,7 +23,9 @@ import jax
 import numpy as np
 import safetensors.numpy
 
+from jaxgan import errors
 from jaxgan.core import paths, version
+from jaxgan.modes import export_page, sample
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import workdir as workdir_lib
@@ -44,7 +46,11 @@ INPUTS = {
 
 @restore_lib.stores
 def export(
-  workdir, member: int | None = None, output: str | None = None
+  workdir,
+  member: int | None = None,
+  output: str | None = None,
+  format: str = 'jax',
+  runtime: str | None = None,
 ) -> pathlib.Path:
   """Writes the functions of the newest valid checkpoint of a workdir.
 
@@ -52,19 +58,31 @@ def export(
     workdir: the folder of the run.
     member: member of a population.
     output: folder to write to; by default the workdir.
+    format: 'jax'; 'onnx' for a model NAME.onnx besides; or 'html' for one page
+      that shows a generator.
+    runtime: archive of the page's runtime; see `export_page`.
 
   Returns:
-    The folder, named after the step and the member.
+    The folder, named after the format, the step and the member; or the page.
 
   Raises:
-    UserError: if there is no run or checkpoint, or the run makes no images.
+    UserError: if there is no run or checkpoint, the run makes no images, or the
+      format cannot hold its network.
   """
+  if runtime is not None and format != 'html':
+    raise errors.UserError('--runtime is a part of a page. Set --format=html.')
   workdir, root = restore_lib.folders(workdir, output)
   run = restore_lib.restore(workdir, member=member)
   name = f'step_{int(run.state.step):08d}'
   if member is not None:
     name += f'_member_{member:02d}'
-  folder = root / 'export' / name
+  if format == 'html':
+    path = root / 'export' / f'page_{name}.html'
+    text = _page(run, export_page.read_runtime(runtime))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writers.write_atomically(path, text)
+    return path
+  folder = root / 'export' / (f'onnx_{name}' if format == 'onnx' else name)
   files, functions = {}, {}
   for name, (function, weights, inputs) in _functions(run).items():
     flat = flax.traverse_util.flatten_dict(weights, sep='/')
@@ -73,6 +91,8 @@ def export(
       f'{name}.safetensors': safetensors.numpy.save(flat),
       f'{name}.stablehlo': bytes(artifact.serialize()),
     }
+    if format == 'onnx':
+      contents[f'{name}.onnx'] = _onnx(run, function, weights, inputs)
     functions[name] = {
       'inputs': {
         key: _describe(aval, _meaning(run, key))
@@ -91,6 +111,55 @@ def export(
     for name, content in files.items():
       writers.write_atomically(temporary / name, content)
   return folder
+
+
+def _onnx(run: Run, function, weights, inputs) -> bytes:
+  try:
+    from jaxgan.modes import onnx_graph  # The extra `onnx` may be missing.
+  except ModuleNotFoundError as error:
+    if error.name != 'onnx':
+      raise
+    raise errors.UserError(
+      "format=onnx needs the package onnx. Run pip install 'jaxgan[onnx]'."
+    ) from None
+  return onnx_graph.model(function, weights, inputs, _title(run))
+
+
+def _title(run: Run) -> str:
+  return f'{run.name}, step {int(run.state.step):,}'
+
+
+def _page(run: Run, runtime) -> str:
+  """Returns the page of a generator that takes latents."""
+  functions = _functions(run)
+  (function, weights, inputs), *others = functions.values()
+  if others or 'latent' not in inputs or not run.spec.is_image:
+    raise errors.UserError(
+      f'format=html shows images that are made from latents, and '
+      f'{run.name!r} has none. Set --format=onnx.'
+    )
+  latents = run.method.latents
+  z = latents.sample(jax.random.key(0), export_page.LATENTS)
+  name, rows = _sliders(run, z[:2])
+  about = {
+    'title': _title(run),
+    'caption': f'{latents} latents. Click an image, then move the sliders.',
+    'shape': run.spec.shape,
+    'classes': run.classes if 'label' in inputs else (),
+    'directions': [f'{name} {index}' for index in range(len(rows))],
+  }
+  return export_page.page(
+    _onnx(run, function, weights, inputs), np.asarray(z), rows, about, runtime
+  )
+
+
+def _sliders(run: Run, z):
+  """Returns a name and steps [D, Z]: directions, or single latents."""
+  count = export_page.DIRECTIONS
+  try:
+    return 'direction', sample.directions_of(run, z)[:count]
+  except errors.UserError:
+    return 'latent', np.eye(z.shape[-1], dtype=np.float32)[:count]
 
 
 def stablehlo(function, weights, inputs) -> jax.export.Exported:

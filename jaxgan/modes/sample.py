@@ -211,6 +211,22 @@ def _grid(
 
 def _direction(request: Request, run: Run, z) -> np.ndarray:
   """Returns a direction [Z] of the generator's first layer."""
+  try:
+    return directions_of(run, z)[request.direction]
+  except errors.UserError as error:
+    raise errors.UserError(f'{request.rows}: {error}') from None
+
+
+def directions_of(run: Run, z) -> np.ndarray:
+  """Returns the directions [Z, Z] of the generator's first layer.
+
+  Args:
+    run: a run with latents.
+    z: a few latents [N, Z].
+
+  Raises:
+    UserError: if no layer sees the latents as they are drawn.
+  """
   algorithm, jit_method = run.algorithm, compile_lib.jit_method
 
   def layer(method, state, z):
@@ -218,12 +234,8 @@ def _direction(request: Request, run: Run, z) -> np.ndarray:
     decode = functools.partial(algorithm.decode, method, state)
     return directions_lib.first_layer(decode, z)
 
-  try:
-    inputs, kernel = jit_method(layer, run.method)(run.state, z)
-    directions, _ = directions_lib.of_layer(z, inputs, kernel)
-  except errors.UserError as error:
-    raise errors.UserError(f'{request.rows}: {error}') from None
-  return directions[request.direction].astype(np.float32)
+  inputs, kernel = jit_method(layer, run.method)(run.state, z)
+  return directions_lib.of_layer(z, inputs, kernel)[0].astype(np.float32)
 
 
 def _animate(
