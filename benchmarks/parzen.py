@@ -1,13 +1,15 @@
-"""Parzen-window log-likelihood on MNIST, the table of the original GAN.
+r"""Parzen-window log-likelihood on MNIST, the table of the original GAN.
 
-  python -m benchmarks.parzen --source=tfds --data_dir=PATH
+  python -m benchmarks.parzen --source=tfds --data_dir=PATH --rounds=15000 \
+      --seeds=3
   python -m benchmarks.parzen --workdir=runs/gan_mnist
 
 Scores 10,000 samples of a run, or of `configs/gan_mnist.py` trained for
 --rounds. The protocol is that of Goodfellow et al. 2014
 (https://arxiv.org/abs/1406.2661, section 5). The first 1,000 validation images
 choose the bandwidth out of ten. The score is the mean over all test images in
-nats, with its standard error over test images. Validation images are the last
+nats, with its standard error over test images, of the mean of all seeds. The
+next column is the standard deviation over seeds. Validation images are the last
 sixth of the training images, 10,000 of 60,000, and are not trained on. A run of
 --workdir may have seen them.
 
@@ -16,6 +18,8 @@ of k-means, which do not look like digits (Theis et al. 2016,
 https://arxiv.org/abs/1511.01844, section 3.2).
 """
 
+import functools
+import statistics
 import sys
 import time
 
@@ -31,6 +35,9 @@ from jaxgan.modes import sample
 
 _WORKDIR = flags.DEFINE_string('workdir', '', 'Folder of a run to score.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Rounds without --workdir.')
+_SEEDS = flags.DEFINE_integer(
+  'seeds', 1, 'Runs without --workdir.', lower_bound=1
+)
 _NUM = flags.DEFINE_integer(
   'num', 10_000, 'Number of samples, or of images instead.'
 )
@@ -54,19 +61,31 @@ PUBLISHED = {
 }
 
 
-def _trained(train_size: int, settings):
-  """Returns a run, its name, and its seconds of training."""
+def _runs(train_size: int, settings):
+  """Returns runs, their name, and their mean seconds of training."""
   if _WORKDIR.value:
     run = restore_lib.restore(_WORKDIR.value)
     if not run.has_latents:
       sys.exit(f'error: --workdir: method={run.name!r} has no latents')
-    return run, f'{run.name} of --workdir, step {int(run.state.step):,}', ''
+    name = f'{run.name} of --workdir, step {int(run.state.step):,}'
+    return [run], name, ''
   config = experiment.load('gan_mnist')
   config.data.update(settings)
   config.data.limit = train_size
   config.num_steps = _ROUNDS.value
-  run, seconds = experiment.train(config)
-  return run, f'gan_mnist, {_ROUNDS.value:,} rounds', f'{seconds:.0f}'
+  runs, seconds = [], []
+  for seed in range(_SEEDS.value):
+    config.seed = seed
+    run, took = experiment.train(config)
+    runs.append(run)
+    seconds.append(took)
+  name = f'gan_mnist, {_ROUNDS.value:,} rounds, {_SEEDS.value} seeds'
+  return runs, name, f'{statistics.fmean(seconds):.0f}'
+
+
+def _samples(run):
+  label = np.arange(_NUM.value) % len(run.classes) if run.classes else None
+  return list(sample.draw(run, _NUM.value, 0, label))
 
 
 def main(argv) -> None:
@@ -81,38 +100,47 @@ def main(argv) -> None:
   test = experiment.read(settings, 'test').columns['image']
   train_size = len(images) * 5 // 6
   train, validation = images[:train_size], images[train_size:]
-  run, name, seconds = _trained(train_size, settings)
+  runs, name, seconds = _runs(train_size, settings)
   num = min(_NUM.value, train_size)
   print(
     f'{settings.source}, {train_size:,} images to train on, '
     f'{len(test):,} to test on, {jax.devices()[0].device_kind}, jax '
     f'{jax.__version__}\n'
   )
-  print('| | nats | bandwidth | seconds of training | of scoring |')
-  print('| --- ' * 5 + '|')
+  head = (
+    '| | nats | over seeds | bandwidth | seconds of training | of scoring |'
+  )
+  print(f'{head}\n{"| --- " * 6}|')
   for model, nats in PUBLISHED.items():
-    print(f'| {model}, published | {nats} | | | |')
-  label = np.arange(_NUM.value) % len(run.classes) if run.classes else None
+    print(f'| {model}, published | {nats} | | | | |')
   rows = {
     f'{name}, {_NUM.value:,} samples': (
-      lambda: list(sample.draw(run, _NUM.value, 0, label)),
+      [functools.partial(_samples, run) for run in runs],
       seconds,
     ),
-    f'{num:,} training images': (lambda: train[:num], ''),
+    f'{num:,} training images': ([lambda: train[:num]], ''),
   }
   if _PASSES.value:
     few = min(num, train_size // 5)
     rows[f'{few:,} centroids, {_PASSES.value} passes'] = (
-      lambda: kmeans.centroids(train, few, _PASSES.value),
+      [lambda: kmeans.centroids(train, few, _PASSES.value)],
       '',
     )
-  for row, (make, seconds) in rows.items():
+  for row, (makers, seconds) in rows.items():
     start = time.perf_counter()
-    result = parzen.score(np.asarray(make()), validation, test)
+    results = [
+      parzen.score(np.asarray(make()), validation, test) for make in makers
+    ]
     took = time.perf_counter() - start
+    means, errors, bandwidths = zip(
+      *(map(float, x) for x in results), strict=True
+    )
+    spread = f'{statistics.stdev(means):.1f}' if len(means) > 1 else ''
+    widths = ', '.join(f'{width:.3f}' for width in sorted(set(bandwidths)))
     print(
-      f'| {row} | {result.mean:.1f} ± {result.standard_error:.1f} | '
-      f'{result.bandwidth:.3f} | {seconds} | {took:.0f} |',
+      f'| {row} | {statistics.fmean(means):.1f} ± '
+      f'{statistics.fmean(errors):.1f} | {spread} | {widths} | {seconds} | '
+      f'{took:.0f} |',
       flush=True,
     )
 
