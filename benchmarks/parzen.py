@@ -75,8 +75,7 @@ def _runs(train_size: int, settings):
   config.num_steps = _ROUNDS.value
   runs, seconds = [], []
   for seed in range(_SEEDS.value):
-    config.seed = seed
-    run, took = experiment.train(config)
+    run, took = experiment.train(config, seed)
     runs.append(run)
     seconds.append(took)
   name = f'gan_mnist, {_ROUNDS.value:,} rounds, {_SEEDS.value} seeds'
