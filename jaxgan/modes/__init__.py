@@ -178,7 +178,19 @@ MODES = {
     reads_data=True,
   ),
   'invert': Mode(
-    'jaxgan.modes.complete:invert', _SEARCH, prints=False, reads_data=True
+    'jaxgan.modes.complete:invert',
+    (
+      *_SEARCH,
+      Flag(
+        'space',
+        'string',
+        'Space of the search: latents z, styles w of StyleGAN2, or w+ with '
+        'styles of each layer (z).',
+        ('z', 'w', 'w+'),
+      ),
+    ),
+    prints=False,
+    reads_data=True,
   ),
   'import': Mode(
     'jaxgan.modes.import_weights:import_weights',

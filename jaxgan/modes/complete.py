@@ -7,7 +7,8 @@ Held-out images, or images of a folder, get a hole, and the generator's image
 that fits best around the hole completes them; see `latent_search`. A folder in
 the workdir holds a grid of masked, completed, blended and original images, the
 completed images, their latents, and a line of errors for each. Inversion does
-the same without a hole. The same request gives the same files.
+the same without a hole, or finds styles w, see `style_search`. The same request
+gives the same files.
 """
 
 import functools
@@ -19,6 +20,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from jaxgan import errors
 from jaxgan.adversarial import augment, terms
@@ -26,7 +28,7 @@ from jaxgan.core import buckets, masks, paths
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import state as state_lib
 from jaxgan.metrics import similarity
-from jaxgan.modes import held_out, latent_search, poisson
+from jaxgan.modes import held_out, latent_search, poisson, styles
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import LOW_RESOLUTION, Request
 from jaxgan.training import compile as compile_lib
@@ -102,7 +104,10 @@ def _search_and_write(
   key = jax.random.key(request.seed)
   images = held_out.images(run, request, workdir)
   known = held_out.known(request, key, images.shape)
-  best = _search(run, request, key, images, known)
+  if request.space == 'z':
+    best = _search(run, request, key, images, known)
+  else:
+    best = styles.invert(run, request, key, images)
   shown = _shown(request, images, best.images, known)
   scores = _errors(request, images, best.images, known, shown)
   scores['loss'] = np.asarray(best.loss)
@@ -112,7 +117,7 @@ def _search_and_write(
   summary['seconds'] = round(time.monotonic() - start, 1)
   print(json.dumps(summary), flush=True)  # A full disk must not take it away.
   with paths.replacing_folder(path) as temporary:
-    _write(temporary, run, request, shown, best.latents, scores)
+    _write(temporary, run, request, shown, best, scores)
   return summary
 
 
@@ -136,24 +141,15 @@ def _search(
     weight = jnp.full((*seen.shape[:3], 1), float(FACTOR**2))
   use_ema_weights = run.algorithm.use_ema_weights
   state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
-  search_batch = functools.partial(
+  search = functools.partial(
     compile_lib.jit_method(_search_batch, run.method, 0, 1, 2),
     run.algorithm,
     request.mask == LOW_RESOLUTION,
     request.iterations,
     state,
   )
-
-  def search_from(start):
-    # The last batch repeats its last row, because another size would compile
-    # again.
-    rows = np.minimum(np.arange(start, start + size), count - 1)
-    part = jax.tree.map(lambda x: x[rows], (seen, weight, starts, labels))
-    return jax.tree.map(lambda x: x[: count - start], search_batch(*part))
-
   size = min(held_out.BATCH, count)
-  parts = [search_from(start) for start in range(0, count, size)]
-  return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+  return latent_search.in_batches(search, size, seen, weight, starts, labels)
 
 
 def window(shape: tuple[int, ...]) -> int:
@@ -261,6 +257,8 @@ def _folder_name(run: Run, request: Request, images, known) -> str:
   parts += [f'num{len(images)}', f'seed{request.seed}']
   if request.images:
     parts.append(f'images{digest(np.asarray(images).tobytes())}')
+  if request.space != 'z':
+    parts.append(request.space)
   if request.labels is not None:
     parts.append(f'labels{digest(request.labels.encode())}')
   if request.restarts is not None:
@@ -270,12 +268,15 @@ def _folder_name(run: Run, request: Request, images, known) -> str:
   return '_'.join(parts + ['blended'] * request.blend)
 
 
-def _write(path, run: Run, request: Request, shown, latents, scores) -> None:
+def _write(path, run: Run, request: Request, shown, best, scores) -> None:
   """Writes the grid, single images, latents, and errors of each image."""
   result = next(k for k in ('blended', 'completed', 'inverted') if k in shown)
   caption = f'step {int(run.state.step):,}  {request.mode}: {", ".join(shown)}'
   grid.save(path / 'grid.png', grid.draw(_rows(shown), caption))
-  np.save(path / 'latents.npy', np.asarray(latents))
+  np.save(path / 'latents.npy', np.asarray(best.latents))
+  if request.space != 'z':
+    maps = traverse_util.flatten_dict(best.maps, sep='/')
+    np.savez(path / 'noise.npz', **maps)
   lines = []
   for index, image in enumerate(np.asarray(shown[result])):
     name = f'{index:04d}.png'

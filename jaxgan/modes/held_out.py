@@ -22,6 +22,7 @@ NUM_IMAGES, MOST_IMAGES = 64, 10_000
 RESTARTS = 4  # first latents of an image, for all classes together
 BATCH = 64  # images in one scan
 FLOAT = 4  # bytes
+SPACES = ('z', 'w', 'w+')
 MOST_RESTARTS, MOST_ITERATIONS = 1_000, 100_000
 
 
@@ -42,6 +43,8 @@ class Request:
       one for each image with commas between. None lets the loss choose.
     restarts: first latents of every image and class; None for 4 in total.
     iterations: updates of the latents.
+    space: 'z' for latents; 'w' for styles of a generator with a mapping
+      network; 'w+' for styles of each layer. Styles are for inversion.
     blend: True to fill holes by Poisson blending.
     data: fields of `config.data` to change, see `data_files.FIELDS`.
   """
@@ -54,6 +57,7 @@ class Request:
   labels: str | None = None
   restarts: int | None = None
   iterations: int = latent_search.ITERATIONS
+  space: str = 'z'
   blend: bool = False
   data: dict | None = None
 
@@ -72,6 +76,14 @@ def check(request: Request) -> None:
   ):
     request_lib.check_range(name, value, 1, most)
   request_lib.check_range('seed', request.seed, 0, request_lib.MOST_SEED)
+  if request.space not in SPACES:
+    raise errors.unknown('--space', request.space, SPACES)
+  for name in ('labels', 'restarts') if request.space != 'z' else ():
+    if getattr(request, name) is not None:
+      raise errors.UserError(
+        f'--space={request.space} starts from the mean of w, without --{name}. '
+        'Remove one of the two flags.'
+      )
   if request.blend and request.mask == LOW_RESOLUTION:
     raise errors.UserError(
       f'--blend joins holes to known pixels, and --mask={LOW_RESOLUTION} '

@@ -103,6 +103,27 @@ def gaussian_prior(z: jax.Array) -> jax.Array:
   return 0.5 * jnp.sum(z**2, axis=-1)
 
 
+def in_batches(search: Callable, size: int, *arrays):
+  """Searches for parts of all images, and joins the results.
+
+  Args:
+    search: maps parts of `size` rows to a tree of arrays [size, ...].
+    size: images of a part.
+    *arrays: trees of arrays [N, ...].
+  """
+  count = len(jax.tree.leaves(arrays)[0])
+
+  def search_from(start):
+    # The last batch repeats its last row, because another size would compile
+    # again.
+    rows = np.minimum(np.arange(start, start + size), count - 1)
+    results = search(*jax.tree.map(lambda x: x[rows], arrays))
+    return jax.tree.map(lambda x: x[: count - start], results)
+
+  parts = [search_from(start) for start in range(0, count, size)]
+  return jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+
+
 def search(
   decode: Callable,
   seen: jax.Array,
