@@ -165,7 +165,9 @@ def shortened(words: list[str]) -> list[str]:
     score = 'kernel' if is_random else 'classes'
     return [*words, '--num=100', f'--scores={score}']
   if mode in ('complete', 'invert'):
-    return [*words, '--num=4', '--iterations=2', '--restarts=1']
+    is_of_latents = not any(word.startswith('--space=w') for word in words)
+    restarts = ['--restarts=1'] * is_of_latents
+    return [*words, '--num=4', '--iterations=2', *restarts]
   if mode == 'sample' and '--num=1000' in words:
     return [*words, '--num=16']
   if '--format=gif' in words:

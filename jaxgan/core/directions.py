@@ -3,7 +3,8 @@
 Shen and Zhou 2021 (SeFa, https://arxiv.org/abs/2007.06600, section 3.2): a
 generator first maps latents by a linear layer, y = A z + b. A step a n changes
 y by a A n, for any z. The steps of length one that change y most are the
-eigenvectors of A^T A with the largest eigenvalues.
+eigenvectors of A^T A with the largest eigenvalues. For styles w, A has the rows
+of all layers that map w to the scales of channels.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from jaxgan import errors
 
@@ -35,6 +37,20 @@ def factorize(kernel) -> tuple[np.ndarray, np.ndarray]:
   signs = np.sign(directions[rows, np.abs(directions).argmax(axis=1)])
   lengths = np.sqrt(np.maximum(values[::-1], 0.0))
   return directions * signs[:, None], lengths
+
+
+def style_kernel(params) -> np.ndarray:
+  """Returns the kernels of all layers named 'style' side by side, [D, C].
+
+  Learning rates are equalised, so each kernel has the same factor in the
+  network, which changes no direction.
+
+  Args:
+    params: parameters of `stylegan2.Generator`.
+  """
+  flat = traverse_util.flatten_dict(params)
+  names = sorted(path for path in flat if path[-2:] == ('style', 'kernel'))
+  return np.concatenate([flat[name] for name in names], axis=1)
 
 
 def first_layer(decode: Callable, z: jax.Array) -> tuple[jax.Array, jax.Array]:

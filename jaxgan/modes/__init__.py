@@ -88,8 +88,8 @@ MODES = {
       Flag(
         'num',
         'integer',
-        'Number of images (100), rows of --walk or --direction (10), or '
-        'latents on a path of an animation (8).',
+        'Number of images (100), rows of --walk, --direction or --mixing (10), '
+        'or latents on a path of an animation (8).',
       ),
       _SEED,
       Flag(
@@ -113,8 +113,14 @@ MODES = {
       Flag(
         'direction',
         'integer',
-        'Direction that latents move in along the rows of a grid; 0 changes '
-        'images most (SeFa).',
+        'Direction that latents, or styles of StyleGAN2, move in along the '
+        'rows of a grid; 0 changes images most (SeFa).',
+      ),
+      Flag(
+        'mixing',
+        'integer',
+        'Layer from which images of a grid have the styles of their column '
+        'instead of their row (StyleGAN2).',
       ),
       Flag('paths', 'integer', 'Paths that an animation shows (1).'),
       Flag('frames_per_second', 'float', 'Frame rate of an animation (20).'),

@@ -107,7 +107,8 @@ def _search_and_write(
   if request.space == 'z':
     best = _search(run, request, key, images, known)
   else:
-    best = styles.invert(run, request, key, images)
+    fields = (request.space, request.iterations, held_out.BATCH)
+    best = styles.invert(run, *fields, key, images)
   shown = _shown(request, images, best.images, known)
   scores = _errors(request, images, best.images, known, shown)
   scores['loss'] = np.asarray(best.loss)

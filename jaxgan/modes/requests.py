@@ -8,11 +8,13 @@ import numpy as np
 
 from jaxgan import errors
 from jaxgan.core import pixels as pixels_lib
+from jaxgan.modes import styles
 from jaxgan.training.trained import Run
 from jaxgan.visual import animation, palette
 
 FORMATS = ('grid', 'images', 'gif', 'mp4')
 ANIMATED = ('gif', 'mp4')
+ROWS = ('walk', 'direction', 'mixing')  # flags that make rows of a grid
 ALL = 'all'  # the value of --labels
 
 # Defaults: images, or images of each class; rows of a walk; latents on a path
@@ -56,8 +58,10 @@ class Request:
     labels: classes by name or number with commas between, for one image (row,
       path) each. 'all' for all classes in turn, in columns of a grid.
     walk: the dimension of latents that changes along a row of a grid.
-    direction: number of the direction that latents move in along a row, see
-      `core.directions`; 0 changes images most.
+    direction: number of the direction that latents, or styles w, move in along
+      a row, see `core.directions`; 0 changes images most.
+    mixing: layer from which an image of a row has the styles of its column, see
+      `styles.mix`.
     paths: number of paths that an animation shows side by side.
     frames_per_second: frame rate of an animation.
     seconds: length of an animation; by default one second for each latent.
@@ -72,6 +76,7 @@ class Request:
   labels: str | None = None
   walk: int | None = None
   direction: int | None = None
+  mixing: int | None = None
   paths: int | None = None
   frames_per_second: float | None = None
   seconds: float | None = None
@@ -81,7 +86,7 @@ class Request:
   @property
   def rows(self) -> str:
     """The flag that makes rows of a grid, or ''."""
-    for name in ('walk', 'direction'):
+    for name in ROWS:
       value = getattr(self, name)
       if value is not None:
         return f'--{name}={value}'
@@ -97,10 +102,11 @@ def complete(request: Request) -> Request:
     raise errors.UserError(
       f'{request.rows} makes a grid. Remove --format={request.format}.'
     )
-  if request.walk is not None and request.direction is not None:
+  given = [name for name in ROWS if getattr(request, name) is not None]
+  if len(given) > 1:
+    names = ' and '.join(f'--{k}={getattr(request, k)}' for k in given)
     raise errors.UserError(
-      f'--walk={request.walk} and --direction={request.direction} both move '
-      'latents along the rows. Remove one of them.'
+      f'{names} each say what changes along the rows. Keep one of them.'
     )
   check_range('palette', request.palette, 0, palette.MOST_COLOURS)
   check_truncation(request.truncation)
@@ -133,7 +139,9 @@ def complete(request: Request) -> Request:
 def _check_counts(request: Request) -> None:
   least = 2 if request.format in ANIMATED else 1
   most = MOST_IMAGES[request.format]
-  if request.rows:
+  if request.mixing is not None:
+    most = math.isqrt(most) - 1  # A row and a column have the sources.
+  elif request.rows:
     most //= WALK_COLUMNS
   check_range('num', request.num, least, most)
   check_range('paths', request.paths, 1, MOST_PATHS)
@@ -169,11 +177,15 @@ def check(request: Request, run: Run) -> None:
       'Remove the flag.'
     )
   if request.rows:
-    number = request.direction if request.walk is None else request.walk
-    size = run.method.latents.size
-    if not 0 <= number < size:
+    last = run.method.latents.size - 1
+    if request.mixing is not None:
+      styles.refuse_others(run.method, flag)
+      last = run.method.generator.layers
+    elif request.walk is None and styles.has_mapping(run.method):
+      last = run.method.generator.style_size - 1
+    if not 0 <= int(flag.partition('=')[2]) <= last:
       raise errors.UserError(
-        f'{flag} is out of range. Choose a dimension in 0..{size - 1}.'
+        f'{flag} is out of range. Choose a number in 0..{last}.'
       )
 
 

@@ -2,9 +2,10 @@
 
   python -m jaxgan.main --mode=sample --workdir=runs/gan_mnist --num=64
 
-The pictures are a grid or single images of random latents, a walk along one
-dimension or direction, or an animation of a closed path through latents. The
-same request gives the same files. Only a palette needs the data of the run.
+The pictures are a grid or single images of random latents, or an animation of a
+closed path through latents. Rows of a grid show a walk along one dimension or
+direction, or mixtures of styles. The same request gives the same files. Only a
+palette needs the data of the run.
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from jaxgan.core import memory, paths, switches
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes import requests as request_lib
 from jaxgan.modes import restore as restore_lib
+from jaxgan.modes import styles
 from jaxgan.modes.requests import ALL, ANIMATED, WALK_COLUMNS, Request
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import data_files
@@ -162,21 +164,26 @@ def _decoded(run: Run, z, label, truncation) -> Iterator[np.ndarray]:
   if truncation is not None:
     method, z = latents_lib.truncate(method, z, truncation)
   state = jit_method(run.algorithm.use_ema_weights, run.method)(run.state)
-  decode = jit_method(run.algorithm.decode, method)
-  size = min(BATCH, len(z))
-  for start in range(0, len(z), size):
+  decode = functools.partial(jit_method(run.algorithm.decode, method), state)
+  return _in_batches(decode, z, *(() if label is None else (label,)))
+
+
+def _in_batches(decode, *inputs) -> Iterator[np.ndarray]:
+  """Yields images of inputs [N, ...]."""
+  count = len(inputs[0])
+  size = min(BATCH, count)
+  for start in range(0, count, size):
     # The last batch repeats its last row, because another size would compile
     # again.
-    rows = np.minimum(np.arange(start, start + size), len(z) - 1)
-    labels = () if label is None else (label[rows],)
-    images = jax.device_get(decode(state, z[rows], *labels))
-    yield from images[: len(z) - start]
+    rows = np.minimum(np.arange(start, start + size), count - 1)
+    images = jax.device_get(decode(*(x[rows] for x in inputs)))
+    yield from images[: count - start]
 
 
 def _grid(
   request: Request, run: Run, label, colour, path: pathlib.Path
 ) -> None:
-  """Writes a grid of samples, of a walk or of a direction."""
+  """Writes a grid of samples, or of rows along which something changes."""
   caption = f'step {int(run.state.step):,}  seed {request.seed}  '
   columns, classes = None, label
   if not request.rows:
@@ -184,6 +191,9 @@ def _grid(
     caption += 'samples'
     if request.labels == ALL:
       columns = len(run.classes)
+  elif request.walk is None and styles.has_mapping(run.method):
+    images, columns, text = _styled(request, run, label)
+    caption += text
   else:
     latents = run.method.latents
     points = latents.sample(jax.random.key(request.seed), request.num)
@@ -207,6 +217,39 @@ def _grid(
   grid.save(
     path, grid.draw(np.stack(list(map(colour, images))), caption, columns)
   )
+
+
+def _styled(request: Request, run: Run, label):
+  """Returns images of styles, the number of columns, and a text."""
+  jit_method, method, num = compile_lib.jit_method, run.method, request.num
+  state = jit_method(run.algorithm.use_ema_weights, method)(run.state)
+  key, is_mixed = jax.random.key(request.seed), request.mixing is not None
+  z = method.latents.sample(key, 2 * num if is_mixed else num)
+  if is_mixed and label is not None:
+    label = np.tile(label, 2)
+  if request.truncation is not None:
+    method, z = latents_lib.truncate(method, z, request.truncation)
+  w = jit_method(styles.map_latents, method)(state, z, label)
+  if is_mixed:
+    grid_of_w = styles.mixing_grid(w[:num], w[num:], request.mixing)
+    text = f'styles of columns from layer {request.mixing}'
+  else:
+    kernel = directions_lib.style_kernel(state.networks['generator'].params)
+    direction = directions_lib.factorize(kernel)[0][request.direction]
+    _, others = jit_method(styles.moments, run.method)(state, key)
+    deviation = float(np.std(np.asarray(others) @ direction))
+    direction = direction.astype(np.float32)
+    grid_of_w = styles.move(w, direction, deviation, WALK_COLUMNS)
+    text = f'direction {request.direction} of w, 3 deviations to both sides'
+  columns = grid_of_w.shape[1]
+  synthesize = jit_method(styles.synthesize, run.method)
+  images = _in_batches(
+    functools.partial(synthesize, state), grid_of_w.reshape(-1, *w.shape[1:])
+  )
+  if is_mixed:  # The corner has no sources.
+    corner = np.full_like(next(images), -1.0)
+    images = itertools.chain([corner], images)
+  return images, columns, text
 
 
 def _direction(request: Request, run: Run, z) -> np.ndarray:

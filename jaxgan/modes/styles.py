@@ -18,13 +18,19 @@ from jaxgan import errors
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import memory
 from jaxgan.core import state as state_lib
-from jaxgan.modes import held_out, latent_search, style_search
-from jaxgan.modes.held_out import Request
+from jaxgan.core.interpolation import NORMAL_RANGE
+from jaxgan.modes import latent_search, style_search
 from jaxgan.training import compile as compile_lib
 from jaxgan.training.trained import Run
 
 SAMPLES = 10_000  # latents for the mean of w, as in Karras et al. 2020
 NOISE = 'noise'  # collection of the noise maps
+FLOAT = 4  # bytes
+
+
+def has_mapping(method) -> bool:
+  """Returns True for a method whose generator has a mapping network."""
+  return hasattr(getattr(method, 'generator', None), 'map_latents')
 
 
 def refuse_others(method, flag: str) -> None:
@@ -34,7 +40,7 @@ def refuse_others(method, flag: str) -> None:
     method: the method of a run.
     flag: the flag that needs styles, for the error.
   """
-  if not hasattr(getattr(method, 'generator', None), 'map_latents'):
+  if not has_mapping(method):
     raise errors.UserError(
       f'{flag} needs a generator with a mapping network, and this run has '
       'none. Remove the flag, or use a run of StyleGAN2.'
@@ -101,19 +107,64 @@ def mix(first: jax.Array, second: jax.Array, crossover: int) -> jax.Array:
   return jnp.where(is_first, first[:, None], second[None])
 
 
-def invert(run: Run, request: Request, key, images) -> style_search.Result:
-  """Returns the styles of images [N, H, W, C], searched in batches."""
-  refuse_others(run.method, f'--space={request.space}')
-  count, size = len(images), min(held_out.BATCH, len(images))
+def mixing_grid(
+  first: jax.Array, second: jax.Array, crossover: int
+) -> jax.Array:
+  """Returns `mix`, with the sources in the first column and the first row.
+
+  Returns:
+    [A + 1, B + 1, layers, D]; the first has no meaning.
+  """
+  mixed = mix(first, second, crossover)
+  rows = jnp.concatenate([first[:, None], mixed], axis=1)
+  top = jnp.concatenate([first[:1], second])[None]
+  return jnp.concatenate([top, rows])
+
+
+def move(w: jax.Array, direction, deviation: float, columns: int) -> jax.Array:
+  """Moves the styles of all layers along a direction, to both sides.
+
+  Args:
+    w: [N, layers, D].
+    direction: [D], of length one.
+    deviation: deviation of w in this direction.
+    columns: number of steps; the middle one of an odd number is w.
+
+  Returns:
+    [N, columns, layers, D].
+  """
+  steps = jnp.linspace(-NORMAL_RANGE, NORMAL_RANGE, columns) * deviation
+  steps = steps[None, :, None, None] * direction[None, None, None]
+  return w[:, None] + steps
+
+
+def invert(
+  run: Run, space: str, iterations: int, batch: int, key, images
+) -> style_search.Result:
+  """Returns the styles of images, see `style_search`.
+
+  Args:
+    run: a trained run.
+    space: 'w' or 'w+'.
+    iterations: number of updates.
+    batch: images that are searched together.
+    key: for the search.
+    images: [N, H, W, C] in [-1, 1].
+
+  Raises:
+    UserError: if the run has no styles, or the search exceeds the memory.
+  """
+  refuse_others(run.method, f'--space={space}')
+  count, size = len(images), min(batch, len(images))
   maps = run.state.networks['generator'].stats[NOISE]
   generator = run.method.generator
-  layers = 1 if request.space == 'w' else generator.layers
+  layers = 1 if space == 'w' else generator.layers
   numbers = layers * generator.style_size + sum(
     x.size for x in jax.tree.leaves(maps)
   )
   # Values and moments of Adam of a batch, and the results.
   numbers = (count + 2 * size) * numbers + size * math.prod(images.shape[1:])
-  memory.refuse(held_out.FLOAT * numbers, f'--num={count}', 'Lower it.')
+  memory.refuse(FLOAT * numbers, f'--num={count}', 'Lower it.')
   jit_method = compile_lib.jit_method
   state = jit_method(run.algorithm.use_ema_weights, run.method)(run.state)
   mean, w = jit_method(moments, run.method)(state, jax.random.fold_in(key, 2))
@@ -121,7 +172,7 @@ def invert(run: Run, request: Request, key, images) -> style_search.Result:
   spread = jnp.sqrt(jnp.mean(jnp.sum((w - mean[None]) ** 2, axis=1)))
   search = functools.partial(
     jit_method(_search, run.method, 0),
-    request.iterations,
+    iterations,
     state,
     start,
     spread,

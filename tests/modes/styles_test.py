@@ -11,13 +11,14 @@ from flax import traverse_util
 from runs import ROOT, module
 
 from jaxgan import errors, gan
+from jaxgan.core import directions
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.models import stylegan2
-from jaxgan.modes import complete, style_search, styles
+from jaxgan.modes import complete, sample, style_search, styles
 from jaxgan.modes import restore as restore_lib
 from jaxgan.training import loop
-from tests.modes.sample_test import finished_run, read
+from tests.modes.sample_test import cells, close, finished_run, read
 
 SHAPE, LATENTS, LAYERS = (12, 10, 3), 6, 4
 
@@ -181,27 +182,115 @@ def workdir(tmp_path_factory):
   return folder
 
 
+def loaded(workdir):
+  """Returns the method, its state, and three compiled functions of both."""
+  run = restore_lib.restore(workdir)
+  state = run.algorithm.use_ema_weights(run.method, run.state)
+  functions = (gan.decode, styles.map_latents, styles.synthesize)
+  return (
+    run.method,
+    state,
+    *(jax.jit(functools.partial(f, run.method, state)) for f in functions),
+  )
+
+
 FEW = dict(num=2, iterations=3)
 
 
-@pytest.mark.parametrize('space', ['w', 'w+'])
+@pytest.mark.parametrize(
+  'space', ['w', pytest.param('w+', marks=pytest.mark.slow)]
+)
 def test_invert_writes_styles_and_noise_of_its_images(workdir, space):
   summary = complete.invert(workdir, space=space, **FEW)
   folder = pathlib.Path(summary['path'])
   assert f'_{space}_' in folder.name
   w = np.load(folder / 'latents.npy')
   assert w.shape == (2, 1 if space == 'w' else LAYERS, 8)
-  run = restore_lib.restore(workdir)
-  state = run.algorithm.use_ema_weights(run.method, run.state)
+  *_, synthesize = loaded(workdir)
   with np.load(folder / 'noise.npz') as file:
     maps = {name: file[name] for name in file.files}
   for row in range(2):
     own = traverse_util.unflatten_dict(
       {name: x[row] for name, x in maps.items()}, sep='/'
     )
-    image = styles.synthesize(run.method, state, w[row][None], own)[0]
+    image = synthesize(w[row][None], own)[0]
     found = pixels_lib.to_uint8(jnp.clip(image, -1.0, 1.0)).astype(int)
     assert np.abs(found - read(folder / f'{row:04d}.png')).max() <= 1
+
+
+def test_mix_of_one_source_is_a_plain_sample(key):
+  """And all layers before the crossover are those of the first source."""
+  first, second = jax.random.normal(key, (2, 3, LAYERS, 5))
+  second = second[:2]
+  mixed = [styles.mix(first, second, k) for k in range(LAYERS + 1)]
+  assert mixed[0].shape == (3, 2, LAYERS, 5)
+  for row in range(3):
+    for column in range(2):
+      np.testing.assert_array_equal(mixed[0][row, column], second[column])
+      np.testing.assert_array_equal(mixed[-1][row, column], first[row])
+      half = mixed[1][row, column]
+      np.testing.assert_array_equal(half[:1], first[row, :1])
+      np.testing.assert_array_equal(half[1:], second[column, 1:])
+
+
+def test_mixing_grid_shows_sources_and_mixtures(workdir):
+  path = sample.sample(workdir, 2, 5, mixing=2)
+  assert path.name.endswith('num2_seed5_mixing2.png')
+  shown = cells(path, 3, 3, 8)
+  method, _, decode, map_latents, synthesize = loaded(workdir)
+  z = method.latents.sample(jax.random.key(5), 4)
+  images = pixels_lib.to_uint8(decode(z))
+  close(shown[1:, 0], images[:2])
+  close(shown[0, 1:], images[2:])
+  assert not shown[0, 0].any()
+  w = map_latents(z)
+  w = jnp.concatenate([w[0, :2], w[3, 2:]])
+  found = pixels_lib.to_uint8(synthesize(w[None]))
+  close(shown[1, 2], found[0])
+
+
+@pytest.mark.parametrize(('mixing', 'rows'), [(0, False), (LAYERS, True)])
+def test_mixing_at_the_ends_shows_one_source(workdir, mixing, rows):
+  shown = cells(sample.sample(workdir, 2, mixing=mixing), 3, 3, 8)
+  for k in (1, 2):
+    expected = shown[1:, 0] if rows else shown[0, 1:]
+    close(shown[1:, k] if rows else shown[k, 1:], expected)
+
+
+def test_directions_of_styles_are_eigenvectors_over_all_layers(method, state):
+  params = state.networks['generator'].params
+  layers = ('conv_0', 'up_1', 'conv_1', 'image_0', 'image_1')
+  total = 0.0
+  for layer in layers:
+    kernel = params['synthesis'][layer]['style']['kernel']
+    kernel = np.asarray(kernel, np.float64)  # [D, C]
+    total = total + kernel @ kernel.T
+  values, vectors = np.linalg.eigh(total)
+  found, lengths = directions.factorize(directions.style_kernel(params))
+  np.testing.assert_allclose(lengths**2, values[::-1], rtol=1e-6)
+  cosines = np.abs(found @ vectors[:, ::-1])
+  np.testing.assert_allclose(cosines, np.eye(7), atol=1e-4)
+
+
+def test_direction_of_a_run_with_styles_moves_w(workdir):
+  path = sample.sample(workdir, 2, direction=1)
+  shown = cells(path, 2, 13, 8)
+  method, state, _, map_latents, synthesize = loaded(workdir)
+  key = jax.random.key(0)
+  w = map_latents(method.latents.sample(key, 2))
+  kernel = directions.style_kernel(state.networks['generator'].params)
+  direction = directions.factorize(kernel)[0][1]
+  _, others = styles.moments(method, state, key)
+  end = w + 3.0 * np.float32(np.std(others @ direction) * direction)[None, None]
+  for column, expected in ((6, w), (12, end)):
+    close(shown[:, column], pixels_lib.to_uint8(synthesize(expected)))
+
+
+@pytest.mark.parametrize('name', ['direction', 'mixing'])
+def test_numbers_out_of_range_are_refused(workdir, name):
+  last = dict(direction=7, mixing=LAYERS)[name]
+  with pytest.raises(errors.UserError, match=rf'--{name}=8 .*0\.\.{last}'):
+    sample.sample(workdir, 2, **{name: 8})
 
 
 @pytest.mark.parametrize(
