@@ -20,6 +20,7 @@ from jaxgan.adversarial import image_to_image
 from jaxgan.config import schedules
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import batches
+from jaxgan.models.layers import spectral_norm
 from jaxgan.modes import evaluate
 from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
@@ -185,7 +186,12 @@ def parameters(method) -> dict[str, int]:
 
 
 def describe(module) -> dict:
-  """Returns the name and the fields of a network's module."""
+  """Returns the name and the fields of a network's module.
+
+  A module in spectral norm has the field 'spectral_norm'.
+  """
+  if isinstance(module, spectral_norm.SpectralNorm) and not module.always:
+    return describe(module.module) | {'spectral_norm': True}
   family = type(module).__module__.rpartition('.')[-1]
   fields = {
     field.name: getattr(module, field.name)

@@ -2,6 +2,7 @@
 
   python -m benchmarks.speed --torch_python=PYTHON --keras_python=PYTHON
   python -m benchmarks.speed --torch_python=... --systems=gan --recipe=plain
+  python -m benchmarks.speed --torch_python=... --systems=sngan,stylegan2
 
 The given Pythons need torch, or keras (3) and tensorflow. They run
 `benchmarks/peers/torch_speed.py` and `keras_speed.py`, which describe the
@@ -90,7 +91,9 @@ PEERS = {
   ),
 }
 
-_SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of systems.SYSTEMS (all).')
+_SYSTEMS = flags.DEFINE_list(
+  'systems', [], 'Keys of systems.SYSTEMS (all) or of systems.RECENT.'
+)
 _MODES = flags.DEFINE_list(
   'modes', [], 'Modes of PEERS (all that run on the device).'
 )
@@ -98,6 +101,11 @@ _RECIPE = flags.DEFINE_enum(
   'recipe', 'default', list(systems.RECIPES), 'Key of systems.RECIPES.'
 )
 _TURNS = flags.DEFINE_integer('turns', 8, 'Turns per side.', lower_bound=1)
+_PROCESSOR = flags.DEFINE_bool(
+  'processor_time',
+  False,
+  'Counts processor time on CPUs instead of time, for a core with other work.',
+)
 _SECONDS = flags.DEFINE_float('seconds', 4.0, 'Approximate length of a turn.')
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -127,12 +135,18 @@ def sides_of(name, config, chosen, folder) -> dict[str, Process]:
   variables['CUDA_VISIBLE_DEVICES'] = visible.split(',')[0]
   ours = [sys.executable, '-m', 'benchmarks.systems', name, _RECIPE.value]
   errors_in = folder / 'jaxgan.txt'
-  sides = {'jaxgan': Process(ours, variables, errors_in, config.steps_per_call)}
+  counts = _PROCESSOR.value
+  sides = {
+    'jaxgan': Process(ours, variables, errors_in, config.steps_per_call, counts)
+  }
   for key, mode in chosen:
     peer, side = PEERS[key], f'{key} {mode}'
     theirs = [peer.python.value, str(HERE / 'peers' / peer.script), mode]
     sides[side] = Process(
-      [*theirs, *files], variables | peer.environment, folder / f'{side}.txt'
+      [*theirs, *files],
+      variables | peer.environment,
+      folder / f'{side}.txt',
+      counts_processor=counts,
     )
   return sides
 
@@ -239,9 +253,12 @@ def compare() -> None:
     versions.append(
       asked(peer.python.value, peer.version, flag, **peer.environment)
     )
+  batches = sorted({config.batch_size for config in configs.values()})
+  clock = ' of processor time' * _PROCESSOR.value
   print(
-    f'recipe {_RECIPE.value}, batch {systems.BATCH_SIZE}, {_TURNS.value} turns '
-    f'of {_SECONDS.value:g} s, {device}, {os.cpu_count()} cores '
+    f'recipe {_RECIPE.value}, batch {" or ".join(map(str, batches))}, '
+    f'{_TURNS.value} turns '
+    f'of {_SECONDS.value:g} s{clock}, {device}, {os.cpu_count()} cores '
     f'({platform.machine()}), {", ".join(versions)}\n'
   )
   row(*HEAD)

@@ -222,20 +222,20 @@ KINDS = {
 }
 
 
-def build(inputs, fields):
+def build(inputs, fields, kinds=KINDS):
   """Builds the network that fields of a module of `jaxgan.models` describe."""
   fields = dict(fields)
   kind = fields.pop('kind')
-  if kind not in KINDS:
+  if kind not in kinds:
     stop(kind)
   conditioning = fields.get('conditioning', 'concat')
   if fields['num_classes'] and conditioning not in ('concat', 'auxiliary'):
     stop(f'conditioning={conditioning!r}')
-  taken = inspect.signature(KINDS[kind]).parameters
+  taken = inspect.signature(kinds[kind]).parameters
   for name, value in fields.items():
     if name not in taken and name not in NOT_LAYERS and value:
       stop(f'{kind} with {name}={value!r}')
-  return KINDS[kind](inputs, **{k: v for k, v in fields.items() if k in taken})
+  return kinds[kind](inputs, **{k: v for k, v in fields.items() if k in taken})
 
 
 def logistic(logits, target):
@@ -248,6 +248,8 @@ def least_squares(logits, target):
   return functional.mse_loss(logits, torch.full_like(logits, target))
 
 
+# Losses of generators that take the logits of fakes and of reals.
+PAIRED = ('relativistic_pairing',)
 # name -> (discriminator's loss of the logits of reals and fakes, generator's
 # loss of the logits of fakes).
 LOSSES = {
@@ -262,5 +264,13 @@ LOSSES = {
   'wasserstein': (
     lambda real, fake: fake.mean() - real.mean(),
     lambda fake: -fake.mean(),
+  ),
+  'hinge': (
+    lambda real, fake: (1 - real).relu().mean() + (1 + fake).relu().mean(),
+    lambda fake: -fake.mean(),
+  ),
+  'relativistic_pairing': (
+    lambda real, fake: functional.softplus(fake - real).mean(),
+    lambda fake, real: functional.softplus(real - fake).mean(),
   ),
 }

@@ -18,6 +18,7 @@ output is that of `serving.serve`.
 
 import copy
 import functools
+import itertools
 import json
 
 import numpy as np
@@ -25,7 +26,17 @@ import serving
 import torch
 import torch_gan
 import torch_networks
+import torch_r3gan
+import torch_resnet
+import torch_stylegan2
 from torch.nn import functional
+
+KINDS = (
+  torch_gan.KINDS
+  | torch_resnet.KINDS
+  | torch_r3gan.KINDS
+  | torch_stylegan2.KINDS
+)
 
 
 def squared_slopes(d, x, label):
@@ -51,12 +62,14 @@ def both(d, is_joint, real, fake, *label):
 
 def latent_game(task, draw, device, trained):
   """Returns networks and round of `steps.gan`; updates draw new latents."""
-  g = torch_gan.build(task['latent_size'], task['networks']['generator'])
-  d = torch_gan.build(task['shape'], task['networks']['discriminator'])
+  g = torch_gan.build(task['latent_size'], task['networks']['generator'], KINDS)
+  d = torch_gan.build(task['shape'], task['networks']['discriminator'], KINDS)
   d_loss, g_loss = torch_gan.LOSSES[task['loss']]
   g_adam, d_adam = trained(g, 'generator'), trained(d, 'discriminator')
   average = copy.deepcopy(g).requires_grad_(False)
-  r1, weight = task['r1'], task['gradient_penalty']
+  r1, r2, weight = task['r1'], task['r2'], task['gradient_penalty']
+  every, counted = task['penalties_every'], itertools.count()
+  is_paired = task['loss'] in torch_gan.PAIRED
   slopes = torch.compiler.disable(squared_slopes)
 
   def latents(count):
@@ -69,10 +82,14 @@ def latent_game(task, draw, device, trained):
         fake = g(latents(len(real)), label)
       d_adam.zero_grad(set_to_none=True)
       penalty = 0.0
-      if r1:
+      if r1 and every == 1:
         on_real, squares = slopes(d, real, label)
-        on_fake, _ = d(fake, label)
         penalty = r1 * squares.mean()
+        if r2:
+          on_fake, squares = slopes(d, fake, label)
+          penalty = penalty + r2 * squares.mean()
+        else:
+          on_fake, _ = d(fake, label)
       else:
         (on_real, _), (on_fake, _) = both(d, task['joint'], real, fake, label)
       if weight:
@@ -81,8 +98,16 @@ def latent_game(task, draw, device, trained):
         penalty = weight * (squares.add(1e-12).sqrt() - 1).square().mean()
       (d_loss(on_real, on_fake) + penalty).backward()
       d_adam.step()
+      if r1 and every > 1 and next(counted) % every == 0:
+        d_adam.zero_grad(set_to_none=True)
+        (every * r1 * slopes(d, real, label)[1].mean()).backward()
+        d_adam.step()
     g_adam.zero_grad(set_to_none=True)
-    g_loss(d(g(latents(len(real)), label), label)[0]).backward()
+    on_fake = d(g(latents(len(real)), label), label)[0]
+    if is_paired:
+      with torch.no_grad():
+        on_real = d(real, label)[0]
+    (g_loss(on_fake, on_real) if is_paired else g_loss(on_fake)).backward()
     g_adam.step()
     if task['average']:
       with torch.no_grad():

@@ -26,6 +26,9 @@ from benchmarks import (
   timing,
   variations,
 )
+from benchmarks import (
+  sides as sides_lib,
+)
 from jaxgan import config as config_lib
 from jaxgan import errors, steps
 from jaxgan.data import Spec
@@ -272,24 +275,34 @@ def test_speed_of_a_system_is_beside_its_peer():
 needs_keras = pytest.mark.skipif(
   'KERAS_PYTHON' not in os.environ, reason='needs a Python with keras'
 )
+needs_torch = pytest.mark.skipif(
+  'TORCH_PYTHON' not in os.environ, reason='needs a Python with torch'
+)
 
 
 def keras_peer(name, folder, **changed):
   """The Keras side after a round of a system; what jaxgan trains of it."""
+  command = [os.environ['KERAS_PYTHON'], 'keras_speed.py', 'graph']
+  return peer(command, name, folder, **changed)
+
+
+def peer(command, name, folder, rounds='1', **changed):
+  """A side after a round of a system; what jaxgan trains of it."""
   config = systems.load(name)
   side = config.data.image_size or 28
-  spec = Spec((side, side, 1), num_classes=10)
+  spec = Spec((side, side, config.data.channels or 1), num_classes=10)
   task = json.dumps(systems.task_of(config, spec) | changed, default=str)
   (folder / 'task.json').write_text(task)
   images = np.random.default_rng(0).integers(256, size=(80, *spec.shape))
   np.save(folder / 'image.npy', images.astype(np.uint8))
   np.save(folder / 'label.npy', np.arange(80) % 10)
   files = [folder / name for name in ('task.json', 'image.npy', 'label.npy')]
-  script = ROOT / 'benchmarks' / 'peers' / 'keras_speed.py'
+  python, script, mode = command
+  script = ROOT / 'benchmarks' / 'peers' / script
   done = subprocess.run(
-    [os.environ['KERAS_PYTHON'], script, 'graph', *files],
+    [python, script, mode, *files],
     env=os.environ | {'KERAS_BACKEND': 'tensorflow'},
-    input='1\n',
+    input=f'{rounds}\n',
     capture_output=True,
     text=True,
   )
@@ -303,6 +316,18 @@ def keras_peer(name, folder, **changed):
 @pytest.mark.parametrize('name', systems.SYSTEMS)
 def test_keras_trains_as_many_parameters(name, tmp_path):
   done, counts = keras_peer(name, tmp_path)
+  assert done.returncode == 0, done.stderr
+  said, took = done.stdout.splitlines()
+  assert json.loads(said)['parameters'] == counts
+  assert all(float(number) > 0 for number in took.split())
+
+
+@pytest.mark.slow
+@needs_torch
+@pytest.mark.parametrize('name', [*systems.SYSTEMS, *systems.RECENT])
+def test_torch_trains_as_many_parameters(name, tmp_path):
+  command = [os.environ['TORCH_PYTHON'], 'torch_speed.py', 'eager']
+  done, counts = peer(command, name, tmp_path, rounds='2', batch_size=4)
   assert done.returncode == 0, done.stderr
   said, took = done.stdout.splitlines()
   assert json.loads(said)['parameters'] == counts
@@ -371,7 +396,7 @@ def test_sides_take_turns_of_equal_time():
   assert timing.spread([3.0, 1.0, 2.0]) == '2.0 (1.0 to 3.0)'
 
 
-@pytest.mark.parametrize('name', systems.SYSTEMS)
+@pytest.mark.parametrize('name', [*systems.SYSTEMS, *systems.RECENT])
 def test_peers_are_told_the_recipe(name):
   config = systems.load(name, 'plain')
   config.data.image_size = config.data.image_size or 28
@@ -379,7 +404,7 @@ def test_peers_are_told_the_recipe(name):
   task = systems.task_of(config, Spec((side, side, 1), num_classes=10))
   task = json.loads(json.dumps(task, default=str))
   assert task['networks'].keys() == task['optimizers'].keys()
-  assert task['batch_size'] == 64
+  assert task['batch_size'] == (32 if name in systems.RECENT else 64)
   assert task['r1'] == task['average'] == 0
   assert (task['gradient_penalty'] > 0) == (name == 'wgan_gp')
   assert systems.load('gan').penalties.r1 > 0
@@ -420,6 +445,40 @@ def test_peers_read_the_fields_of_our_networks(name, file):
   for network in networks:
     used = {key for key, value in network.items() if value} - {'kind'}
     assert used <= fields[network['kind']], network['kind']
+
+
+@pytest.mark.parametrize('name', systems.RECENT)
+def test_torch_reads_the_fields_of_recent_networks(name):
+  fields = {}
+  for file in ('torch_resnet.py', 'torch_stylegan2.py', 'torch_r3gan.py'):
+    fields |= accepted(ROOT / 'benchmarks' / 'peers' / file)
+  config = systems.load(name)
+  task = systems.task_of(config, Spec((32, 32, 3), num_classes=10))
+  for player, network in task['networks'].items():
+    used = {key for key, value in network.items() if value}
+    used -= {'kind', 'initializer'}
+    assert used <= fields[network['kind']], network['kind']
+    is_normed = config[player].spectral_norm
+    assert ('spectral_norm' in used) == is_normed, player
+  assert task['penalties_every'] == (16 if name == 'stylegan2' else 1)
+
+
+def test_processor_time_is_counted_of_a_process():
+  """Not the time in which the process waits."""
+  code = 'import time; input(); sum(range(10**7)); print(1); time.sleep(60)'
+  with subprocess.Popen(
+    [sys.executable, '-c', code],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as process:
+    before = sides_lib.processor_seconds(process.pid)
+    process.stdin.write('\n')
+    process.stdin.flush()
+    process.stdout.readline()
+    after = sides_lib.processor_seconds(process.pid)
+    process.kill()
+  assert 0.05 < after - before < 10.0
 
 
 def test_one_thing_is_varied_at_a_time():
