@@ -221,35 +221,22 @@ def _grid(
 
 def _styled(request: Request, run: Run, label):
   """Returns images of styles, the number of columns, and a text."""
-  jit_method, method, num = compile_lib.jit_method, run.method, request.num
+  jit_method, method = compile_lib.jit_method, run.method
   state = jit_method(run.algorithm.use_ema_weights, method)(run.state)
-  key, is_mixed = jax.random.key(request.seed), request.mixing is not None
-  z = method.latents.sample(key, 2 * num if is_mixed else num)
-  if is_mixed and label is not None:
-    label = np.tile(label, 2)
-  if request.truncation is not None:
-    method, z = latents_lib.truncate(method, z, request.truncation)
-  w = jit_method(styles.map_latents, method)(state, z, label)
-  if is_mixed:
-    grid_of_w = styles.mixing_grid(w[:num], w[num:], request.mixing)
-    text = f'styles of columns from layer {request.mixing}'
+  key, fields = jax.random.key(request.seed), (request.num, label)
+  fields += (request.truncation,)
+  if request.mixing is None:
+    number = request.direction
+    rows = styles.moved(method, state, key, number, WALK_COLUMNS, *fields)
+    text = f'direction {number} of w, 3 deviations to both sides'
   else:
-    kernel = directions_lib.style_kernel(state.networks['generator'].params)
-    direction = directions_lib.factorize(kernel)[0][request.direction]
-    _, others = jit_method(styles.moments, run.method)(state, key)
-    deviation = float(np.std(np.asarray(others) @ direction))
-    direction = direction.astype(np.float32)
-    grid_of_w = styles.move(w, direction, deviation, WALK_COLUMNS)
-    text = f'direction {request.direction} of w, 3 deviations to both sides'
-  columns = grid_of_w.shape[1]
-  synthesize = jit_method(styles.synthesize, run.method)
-  images = _in_batches(
-    functools.partial(synthesize, state), grid_of_w.reshape(-1, *w.shape[1:])
-  )
-  if is_mixed:  # The corner has no sources.
-    corner = np.full_like(next(images), -1.0)
-    images = itertools.chain([corner], images)
-  return images, columns, text
+    rows = styles.mixed(method, state, key, request.mixing, *fields)
+    text = f'styles of columns from layer {request.mixing}'
+  synthesize = functools.partial(jit_method(styles.synthesize, method), state)
+  images = _in_batches(synthesize, rows.reshape(-1, *rows.shape[2:]))
+  if request.mixing is not None:  # The corner has no sources.
+    images = itertools.chain([np.full_like(next(images), -1.0)], images)
+  return images, rows.shape[1], text
 
 
 def _direction(request: Request, run: Run, z) -> np.ndarray:

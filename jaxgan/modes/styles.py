@@ -13,10 +13,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan import errors
+from jaxgan.core import directions, memory
 from jaxgan.core import latents as latents_lib
-from jaxgan.core import memory
 from jaxgan.core import state as state_lib
 from jaxgan.core.interpolation import NORMAL_RANGE
 from jaxgan.modes import latent_search, style_search
@@ -136,6 +137,54 @@ def move(w: jax.Array, direction, deviation: float, columns: int) -> jax.Array:
   steps = jnp.linspace(-NORMAL_RANGE, NORMAL_RANGE, columns) * deviation
   steps = steps[None, :, None, None] * direction[None, None, None]
   return w[:, None] + steps
+
+
+def _drawn(method, state, key, num, label, truncation) -> jax.Array:
+  """Returns w [num, layers, D] of random latents."""
+  z = method.latents.sample(key, num)
+  if truncation is not None:
+    method, z = latents_lib.truncate(method, z, truncation)
+  return compile_lib.jit_method(map_latents, method)(state, z, label)
+
+
+def mixed(method, state, key, crossover, num, label=None, truncation=None):
+  """Returns `mixing_grid` of 2 * num random latents.
+
+  Args:
+    method: see `map_latents`.
+    state: see `map_latents`.
+    key: for the latents.
+    crossover: see `mix`.
+    num: number of rows, and of columns.
+    label: classes [num] of rows and of columns.
+    truncation: see `latents.truncate`; None is off.
+  """
+  label = None if label is None else np.tile(label, 2)
+  w = _drawn(method, state, key, 2 * num, label, truncation)
+  return mixing_grid(w[:num], w[num:], crossover)
+
+
+def moved(
+  method, state, key, number, columns, num, label=None, truncation=None
+) -> jax.Array:
+  """Returns `move` of random latents along a direction of SeFa.
+
+  Args:
+    method: see `map_latents`.
+    state: see `map_latents`.
+    key: for the latents.
+    number: number of the direction, see `directions.factorize`.
+    columns: see `move`.
+    num: number of rows.
+    label: classes [num].
+    truncation: see `latents.truncate`; None is off.
+  """
+  w = _drawn(method, state, key, num, label, truncation)
+  kernel = directions.style_kernel(state.networks['generator'].params)
+  direction = directions.factorize(kernel)[0][number]
+  _, others = compile_lib.jit_method(moments, method)(state, key)
+  deviation = float(np.std(np.asarray(others) @ direction))
+  return move(w, direction.astype(np.float32), deviation, columns)
 
 
 def invert(
