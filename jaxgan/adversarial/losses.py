@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.core import axis, noise, switches
+from jaxgan.core import axis
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 softplus = jax.nn.softplus
@@ -79,6 +79,38 @@ def _separable(as_real, as_fake, generator, output=_raw) -> Pair:
   )
 
 
+STEEPEST = 10.0  # logit above which exponentials go on as straight lines
+
+
+def _exp(x):
+  """Returns exp(x), above `STEEPEST` its tangent, which does not overflow."""
+  return jnp.exp(jnp.minimum(x, STEEPEST)) * (1.0 + relu(x - STEEPEST))
+
+
+def _divergence(output, conjugate) -> Pair:
+  """Returns the losses of an f-divergence.
+
+  Nowozin et al. 2016 (https://arxiv.org/abs/1606.00709), equation 6 and table
+  6. The generator has the loss of section 3.2, as in practice.
+
+  Args:
+    output: g, the activation of logits.
+    conjugate: f* of g.
+  """
+  return _separable(
+    as_real=lambda logits: -output(logits),
+    as_fake=conjugate,
+    generator=lambda fake: -output(fake),
+    output=output,
+  )
+
+
+def _log_sum(*logits):
+  """Returns the logarithm of the sum of exp(logits) over the global batch."""
+  whole = jnp.concatenate([axis.gather(x) for x in logits])
+  return jax.nn.logsumexp(whole)
+
+
 PAIRS = {
   # Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, section 3: the
   # generator maximises log D(G(z)).
@@ -131,93 +163,36 @@ PAIRS = {
     discriminator=lambda real, fake: softplus(fake - real),
     generator=lambda real, fake: softplus(real - fake),
   ),
+  # Divergences of f-GAN, see `_divergence`: of Kullback and Leibler from data
+  # to samples, and the reverse.
+  'kl': _divergence(_raw, lambda logits: _exp(logits - 1.0)),
+  'reverse_kl': _divergence(
+    lambda logits: -_exp(-logits), lambda logits: logits - 1.0
+  ),
+  'pearson': _divergence(_raw, lambda logits: 0.25 * logits**2 + logits),
+  'squared_hellinger': _divergence(
+    lambda logits: 1.0 - _exp(-logits), lambda logits: _exp(logits) - 1.0
+  ),
+  'jensen_shannon': _divergence(
+    lambda logits: np.log(2.0) - softplus(-logits),
+    lambda logits: softplus(logits) - np.log(2.0),
+  ),
+  # Hjelm et al. 2018, https://arxiv.org/abs/1702.08431, equation 19: the
+  # generator seeks the boundary, D(G(z)) = 1/2.
+  'boundary_seeking': _separable(
+    as_real=lambda logits: softplus(-logits),
+    as_fake=softplus,
+    generator=lambda fake: 0.5 * fake**2,
+    output=jax.nn.sigmoid,
+  ),
+  # Lin 2017, https://arxiv.org/abs/1704.06191, equations 4 and 5: a softmax
+  # over all reals and fakes of the batch. Its target is uniform on reals for
+  # the discriminator, and on all for the generator.
+  'softmax': Pair(
+    discriminator=lambda real, fake: _log_sum(real, fake) - real,
+    generator=lambda real, fake: _log_sum(real, fake) - 0.5 * (real + fake),
+  ),
 }
-
-
-def smooth(pair: Pair, real: float = 0.0, fake: float = 0.0) -> Pair:
-  """Softens the discriminator's labels; the generator's loss is unchanged.
-
-  A share `real` of each real label goes to the class fake, and a share `fake`
-  of each fake label to the class real. For logistic losses the targets become
-  1 - real and fake (Salimans et al. 2016, https://arxiv.org/abs/1606.03498,
-  section 3.4: one-sided, fake = 0). For least squares the loss differs from one
-  with softened targets by a constant. In expectation, smoothing equals flipping
-  the same share of labels.
-
-  Args:
-    pair: a row of `PAIRS`.
-    real: share in [0, 0.5) taken from the label of reals.
-    fake: share in [0, 0.5) taken from the label of fakes.
-
-  Raises:
-    ValueError: if the loss has no separate terms for reals and fakes.
-  """
-  known = [x for x in (real, fake) if not isinstance(x, jax.core.Tracer)]
-  if not all(0.0 <= share < 0.5 for share in known):
-    raise ValueError(
-      f'real={real} and fake={fake} are shares and must be in [0, 0.5).'
-    )
-  if not (switches.is_on(real) or switches.is_on(fake)):
-    return pair
-  if pair.as_real is None:
-    raise ValueError(
-      'label smoothing is incompatible with relativistic losses, which have no '
-      'separate terms for reals and fakes. Set real=0 and fake=0.'
-    )
-  return soften(pair, real, fake)
-
-
-@dataclasses.dataclass(frozen=True)
-class Soft:
-  """A loss term that gives a share of its label to the other class."""
-
-  own: Callable
-  other: Callable
-  share: float | jax.Array
-
-  def __call__(self, logits):
-    share = self.share
-    if isinstance(share, jax.Array) and share.ndim:
-      share = share.reshape(-1, *(1,) * (logits.ndim - 1))
-    return (1.0 - share) * self.own(logits) + share * self.other(logits)
-
-
-def soften(pair: Pair, real, fake) -> Pair:
-  """Returns losses with softened labels; see `smooth`.
-
-  Shares are numbers or arrays [B] in [0, 1]. A share of 1 is a flipped label.
-  """
-  as_real = Soft(pair.as_real, pair.as_fake, real)
-  as_fake = Soft(pair.as_fake, pair.as_real, fake)
-  return pair._replace(
-    discriminator=Sum(as_real, as_fake), as_real=as_real, as_fake=as_fake
-  )
-
-
-@dataclasses.dataclass(frozen=True)
-class SoftGenerator:
-  """A generator loss mixed with a share of the discriminator's fake term."""
-
-  generator: Loss
-  as_fake: Callable
-  share: float
-
-  def __call__(self, real, fake):
-    return (1.0 - self.share) * self.generator(
-      real, fake
-    ) + self.share * self.as_fake(fake)
-
-
-def label_shares(key, count: int, noise_share: float, flip: float):
-  """Draws the shares [count] of the other class, for reals and for fakes.
-
-  The shares are uniform in [0, noise_share). A share `flip` of all labels is
-  flipped (https://github.com/soumith/ganhacks, tricks 6).
-  """
-  u = noise.uniform(key, count, (2, 2))
-  shares = noise_share * u[:, 0]
-  shares = jnp.where(u[:, 1] < flip, 1.0 - shares, shares)
-  return shares[:, 0], shares[:, 1]
 
 
 def top_share(logits, share):

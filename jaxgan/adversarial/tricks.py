@@ -14,7 +14,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.adversarial import ada, adaptive, augment, image_pool, losses
+from jaxgan.adversarial import (
+  ada,
+  adaptive,
+  augment,
+  image_pool,
+  losses,
+  soft_labels,
+)
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial.terms import per_example
 from jaxgan.core import pixels as pixels_lib
@@ -111,8 +118,8 @@ class SoftenLabels:
     if not (switches.is_on(self.noise) or switches.is_on(self.flip)):
       return loss
     count = len(jax.tree.leaves(examples)[0])
-    shares = losses.label_shares(key, count, self.noise, self.flip)
-    return losses.soften(loss, *shares)
+    shares = soft_labels.label_shares(key, count, self.noise, self.flip)
+    return soft_labels.soften(loss, *shares)
 
 
 @dataclasses.dataclass(frozen=True)

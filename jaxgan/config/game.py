@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan import errors
-from jaxgan.adversarial import adaptive, augment, image_pool, losses, terms
+from jaxgan.adversarial import (
+  adaptive,
+  augment,
+  image_pool,
+  losses,
+  soft_labels,
+  terms,
+)
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.config import game_terms, networks
@@ -125,13 +132,15 @@ def _loss(config) -> losses.Pair:
         'separate real and fake terms. Choose another loss.'
       )
   try:
-    softened = losses.smooth(pair, **soft)
+    softened = soft_labels.smooth(pair, **soft)
   except ValueError as error:
     raise errors.UserError(f'label_smoothing: {error}') from None
   if not both:
     return softened
   return softened._replace(
-    generator=losses.SoftGenerator(pair.generator, pair.as_fake, soft['real'])
+    generator=soft_labels.SoftGenerator(
+      pair.generator, pair.as_fake, soft['real']
+    )
   )
 
 

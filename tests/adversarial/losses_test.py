@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.adversarial import losses
+from jaxgan.adversarial import losses, soft_labels
 
 REAL, FAKE = jnp.array([2.0, -1.0]), jnp.array([0.5, 1.5])
 
@@ -14,6 +14,7 @@ def log1p_exp(x):
   return np.log1p(np.exp(x))
 
 
+SUM = np.log(np.exp([2.0, -1.0, 0.5, 1.5]).sum())
 # Losses per example at the logits above: (discriminator, generator).
 GOLDEN = {
   'non_saturating': (
@@ -44,6 +45,42 @@ GOLDEN = {
   'relativistic_pairing': (
     [log1p_exp(-1.5), log1p_exp(2.5)],
     [log1p_exp(1.5), log1p_exp(-2.5)],
+  ),
+  # Table 6 of f-GAN: activations g and conjugates f*(t), t = g(v).
+  'kl': (
+    [-2 + np.exp(0.5 - 1), 1 + np.exp(1.5 - 1)],
+    [-0.5, -1.5],
+  ),
+  'reverse_kl': (  # t = -exp(-v), f*(t) = -1 - log(-t)
+    [
+      np.exp(-2.0) - 1 - np.log(np.exp(-0.5)),
+      np.exp(1.0) - 1 - np.log(np.exp(-1.5)),
+    ],
+    [np.exp(-0.5), np.exp(-1.5)],
+  ),
+  'pearson': ([-2 + 0.0625 + 0.5, 1 + 0.5625 + 1.5], [-0.5, -1.5]),
+  'squared_hellinger': (  # t = 1 - exp(-v), f*(t) = t / (1 - t)
+    [
+      -(1 - np.exp(-2.0)) + (1 - np.exp(-0.5)) / np.exp(-0.5),
+      -(1 - np.exp(1.0)) + (1 - np.exp(-1.5)) / np.exp(-1.5),
+    ],
+    [np.exp(-0.5) - 1, np.exp(-1.5) - 1],
+  ),
+  'jensen_shannon': (  # t = log 2 - log(1 + exp(-v)), f*(t) = -log(2 - exp t)
+    [
+      -np.log(2 / (1 + np.exp(-2.0))) - np.log(2 - 2 / (1 + np.exp(-0.5))),
+      -np.log(2 / (1 + np.exp(1.0))) - np.log(2 - 2 / (1 + np.exp(-1.5))),
+    ],
+    [-np.log(2 / (1 + np.exp(-0.5))), -np.log(2 / (1 + np.exp(-1.5)))],
+  ),
+  # (log D - log(1 - D))^2 / 2
+  'boundary_seeking': (
+    [log1p_exp(-2) + log1p_exp(0.5), log1p_exp(1) + log1p_exp(1.5)],
+    [0.125, 1.125],
+  ),
+  'softmax': (
+    [SUM - 2, SUM + 1],
+    [SUM - 0.5 * (2 + 0.5), SUM - 0.5 * (-1 + 1.5)],
   ),
 }
 
@@ -81,7 +118,23 @@ def test_each_player_gains_where_it_should(name):
   assert (
     pair.discriminator(up, down).mean() < pair.discriminator(down, up).mean()
   )
-  assert pair.generator(up, up).mean() < pair.generator(up, down).mean()
+  worse = 2.0 * down if name == 'boundary_seeking' else down  # 1/2 is best
+  assert pair.generator(up, up).mean() < pair.generator(up, worse).mean()
+
+
+@pytest.mark.parametrize(
+  'name', ['kl', 'reverse_kl', 'pearson', 'squared_hellinger', 'jensen_shannon']
+)
+def test_divergence_of_equal_distributions_is_zero(name):
+  found = losses.equilibrium(losses.PAIRS[name])
+  assert found['discriminator'] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_exponentials_go_on_as_tangents():
+  value = losses._exp(jnp.array([9.0, 10.0, 12.0]))
+  e = np.exp(10.0)
+  np.testing.assert_allclose(value, [np.exp(9.0), e, 3.0 * e], rtol=1e-6)
+  assert jax.grad(losses._exp)(1e4) == pytest.approx(e, rel=1e-6)
 
 
 def test_undecided_discriminator_loses_log_four():
@@ -93,7 +146,7 @@ def test_undecided_discriminator_loses_log_four():
 
 def test_equilibrium_with_one_sided_smoothing():
   """Targets 0.9 and 0: D = 0.45, worked out by hand."""
-  pair = losses.smooth(losses.PAIRS['non_saturating'], real=0.1)
+  pair = soft_labels.smooth(losses.PAIRS['non_saturating'], real=0.1)
   found = losses.equilibrium(pair)
   assert found['output'] == pytest.approx(0.45, abs=1e-3)
   assert found['generator'] == pytest.approx(-np.log(0.45), abs=1e-3)
@@ -108,7 +161,7 @@ def test_equilibrium_leaves_out_what_is_open():
 
 
 def test_smoothing_is_cross_entropy_with_soft_targets():
-  pair = losses.smooth(losses.PAIRS['non_saturating'], real=0.1, fake=0.2)
+  pair = soft_labels.smooth(losses.PAIRS['non_saturating'], real=0.1, fake=0.2)
   p_real, p_fake = jax.nn.sigmoid(REAL), jax.nn.sigmoid(FAKE)
   expected = -(0.9 * jnp.log(p_real) + 0.1 * jnp.log(1 - p_real))
   expected -= 0.2 * jnp.log(p_fake) + 0.8 * jnp.log(1 - p_fake)
@@ -122,7 +175,7 @@ def test_smoothing_is_cross_entropy_with_soft_targets():
 
 
 def test_smoothed_least_squares_has_the_gradient_of_soft_targets():
-  pair = losses.smooth(losses.PAIRS['least_squares'], real=0.1)
+  pair = soft_labels.smooth(losses.PAIRS['least_squares'], real=0.1)
   slope = jax.grad(lambda x: pair.discriminator(x, FAKE).sum())(REAL)
   np.testing.assert_allclose(slope, REAL - 0.9, rtol=1e-6)
 
@@ -130,9 +183,9 @@ def test_smoothed_least_squares_has_the_gradient_of_soft_targets():
 @pytest.mark.parametrize('share', [-0.1, 0.5])
 def test_smoothing_refuses_shares_out_of_range(share):
   with pytest.raises(ValueError, match='shares'):
-    losses.smooth(losses.PAIRS['hinge'], real=share)
+    soft_labels.smooth(losses.PAIRS['hinge'], real=share)
 
 
 def test_smoothing_refuses_losses_without_labels():
   with pytest.raises(ValueError, match='relativistic'):
-    losses.smooth(losses.PAIRS['relativistic_pairing'], real=0.1)
+    soft_labels.smooth(losses.PAIRS['relativistic_pairing'], real=0.1)

@@ -12,7 +12,14 @@ import optax
 import pytest
 
 from jaxgan import gan
-from jaxgan.adversarial import ada, adaptive, augment, image_pool, losses
+from jaxgan.adversarial import (
+  ada,
+  adaptive,
+  augment,
+  image_pool,
+  losses,
+  soft_labels,
+)
 from jaxgan.core import latents as latents_lib
 from jaxgan.core import noise, optim
 from jaxgan.core import state as state_lib
@@ -150,7 +157,7 @@ def test_features_that_match_leave_nothing_to_learn(key):
 def test_flipped_labels_swap_the_terms():
   pair = losses.PAIRS['non_saturating']
   real, fake = jnp.array([2.0, -1.0]), jnp.array([0.5, 3.0])
-  flipped = losses.soften(pair, jnp.ones(2), jnp.ones(2))
+  flipped = soft_labels.soften(pair, jnp.ones(2), jnp.ones(2))
   np.testing.assert_allclose(
     flipped.discriminator(real, fake),
     pair.as_fake(real) + pair.as_real(fake),
@@ -159,7 +166,7 @@ def test_flipped_labels_swap_the_terms():
 
 
 def test_label_shares_have_the_probabilities_asked_for(key):
-  real, fake = losses.label_shares(key, 4000, 0.3, 0.1)
+  real, fake = soft_labels.label_shares(key, 4000, 0.3, 0.1)
   for shares in (real, fake):
     flipped = shares > 0.5
     assert abs(float(flipped.mean()) - 0.1) < 0.02

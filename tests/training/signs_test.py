@@ -8,7 +8,7 @@ from runs import ROOT, Cut, module, small
 
 from jaxgan import config as config_lib
 from jaxgan import presets
-from jaxgan.adversarial import losses
+from jaxgan.adversarial import losses, soft_labels
 from jaxgan.modes import evaluate
 from jaxgan.training import failures, loop, signs
 from jaxgan.training import run as run_lib
@@ -140,7 +140,9 @@ def test_levels_of_losses(name, least, equilibrium, slope):
 
 
 def test_levels_of_smoothed_labels():
-  levels = losses.levels(losses.smooth(losses.PAIRS['non_saturating'], 0.1))
+  levels = losses.levels(
+    soft_labels.smooth(losses.PAIRS['non_saturating'], 0.1)
+  )
   # The entropy of the label of reals remains.
   expected = -0.1 * math.log(0.1) - 0.9 * math.log(0.9)
   assert levels.least == pytest.approx(expected, abs=1e-3)
