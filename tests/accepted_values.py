@@ -57,7 +57,7 @@ class Row(NamedTuple):
 _WEIGHTS = (
   'adversarial auxiliary feature_matching penalties.* reconstruction.weight '
   'class_weight cycle identity beta lecam consistency.real consistency.fake '
-  'path_length'
+  'path_length logit_centring *.optimizer.weight_decay'
 )
 ACCEPTED = (
   # The loop.
@@ -165,6 +165,9 @@ ACCEPTED = (
   Row('discriminator.embedding *.expansion', (1,), 'the smallest size'),
   # StyleGAN2.
   Row('path_length_every penalties_every', (1,), 'added to the loss'),
+  Row('penalties_stride', (1,), 'all examples'),
+  Row('penalties_difference', (0, 1, BILLION), '0 is exact; any step'),
+  Row('gradient_average', (0,), '0 is off'),
   Row('*.mapping_layers generator.style_size', (1,), 'the smallest size'),
   Row('*.clamp discriminator.group', (0,), '0 is off'),
   Row('*.clamp', (1, BILLION), 'a limit'),
@@ -180,7 +183,12 @@ ACCEPTED = (
     'Adam divides by 0 where a gradient is zero; plain descent ignores it',
     overflow=(0,),
   ),
-  Row('*.optimizer.clip_weights', (0, 1, BILLION), '0 is off'),
+  Row(
+    '*.optimizer.clip_weights *.optimizer.clip_gradient',
+    (0, 1, BILLION),
+    '0 is off',
+  ),
+  Row('*.optimizer.base_width', (0,), '0 is off'),
   Row(
     '*.optimizer.historical_averaging', (0, 1), '0 is off', overflow=(BILLION,)
   ),
@@ -204,6 +212,7 @@ REFUSED_BY_RUNS = (
   Row('data.labelled', (1, BILLION, TRILLION), 'no multiple of the classes'),
   Row('labelled', (1, BILLION), 'a discriminator without a head for classes'),
   Row('path_length', (1, BILLION), 'a generator without styles'),
+  Row('*.optimizer.base_width', (1,), 'a network without a width'),
   Row('gan:replay_size', (1,), 'earlier fakes of a conditional run'),
   Row(
     'autoencoder:*.schedule_images classifier:*.schedule_images '

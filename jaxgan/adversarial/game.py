@@ -5,11 +5,11 @@ import dataclasses
 import optax
 
 from jaxgan import errors
-from jaxgan.adversarial import losses, terms
+from jaxgan.adversarial import gradient_norm, losses, terms
 from jaxgan.adversarial.terms import Term
 from jaxgan.adversarial.tricks import Tricks
 
-RESERVED = ('replay', 'generator_stats')  # parts of 'extra'
+RESERVED = ('replay', 'generator_stats', gradient_norm.NAME)  # parts of 'extra'
 METRICS = (
   *('loss', 'real', 'fake', 'reconstruction'),
   *('real_std', 'fake_std', 'real_variance', 'fake_variance'),
@@ -51,7 +51,7 @@ class Game:
 
 
 def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:
-  """Returns the initial 'extra' of a state: an empty pool, states of terms.
+  """Returns the initial 'extra' of a state: a pool, averages, states of terms.
 
   Args:
     method: the parts of the game that never change.
@@ -59,9 +59,10 @@ def first_extra(method: Game, shape: tuple[int, ...], key) -> dict:
     key: key of the run.
   """
   both = (*method.discriminator_terms, *method.generator_terms)
-  pool = method.tricks.replay_fakes.init(shape)
+  parts = method.tricks.replay_fakes.init(shape)
+  parts |= method.tricks.normalise_gradient.init()
   _refuse_names(method)
-  return pool | terms.first_states(both, key)
+  return parts | terms.first_states(both, key)
 
 
 def _refuse_names(method: Game) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgan.adversarial import penalties
+from jaxgan.adversarial.penalties import strided
 from jaxgan.adversarial.terms import Scene, per_example
 
+KINDS = ('real', 'fake')
 CHANGE_STREAM = 2**29  # keys of `Consistency`, beside those of a network
 
 
@@ -51,6 +54,16 @@ def first_sums(key) -> dict[str, jax.Array]:
   return {name: jnp.zeros(()) for name in ('real', 'fake', 'weight')}
 
 
+def centring(scene: Scene):
+  """Returns the mean of (D(x) + D(G(z)))^2 over pairs of a batch.
+
+  Relativistic losses do not change if all logits move by a number. This term
+  keeps them around zero: Lin et al. 2025, https://arxiv.org/abs/2511.22475,
+  section 3, with a weight of 0.01.
+  """
+  return jnp.mean((scene.on_real.logits + scene.on_fake.logits) ** 2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Consistency:
   """The mean square of D(x) - D(T(x)), for random changes T of images.
@@ -90,18 +103,59 @@ class PenaltyBefore:
   Attributes:
     rule: a row of `penalties.PENALTIES`.
     kind: 'real' or 'fake', whose numbers the augmentation has.
+    stride: every how many examples one has a penalty.
   """
 
   rule: Callable
   kind: str = 'real'
+  stride: int = 1
 
   def __call__(self, scene: Scene):
     tricks, keys = scene.method.tricks, scene.keys
     real = tricks.prepare(scene.batch['image'], scene.made, keys)
+    real, made = strided((real, scene.made), self.stride)
+    others = strided(scene.real, self.stride)[1:]
 
     def critic(x):
       x = tricks.augment_inputs(scene.state, x, keys[f'{self.kind}_show'])
-      output = scene.discriminator(x, *scene.real[1:], key=keys['real'])
+      output = scene.discriminator(x, *others, key=keys['real'])
       return per_example(output.logits)
 
-    return jnp.mean(self.rule(critic, real, scene.made, keys['penalty']))
+    return jnp.mean(self.rule(critic, real, made, keys['penalty']))
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+  """The mean of `penalties.difference` on images before augmentation.
+
+  Both calls of the discriminator have the same augmentations and dropout. A
+  real image that is shown at several scales is moved once, and each scale of a
+  fake has noise of its own, as in the code of GAT
+  (https://arxiv.org/abs/2509.24935). The function of a term of `steps/gan.py`.
+
+  Attributes:
+    kind: 'real' for R1, 'fake' for R2.
+    epsilon: deviation of the noise, in units of pixels.
+    stride: every how many examples one has a penalty.
+  """
+
+  kind: str
+  epsilon: float = 0.01
+  stride: int = 1
+
+  def __call__(self, scene: Scene):
+    tricks, keys = scene.method.tricks, scene.keys
+    images = {'real': scene.batch['image'], 'fake': scene.made}[self.kind]
+    others = strided(scene.real, self.stride)[1:]
+
+    def critic(x):
+      if self.kind == 'real':
+        x = tricks.prepare(x, scene.made, keys)
+      x = tricks.augment_inputs(scene.state, x, keys[f'{self.kind}_show'])
+      output = scene.discriminator(x, *others, key=keys[self.kind])
+      return per_example(output.logits)
+
+    key = jax.random.fold_in(keys['penalty'], KINDS.index(self.kind))
+    images = strided(images, self.stride)
+    values = penalties.difference(critic, images, key, self.epsilon)
+    return jnp.mean(values)

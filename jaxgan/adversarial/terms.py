@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.adversarial.penalties import strided
 from jaxgan.core import axis, pixels, switches
 from jaxgan.core.state import (
   Aux,
@@ -220,19 +221,24 @@ def per_example(values):
 
 @dataclasses.dataclass(frozen=True)
 class Penalty:
-  """The mean of a row of `penalties.PENALTIES`, as the function of a term."""
+  """The mean of a row of `penalties.PENALTIES`, as the function of a term.
+
+  Attributes:
+    rule: a row of `penalties.PENALTIES`.
+    stride: every how many examples one has a penalty.
+  """
 
   rule: Callable
+  stride: int = 1
 
   def __call__(self, scene: Scene):
-    real, *others = scene.real
+    (real, *y), fake = strided((scene.real, scene.fake[0]), self.stride)
 
     def critic(x):
-      output = scene.discriminator(x, *others, key=scene.keys['real'])
+      output = scene.discriminator(x, *y, key=scene.keys['real'])
       return per_example(output.logits)
 
-    values = self.rule(critic, real, scene.fake[0], scene.keys['penalty'])
-    return jnp.mean(values)
+    return jnp.mean(self.rule(critic, real, fake, scene.keys['penalty']))
 
 
 def classification(output: Output, labels):
@@ -281,12 +287,8 @@ def feature_matching(scene: Scene):
 
   Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1.
   """
-  real, fake = axis.mean(
-    [
-      jnp.mean(output.sown['features'], axis=0)
-      for output in (scene.on_real, scene.on_fake)
-    ]
-  )
+  features = [o.sown['features'] for o in (scene.on_real, scene.on_fake)]
+  real, fake = axis.mean([jnp.mean(x, axis=0) for x in features])
   return jnp.mean((real - fake) ** 2)
 
 

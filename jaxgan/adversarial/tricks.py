@@ -23,6 +23,7 @@ from jaxgan.adversarial import (
   soft_labels,
 )
 from jaxgan.adversarial import discriminator as discriminator_lib
+from jaxgan.adversarial.gradient_norm import NormaliseGradient
 from jaxgan.adversarial.terms import per_example
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import switches
@@ -132,7 +133,7 @@ class SelectFakes:
   Attributes:
     share: final share of fakes that count.
     images: images after which the share is reached; 0 is from the start.
-    pack: examples that the discriminator sees as one.
+    pack: see `AugmentInputs`.
   """
 
   share: float = 1.0
@@ -164,8 +165,7 @@ class OutputGradient:
   discriminator's inputs or outputs.
 
   Attributes:
-    change: gradient -> gradient, of the shape of the images. A module-level
-      function or a frozen dataclass, so that methods compare by value.
+    change: gradient -> gradient, of the shape of the images.
   """
 
   change: Callable = unchanged
@@ -197,6 +197,7 @@ class Tricks:
     soften_labels: (losses, images, key) -> losses of the discriminator.
     select_fakes: (state, generator losses, logits) -> weighted losses [B].
     output_gradient: images -> images whose gradient is changed.
+    normalise_gradient: (judge, images, state) -> loss of the generator.
     batch_fakes: True if fakes for the discriminator use statistics of their
       batch, False if they use running statistics.
     freeze: discriminator -> the same function, some of whose layers do not
@@ -210,6 +211,7 @@ class Tricks:
   soften_labels: SoftenLabels = SoftenLabels()
   select_fakes: SelectFakes = SelectFakes()
   output_gradient: OutputGradient = OutputGradient()
+  normalise_gradient: NormaliseGradient = NormaliseGradient()
   batch_fakes: bool = True
   freeze: discriminator_lib.Freeze = discriminator_lib.Freeze()
   flip_reals: bool = False
@@ -260,6 +262,7 @@ def build(
   strength: adaptive.Fixed | adaptive.Adaptive = adaptive.OFF,
   frozen_layers: tuple[str, ...] = (),
   flip_reals: bool = False,
+  gradient_average: float = 0.0,
 ) -> Tricks:
   """Returns tricks from plain values.
 
@@ -282,6 +285,7 @@ def build(
       term of `adaptive.terms_of`.
     frozen_layers: names of the discriminator's layers that do not learn.
     flip_reals: True to mirror half of the reals.
+    gradient_average: decay of the average of `NormaliseGradient`; 0 is off.
   """
   return Tricks(
     augment_inputs=AugmentInputs(
@@ -299,4 +303,5 @@ def build(
     batch_fakes=fakes == 'batch',
     freeze=discriminator_lib.Freeze(tuple(frozen_layers)),
     flip_reals=flip_reals,
+    normalise_gradient=NormaliseGradient(gradient_average),
   )

@@ -73,12 +73,19 @@ GAME = dict(
   label_noise=field(0.0, 0, 1),  # largest random share taken from D's labels
   label_flip=field(0.0, 0, 1),  # probability of a swapped label of D
   adversarial=field(1.0, 0),  # weight in the generator's loss
+  # Decay of the average norm of the gradient at the generator's output, which
+  # the gradient is divided by, as 0.9; 0 is off.
+  gradient_average=field(0.0, 0, below=1),
   feature_matching=field(0.0, 0),  # weight in the generator's loss
   auxiliary=field(0.0, 0),  # weight of classification in both losses
   path_length=field(0.0, 0),  # weight in the loss of a generator with styles
   # Rounds between gradient steps of the term alone; 1 adds it to the loss.
   path_length_every=field(1, 1, 1_000),
   penalties_every=field(1, 1, 1_000),  # the same of all penalties
+  # Step of finite differences for R1 and R2, as 0.01; 0 is the exact slope.
+  penalties_difference=field(0.0, 0),
+  penalties_stride=field(1, 1, 1_024),  # every k-th example has a penalty
+  logit_centring=field(0.0, 0),  # weight in the discriminator's loss
   labelled=field(0.0, 0),  # weight of D's classification of labelled images
   augment=field((), items=str, one_of=augment.AUGMENTATIONS),
   augment_as_authors=field(True),  # False: see augment.EARLIER

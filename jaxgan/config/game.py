@@ -86,7 +86,11 @@ def fields(
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
       *game_terms.penalty_terms(
-        config.penalties, config.get('penalties_every', 1), 'pipe' in values
+        config.penalties,
+        config.get('penalties_every', 1),
+        'pipe' in values,
+        config.get('penalties_difference', 0.0),
+        config.get('penalties_stride', 1),
       ),
       *game_terms.regularisers_of(config, spec),
       *(adaptive.terms_of(strength) if strength else ()),

@@ -9,8 +9,10 @@ from jaxgan.adversarial import ada, adaptive, augment, penalties, terms
 from jaxgan.adversarial import path_length as path_lib
 from jaxgan.adversarial.regularisers import (
   Consistency,
+  Difference,
   LeCam,
   PenaltyBefore,
+  centring,
   first_sums,
 )
 from jaxgan.adversarial.terms import Penalty, Term
@@ -61,11 +63,11 @@ def pipe_fields(config, spec: Spec) -> dict[str, Any]:
 
 
 def regularisers_of(config, spec: Spec) -> tuple[Term, ...]:
-  """Returns the terms of LeCam and of consistency that have a weight.
+  """Returns the terms of LeCam, centring and consistency that have a weight.
 
   Raises:
-    UserError: for LeCam in updates on reals or fakes alone, and for consistency
-      of points or of packed images.
+    UserError: for LeCam and centring in updates on reals or fakes alone, and
+      for consistency of points or of packed images.
   """
   weight = config.get('lecam', 0.0)
   if switches.is_on(weight) and config.discriminator_batches == 'apart':
@@ -92,9 +94,19 @@ def regularisers_of(config, spec: Spec) -> tuple[Term, ...]:
       raise errors.UserError(
         f'{text}, and pack={config.pack} shows several as one. Set pack=1.'
       )
-  lecam = LeCam(config.get('lecam_decay', 0.0))
+  centred = config.get('logit_centring', 0.0)
+  if switches.is_on(centred) and config.discriminator_batches == 'apart':
+    raise errors.UserError(
+      f'logit_centring={centred} adds logits of reals and fakes, and '
+      "discriminator_batches='apart' has an update for each. Set "
+      "discriminator_batches='separate'."
+    )
+  lecam, both = LeCam(config.get('lecam_decay', 0.0)), ('real', 'fake')
   return (
-    *terms.of_weights(('lecam', lecam, weight, ('real', 'fake'), first_sums)),
+    *terms.of_weights(
+      ('lecam', lecam, weight, both, first_sums),
+      ('logit_centring', centring, centred, both),
+    ),
     *terms.of_weights(
       *(
         (f'{k}_consistency', Consistency(k, tuple(rows)), settings[k], (k,))
@@ -136,7 +148,11 @@ def path_terms(config) -> tuple[Term, ...]:
 
 
 def penalty_terms(
-  weights: Mapping[str, float], every: int = 1, before: bool = False
+  weights: Mapping[str, float],
+  every: int = 1,
+  before: bool = False,
+  epsilon: float = 0.0,
+  stride: int = 1,
 ) -> tuple[Term, ...]:
   """Returns a term for each penalty with a weight.
 
@@ -145,6 +161,9 @@ def penalty_terms(
     every: rounds between gradient steps of the penalties, see
       `adversarial.lazy`; 1 adds the penalties to the loss.
     before: True for slopes with respect to images before augmentation.
+    epsilon: step of the finite difference in place of the slopes of R1 and R2;
+      0 is exact.
+    stride: every how many examples one has a penalty.
 
   Raises:
     UserError: for an unknown penalty.
@@ -155,7 +174,12 @@ def penalty_terms(
       raise errors.unknown('penalties', name, penalties.PENALTIES)
     rule = penalties.PENALTIES[name]
     kind = 'fake' if name == 'r2' else 'real'
-    function = PenaltyBefore(rule, kind) if before else Penalty(rule)
+    if name in ('r1', 'r2') and switches.is_on(epsilon):
+      function = Difference(kind, epsilon, stride)
+    elif before:
+      function = PenaltyBefore(rule, kind, stride)
+    else:
+      function = Penalty(rule, stride)
     rows.append((name, function, weight, ('real',)))
   return tuple(
     dataclasses.replace(term, every=every, apart=every > 1)

@@ -105,9 +105,7 @@ def build_network(
       raise KeyError(f'{player}.{name}')
   if 'name' not in settings['optimizer']:
     raise KeyError(f'{player}.optimizer.name')
-  optimizer = optim.build(
-    settings.pop('optimizer'), images_per_update, f'{player}.optimizer'
-  )
+  rule = settings.pop('optimizer')
   spectral = settings.pop('spectral_norm', False)
   always = settings.pop('spectral_always', False)
   reference = settings.pop('virtual_batch', 0)
@@ -118,6 +116,12 @@ def build_network(
   precision = config.get('precision', 'f32')
   dtype = PRECISIONS[precision]
   module = models.build(player, settings, dtype=dtype, **derived)
+  optimizer = optim.build(
+    rule,
+    images_per_update,
+    f'{player}.optimizer',
+    getattr(module, 'width', 0),
+  )
   if dtype is not None and not hasattr(module, 'dtype'):
     raise errors.UserError(
       f"precision={precision!r} needs a field 'dtype' and {player}.name="

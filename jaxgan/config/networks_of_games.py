@@ -1,7 +1,5 @@
 """Networks of games, see `config.presets`."""
 
-import dataclasses
-
 import ml_collections
 
 from jaxgan.core import optim
@@ -15,12 +13,7 @@ def optimizer(**changed) -> ml_collections.ConfigDict:
   Args:
     **changed: values that differ from the defaults of `optim.Optimizer`.
   """
-  defaults = {
-    field.name: field.default
-    for field in dataclasses.fields(optim.Optimizer)
-    if field.name != 'images_per_update'
-  }
-  return ml_collections.ConfigDict(defaults | changed)
+  return ml_collections.ConfigDict(optim.FIELDS | changed)
 
 
 def mlp() -> ml_collections.ConfigDict:

@@ -2,6 +2,7 @@
 
 from jaxgan.config.algorithms import GAME
 from jaxgan.config.fields import RUN, build, flatten
+from jaxgan.core import optim
 
 # A resumed run may have other values of these fields, which change outputs or
 # speed, and not the meaning of the state.
@@ -38,7 +39,8 @@ _LATER = (
   *('ada', 'flip_reals', 'lecam', 'lecam_decay', 'consistency'),
   *('frozen_layers', 'accumulate'),
   *('path_length', 'path_length_every', 'penalties_every'),
-  'running_statistics',
+  *('running_statistics', 'penalties_difference', 'penalties_stride'),
+  *('logit_centring', 'gradient_average'),
 )
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
@@ -47,11 +49,25 @@ DEFAULTS_OF_OLD_RUNS = {
 } | flatten(build({name: GAME[name] for name in _LATER}))
 
 
+# Fields of optimizers that old runs lack.
+_LATER_OF_OPTIMIZERS = ('weight_decay', 'clip_gradient', 'base_width')
+
+
+def _with_defaults(settings) -> dict:
+  """Returns the fields of a run by dotted name, with those that it lacks."""
+  fields = flatten(settings)
+  later = {
+    f'{name.removesuffix("name")}{field}': optim.FIELDS[field]
+    for name in fields
+    if name.endswith('.optimizer.name')
+    for field in _LATER_OF_OPTIMIZERS
+  }
+  return DEFAULTS_OF_OLD_RUNS | later | fields
+
+
 def differences(recorded, config) -> list[str]:
   """Lists fields that a resume must not change: 'field: recorded -> new'."""
-  old, new = (
-    DEFAULTS_OF_OLD_RUNS | flatten(settings) for settings in (recorded, config)
-  )
+  old, new = map(_with_defaults, (recorded, config))
   for fields in (old, new):
     # The folder of the other images is a place, as data.path is.
     for name in ('data.pair', 'data.unpaired'):

@@ -45,8 +45,8 @@ def _refuse_parts() -> None:
     raise errors.UserError(
       f'accumulate={count} divides the batch, and the whole batch is needed '
       'for batch norm, minibatch layers, replay, top_k, dragan, '
-      'feature_matching, relativistic_average, path_length and the average w '
-      'of StyleGAN2. Set accumulate=1.'
+      'feature_matching, relativistic_average, path_length, '
+      'gradient_average and the average w of StyleGAN2. Set accumulate=1.'
     )
 
 

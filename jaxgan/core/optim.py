@@ -1,6 +1,5 @@
-"""Optimizers and learning-rate schedules by name.
+"""Optimizers by name, with the schedules of `core.learning_rates`.
 
-Schedules are functions of images seen, so they do not depend on the batch size.
 The optimizer's state holds the number of updates and no other part of a
 schedule.
 """
@@ -15,7 +14,9 @@ import optax
 
 from jaxgan import errors
 from jaxgan.core import switches
-from jaxgan.core.ranges import ranged
+from jaxgan.core.learning_rates import SCHEDULES
+from jaxgan.core.learning_rates import learning_rate as learning_rate
+from jaxgan.core.ranges import MOST_UNITS, ranged
 
 
 def adam(
@@ -24,6 +25,7 @@ def adam(
   b2: float,
   eps: float = 1e-8,
   keras_eps: bool = False,
+  weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
   """Returns Adam, equal to `optax.adam` up to rounding and faster on CPUs.
 
@@ -39,6 +41,9 @@ def adam(
     keras_eps: True to add eps to the root before the correction, as in Keras
       (the paper's epsilon hat at the end of section 2). In the first update of
       b2=0.999, eps then counts 32 times as much.
+    weight_decay: share of each parameter, times the learning rate, that an
+      update subtracts: AdamW, Loshchilov and Hutter 2019,
+      https://arxiv.org/abs/1711.05101, algorithm 2.
   """
 
   def init(params):
@@ -47,16 +52,19 @@ def adam(
     return optax.ScaleByAdamState(count, zeros, jax.tree.map(jnp.copy, zeros))
 
   def update(grads, state, params=None):
-    del params
     mu = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.mu, grads)
     nu = jax.tree.map(lambda v, g: v + (1 - b2) * (g * g - v), state.nu, grads)
     count = optax.safe_increment(state.count)
     root = jnp.sqrt(1 - b2**count)
-    size = learning_rate(state.count) * root / (1 - b1**count)
+    rate = learning_rate(state.count)
+    size = rate * root / (1 - b1**count)
     added = eps if keras_eps else eps * root
     updates = jax.tree.map(
       lambda m, v: -size * m / (jnp.sqrt(v) + added), mu, nu
     )
+    if switches.is_on(weight_decay):
+      share = rate * weight_decay
+      updates = jax.tree.map(lambda u, p: u - share * p, updates, params)
     return updates, optax.ScaleByAdamState(count, mu, nu)
 
   return optax.GradientTransformation(init, update)
@@ -114,61 +122,6 @@ def historical_averaging(weight: float) -> optax.GradientTransformation:
   return optax.GradientTransformation(init, update)
 
 
-def constant(peak: float, images: int) -> optax.Schedule:
-  del images
-  return optax.constant_schedule(peak)
-
-
-def late_linear(peak: float, images: int) -> optax.Schedule:
-  """Constant for the first half, then linear to zero.
-
-  Zhu et al. 2017 (https://arxiv.org/abs/1703.10593), section 4.
-  """
-  half = images // 2
-  return optax.linear_schedule(peak, 0.0, images - half, transition_begin=half)
-
-
-# name -> (peak, images until zero) -> schedule over images.
-SCHEDULES = {
-  'constant': constant,
-  'late_linear': late_linear,
-  'linear': lambda peak, images: optax.linear_schedule(peak, 0.0, images),
-  'cosine': optax.cosine_decay_schedule,
-}
-
-
-def learning_rate(
-  peak: float,
-  schedule: str = 'constant',
-  schedule_images: int = 0,
-  warmup_images: int = 0,
-  field: str = 'optimizer',
-) -> optax.Schedule:
-  """Returns the learning rate as a function of images seen.
-
-  Args:
-    peak: the highest rate.
-    schedule: a key of `SCHEDULES`; follows the warm-up.
-    schedule_images: images after which a decaying schedule reaches zero.
-    warmup_images: images of a linear rise from zero, before the schedule.
-    field: config field, for errors.
-  """
-  if schedule not in SCHEDULES:
-    raise errors.unknown(f'{field}.schedule', schedule, SCHEDULES)
-  if schedule != 'constant' and schedule_images <= 0:
-    raise errors.UserError(
-      f'{field}.schedule_images={schedule_images} must be positive. Set '
-      f'the number of images after which the {schedule} schedule reaches zero.'
-    )
-  # Floats, because integers of 32 bits count no more than 2e9 images.
-  schedule_images, warmup_images = 1.0 * schedule_images, 1.0 * warmup_images
-  after = SCHEDULES[schedule](peak, schedule_images)
-  if not warmup_images:
-    return after
-  rise = optax.linear_schedule(0.0, peak, warmup_images)
-  return optax.join_schedules([rise, after], [warmup_images])
-
-
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
   """An optimizer and its schedule.
@@ -187,9 +140,17 @@ class Optimizer:
     schedule: a key of `SCHEDULES`.
     schedule_images: images after which a decaying schedule reaches zero.
     warmup_images: images of a linear rise from zero, before the schedule.
+    weight_decay: see `adam`; 0 is off.
+    clip_gradient: limit of the norm of all gradients together; larger ones are
+      shortened to it (Pascanu et al. 2013, https://arxiv.org/abs/1211.5063,
+      algorithm 1). 0 is off.
+    base_width: width of a network for which `learning_rate` is meant. The rate
+      is multiplied by `base_width` / `width`, so that wider networks take
+      smaller steps. 0 is off.
     clip_weights: limit of all weights, see `clip_weights`; 0 is off.
     historical_averaging: weight of the pull to the mean; 0 is off.
     images_per_update: images seen between two updates.
+    width: width of the network.
   """
 
   name: str = ranged('adam', one_of=OPTIMIZERS)
@@ -201,14 +162,19 @@ class Optimizer:
   schedule: str = ranged('constant', one_of=SCHEDULES)
   schedule_images: int = ranged(0, 0)
   warmup_images: int = ranged(0, 0)
+  weight_decay: float = ranged(0.0, 0)
+  clip_gradient: float = ranged(0.0, 0)
+  base_width: int = ranged(0, 0, MOST_UNITS)
   clip_weights: float = ranged(0.0, 0)
   historical_averaging: float = ranged(0.0, 0)
   images_per_update: float = 1.0
+  width: int = 0
 
   def transformation(self, field: str = 'optimizer'):
     """Returns the optimizer as an `optax.GradientTransformation`."""
+    share = self.base_width / self.width if self.base_width else 1
     rate = learning_rate(
-      self.learning_rate,
+      self.learning_rate * share,
       self.schedule,
       self.schedule_images,
       self.warmup_images,
@@ -218,8 +184,11 @@ class Optimizer:
     optimizer = OPTIMIZERS[self.name](
       lambda updates: rate(updates * images),
       *(self.b1, self.b2, self.eps),
-      *([self.keras_eps] if self.name == 'adam' else []),
+      *([self.keras_eps, self.weight_decay] if self.name == 'adam' else []),
     )
+    if switches.is_on(self.clip_gradient):
+      clip = optax.clip_by_global_norm(self.clip_gradient)
+      optimizer = optax.chain(clip, optimizer)
     if self.clip_weights:
       optimizer = optax.chain(optimizer, clip_weights(self.clip_weights))
     if switches.is_on(self.historical_averaging):
@@ -235,10 +204,19 @@ class Optimizer:
     return self.transformation().update(grads, state, params)
 
 
+# Fields that a config has; the others follow from the run.
+FIELDS = {
+  f.name: f.default
+  for f in dataclasses.fields(Optimizer)
+  if f.name not in ('images_per_update', 'width')
+}
+
+
 def build(
   settings: Mapping[str, Any],
   images_per_update: float,
   field: str = 'optimizer',
+  width: int = 0,
 ) -> Optimizer:
   """Returns the optimizer that settings describe.
 
@@ -246,17 +224,31 @@ def build(
     settings: fields of `Optimizer`.
     images_per_update: images seen between two updates.
     field: config field, for errors.
+    width: width of the network; 0 if it has no single one.
 
   Raises:
-    UserError: for an unknown name or field, or a schedule without a length.
+    UserError: for an unknown name or field, a schedule without a length, and
+      fields that the optimizer or the network does not know.
   """
   if settings['name'] not in OPTIMIZERS:
     raise errors.unknown(f'{field}.name', settings['name'], OPTIMIZERS)
-  known = {f.name for f in dataclasses.fields(Optimizer)}
   for setting in settings:
-    if setting not in known - {'images_per_update'}:
-      raise errors.unknown(field, setting, known - {'images_per_update'})
-  optimizer = Optimizer(**settings, images_per_update=images_per_update)
+    if setting not in FIELDS:
+      raise errors.unknown(field, setting, FIELDS)
+  decay, base = (settings.get(k, 0) for k in ('weight_decay', 'base_width'))
+  if switches.is_on(decay) and settings['name'] != 'adam':
+    raise errors.UserError(
+      f'{field}.weight_decay={decay} is for Adam. Set {field}.name=adam or '
+      f'{field}.weight_decay=0.0.'
+    )
+  if base and not width:
+    raise errors.UserError(
+      f'{field}.base_width={base} is for networks with a field width, as '
+      f'transformers. Set {field}.base_width=0.'
+    )
+  optimizer = Optimizer(
+    **settings, images_per_update=images_per_update, width=width
+  )
   optimizer.transformation(field)  # Raises for a schedule without a length.
   return optimizer
 

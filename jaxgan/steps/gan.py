@@ -54,15 +54,16 @@ def generator_loss(gan, networks, state, batch, z, key):
   D, G, y = networks['discriminator'], networks['generator'], _label(gan, batch)
   keys = noise.keys(jax.random.fold_in(key, 1), *GENERATOR_KEYS)
   generated = G(z, *y, key=keys['dropout'])
-  fake = gan.tricks.output_gradient(generated.images)
-  real, fake = gan.tricks.augment_both(state, batch['image'], fake, keys)
-  on_real = D(real, *y, key=keys['real'])
-  on_fake = D(fake, *y, key=keys['fake'])
-  loss = gan.loss.generator(on_real.logits, on_fake.logits)
-  loss = jnp.mean(gan.tricks.select_fakes(state, loss, on_fake.logits))
-  seen = (D, (real, *y), (fake, *y), on_real, on_fake, keys, z)
-  scene = Scene(gan, state, batch, networks, *seen, generated)
-  return generator_total(gan, 'generator', loss, scene)
+
+  def judge(images):
+    fake = gan.tricks.output_gradient(images)
+    real, fake = gan.tricks.augment_both(state, batch['image'], fake, keys)
+    seen = (D, (real, *y), (fake, *y))
+    loss, *on = discriminator_lib.generator_loss(gan, state, *seen, keys)
+    scene = Scene(gan, state, batch, networks, *seen, *on, keys, z, generated)
+    return generator_total(gan, 'generator', loss, scene)
+
+  return gan.tricks.normalise_gradient(judge, generated.images, state)
 
 
 def train_step(gan, state, batch, key):
@@ -206,10 +207,9 @@ def decode(gan, state: TrainState, z, label=None):
 
 def evaluate(gan, state: TrainState, batch):
   """Judges held-out images; see `discriminator.held_out`."""
-  shown = modules(gan)['discriminator'][1][0]
-  seen = (pixels.at_scales_of(batch['image'], shown), *_label(gan, batch))
-  label = batch.get('label')
-  return discriminator_lib.held_out(gan, state, 'discriminator', seen, label)
+  name, y, label = 'discriminator', _label(gan, batch), batch.get('label')
+  image = pixels.at_scales_of(batch['image'], modules(gan)[name][1][0])
+  return discriminator_lib.held_out(gan, state, name, (image, *y), label)
 
 
 def export_functions(gan, state: TrainState):

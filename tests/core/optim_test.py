@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
+from jaxgan import errors
 from jaxgan.core import optim
 
 
@@ -65,3 +66,51 @@ def test_schedules_accept_more_images_than_32_bits_count(schedule):
     found.append(float(-update[0]))
   middle = 1.0 if schedule == 'late_linear' else 0.5
   assert found == pytest.approx([1.0, middle, 0.0], abs=1e-6)
+
+
+def test_weight_decay_is_that_of_adamw():
+  settings = {'name': 'adam', 'learning_rate': 0.1, 'b1': 0.5, 'b2': 0.9}
+  ours = optim.build(settings | {'weight_decay': 0.3}, 1.0)
+  theirs = optax.adamw(0.1, b1=0.5, b2=0.9, weight_decay=0.3)
+  params = other = {'a': jnp.linspace(-1.0, 2.0, 5)}
+  states = ours.init(params), theirs.init(params)
+  for step in range(3):
+    grads = {'a': jnp.sin(jnp.arange(5.0) + step)}
+    updates, state = ours.update(grads, states[0], params)
+    expected, their_state = theirs.update(grads, states[1], other)
+    params = optax.apply_updates(params, updates)
+    other = optax.apply_updates(other, expected)
+    states = state, their_state
+  chex.assert_trees_all_close(params, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('limit', 'length'), [(0.0, 5.0), (10.0, 5.0), (1.0, 1.0)]
+)
+def test_gradients_are_shortened_to_the_limit(limit, length):
+  settings = {'name': 'sgd', 'learning_rate': 1.0, 'b1': 0.0}
+  optimizer = optim.build(settings | {'clip_gradient': limit}, 1.0)
+  grads = {'a': jnp.array([3.0]), 'b': jnp.array([4.0])}
+  updates, _ = optimizer.update(grads, optimizer.init(grads), grads)
+  for name, share in (('a', 0.6), ('b', 0.8)):
+    assert float(updates[name][0]) == pytest.approx(-share * length)
+
+
+def test_learning_rate_falls_with_the_width():
+  settings = {'name': 'sgd', 'learning_rate': 0.5, 'b1': 0.0, 'base_width': 768}
+  for width, rate in ((768, 0.5), (384, 1.0), (1536, 0.25)):
+    optimizer = optim.build(settings, 1.0, width=width)
+    update, _ = optimizer.update(jnp.ones(1), optimizer.init(jnp.ones(1)))
+    assert float(update[0]) == pytest.approx(-rate)
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'base_width': 768}, 'base_width=768 is for networks with a field width'),
+    ({'name': 'sgd', 'weight_decay': 0.1}, r'weight_decay=0\.1 is for Adam'),
+  ],
+)
+def test_fields_of_other_networks_and_optimizers_are_refused(fields, message):
+  with pytest.raises(errors.UserError, match=message):
+    optim.build({'name': 'adam'} | fields, 1.0)
