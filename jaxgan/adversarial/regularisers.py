@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgan import errors
 from jaxgan.adversarial import penalties
 from jaxgan.adversarial.penalties import strided
 from jaxgan.adversarial.terms import Scene, per_example
@@ -62,6 +63,31 @@ def centring(scene: Scene):
   section 3, with a weight of 0.01.
   """
   return jnp.mean((scene.on_real.logits + scene.on_fake.logits) ** 2)
+
+
+def alignment(scene: Scene):
+  """Returns the distance of a generator's images to its last one.
+
+  CAT, https://arxiv.org/abs/2605.26449: with images h_1 to h_n, the mean over k
+  below n of |h_k - h_n|^2 / (n - k), in means over pixels. The gradient reaches
+  both images.
+
+  Raises:
+    UserError: for a generator of single images.
+  """
+  images = scene.generated.images
+  if not isinstance(images, tuple):
+    raise errors.UserError(
+      'scale_alignment compares images of several depths, and the generator '
+      'makes one. Set scale_alignment=0.0, or '
+      "generator.name='transformer.Generator'."
+    )
+  *others, last = images
+  distances = [
+    jnp.mean((image - last) ** 2) / (len(others) - index)
+    for index, image in enumerate(others)
+  ]
+  return sum(distances) / len(distances)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,9 +155,9 @@ class Difference:
   """The mean of `penalties.difference` on images before augmentation.
 
   Both calls of the discriminator have the same augmentations and dropout. A
-  real image that is shown at several scales is moved once, and each scale of a
-  fake has noise of its own, as in the code of GAT
-  (https://arxiv.org/abs/2509.24935). The function of a term of `steps/gan.py`.
+  real image is moved once for all its scales, and each scale of a fake has
+  noise of its own, as in the code of GAT (https://arxiv.org/abs/2509.24935).
+  The function of a term of `steps/gan.py`.
 
   Attributes:
     kind: 'real' for R1, 'fake' for R2.

@@ -79,6 +79,7 @@ GAME = dict(
   feature_matching=field(0.0, 0),  # weight in the generator's loss
   auxiliary=field(0.0, 0),  # weight of classification in both losses
   path_length=field(0.0, 0),  # weight in the loss of a generator with styles
+  scale_alignment=field(0.0, 0),  # weight in the loss of a G of several images
   # Rounds between gradient steps of the term alone; 1 adds it to the loss.
   path_length_every=field(1, 1, 1_000),
   penalties_every=field(1, 1, 1_000),  # the same of all penalties

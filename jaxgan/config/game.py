@@ -10,14 +10,17 @@ from jaxgan.adversarial import (
   image_pool,
   losses,
   soft_labels,
+  regularisers,
   terms,
 )
 from jaxgan.adversarial import discriminator as discriminator_lib
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.config import game_terms, networks
+from jaxgan.config.fields import is_group
 from jaxgan.core import state as state_lib
 from jaxgan.core import switches
 from jaxgan.data.dataset import Spec, refuse_missing_labels
+from jaxgan.models.layers.layers import CLASS_LOGIT
 
 ONE_OF = {
   'loss': losses.PAIRS,
@@ -73,8 +76,13 @@ def fields(
     )
   strength = values.get('strength')
   auxiliary = config.get('auxiliary', 0.0)
+  # Logits of classes that are those of the game: fakes have a low one.
+  network = config.get('discriminator')
+  head = network.get('conditioning', '') if is_group(network) else ''
+  of_fakes = 0.0 if head == CLASS_LOGIT else auxiliary
   labelled = config.get('labelled', 0.0)
   matching = config.get('feature_matching', 0.0)
+  alignment = config.get('scale_alignment', 0.0)
   return {
     'loss': _loss(config),
     'adversarial': config.adversarial,
@@ -82,7 +90,7 @@ def fields(
     'discriminator_terms': (
       *terms.of_weights(
         ('real_class_loss', terms.real_classes, auxiliary, ('real',)),
-        ('fake_class_loss', terms.fake_classes, auxiliary, ('fake',)),
+        ('fake_class_loss', terms.fake_classes, of_fakes, ('fake',)),
         ('labelled_loss', terms.labelled_classes, labelled, ('real',)),
       ),
       *game_terms.penalty_terms(
@@ -99,6 +107,7 @@ def fields(
       *terms.of_weights(
         ('feature_matching', terms.feature_matching, matching, ()),
         ('class_loss', terms.fake_classes, auxiliary, ()),
+        ('scale_alignment', regularisers.alignment, alignment, ()),
       ),
       *game_terms.path_terms(config),
     ),
@@ -167,11 +176,11 @@ def refuse_labels(config, spec: Spec, discriminator) -> None:
       'from configs/semi_supervised_mnist.py.'
     )
   if switches.is_on(config.auxiliary) and not (
-    config.conditional and head == 'auxiliary'
+    config.conditional and head in ('auxiliary', CLASS_LOGIT)
   ):
     raise errors.UserError(
       f'auxiliary={config.auxiliary} needs conditional=True and '
-      "discriminator.conditioning='auxiliary'."
+      "discriminator.conditioning='auxiliary' or 'class_logit'."
     )
   if config.replay_size and config.conditional:
     raise errors.UserError(

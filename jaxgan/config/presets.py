@@ -20,13 +20,17 @@ from jaxgan.config.residual_networks import r3gan_narrow as r3gan_narrow
 from jaxgan.config.residual_networks import r3gan_schedules as r3gan_schedules
 from jaxgan.config.residual_networks import resnet as resnet
 from jaxgan.config.residual_networks import resnet_narrow as resnet_narrow
+from jaxgan.config.transformers import cat as cat
+from jaxgan.config.transformers import gat as gat
+from jaxgan.config.transformers import transformer_paper as transformer_paper
+from jaxgan.config.transformers import transformer_sides as transformer_sides
 
 
 def game() -> ml_collections.ConfigDict:
   """Returns the fields of `steps/gan.py`, with every trick off.
 
   Networks ('generator', 'discriminator') come from `mlp`, `dcgan`, `resnet`,
-  `r3gan`, `stylegan2` or the experiment.
+  `r3gan`, `stylegan2`, `gat`, `cat` or the experiment.
   """
   return build(algorithms.GAME)
 

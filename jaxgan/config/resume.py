@@ -40,7 +40,7 @@ _LATER = (
   *('frozen_layers', 'accumulate'),
   *('path_length', 'path_length_every', 'penalties_every'),
   *('running_statistics', 'penalties_difference', 'penalties_stride'),
-  *('logit_centring', 'gradient_average'),
+  *('logit_centring', 'gradient_average', 'scale_alignment'),
 )
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {

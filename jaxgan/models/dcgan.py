@@ -22,7 +22,7 @@ from jaxgan.core.ranges import (
 from jaxgan.models.layers import layers, norms
 
 UPSAMPLINGS = ('transposed', 'resize')
-CONDITIONINGS = ('concat', 'projection', 'auxiliary')
+CONDITIONINGS = ('concat', 'projection', 'auxiliary', layers.CLASS_LOGIT)
 
 
 def _one_hot(x, label, num_classes):
@@ -245,6 +245,8 @@ class Discriminator(nn.Module):
     if self.minibatch_kernels:
       x = norms.MinibatchDiscrimination(self.minibatch_kernels)(x)
     self.sow('intermediates', 'features', x)
+    if self.num_classes and self.conditioning == layers.CLASS_LOGIT:
+      return layers.class_logit(self, dense, x, label)
     logits = dense(1)(x)[:, 0]
     if self.num_classes and self.conditioning == 'projection':
       switches.check_labels(label, self.num_classes)

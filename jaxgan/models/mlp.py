@@ -12,6 +12,7 @@ from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 CONDITIONINGS = ('concat', 'multiply')
+HEADS = (*CONDITIONINGS, 'classes', layers.CLASS_LOGIT)  # of discriminators
 
 
 def _with_label(x, label, num_classes, conditioning):
@@ -118,10 +119,11 @@ class Discriminator(nn.Module):
     hidden_noise: deviation of noise on the input of the other hidden layers.
     minibatch_kernels: kernels of minibatch discrimination; 0 is off.
     num_classes: classes to condition on; 0 ignores labels.
-    conditioning: one of `CONDITIONINGS`, or 'classes'. With 'classes' the
+    conditioning: one of `HEADS`. With 'classes' the
       network is a classifier that sows its logits as 'classes'. The logit of
       real is the log sum exp of these logits (Salimans et al. 2016,
-      https://arxiv.org/abs/1606.03498, section 5).
+      https://arxiv.org/abs/1606.03498, section 5). See `layers.class_logit`
+      for 'class_logit'.
     initializer: initial kernels, a key of `layers.INITIALIZERS`.
     first_initializer: initial kernel of the first layer, if different.
     dtype: dtype of hidden layers, see `jaxgan.models`.
@@ -134,7 +136,7 @@ class Discriminator(nn.Module):
   hidden_noise: float = ranged(0.0, 0)
   minibatch_kernels: int = ranged(0, 0, MOST_UNITS)
   num_classes: int = 0
-  conditioning: str = ranged('concat', one_of=(*CONDITIONINGS, 'classes'))
+  conditioning: str = ranged('concat', one_of=HEADS)
   initializer: str = ranged('lecun', one_of=layers.INITIALIZERS)
   first_initializer: str = ranged('', one_of=('', *layers.INITIALIZERS))
   dtype: jnp.dtype | None = None
@@ -142,7 +144,7 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
     x = x.reshape(len(x), -1)
-    if self.conditioning != 'classes':
+    if self.conditioning in CONDITIONINGS:
       x = _with_label(x, label, self.num_classes, self.conditioning)
     kernels = _initializers(self)
     for index, width in enumerate(self.widths):
@@ -158,4 +160,7 @@ class Discriminator(nn.Module):
       classes = nn.Dense(self.num_classes, kernel_init=next(kernels))(x)
       self.sow('intermediates', 'classes', classes)
       return jax.nn.logsumexp(classes, axis=-1)
+    if self.num_classes and self.conditioning == layers.CLASS_LOGIT:
+      dense = lambda n: nn.Dense(n, kernel_init=next(kernels))
+      return layers.class_logit(self, dense, x, label)
     return nn.Dense(1, kernel_init=next(kernels))(x)[:, 0]

@@ -155,6 +155,7 @@ class Discriminator(nn.Module):
     blocks, cardinality, expansion, kernel, resampling: see `Generator`.
     embedding: size of the embedding of labels.
     num_classes: classes to condition on; 0 ignores labels.
+    conditioning: 'projection', or 'class_logit', see `layers.class_logit`.
     dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
@@ -168,6 +169,7 @@ class Discriminator(nn.Module):
   )
   embedding: int = ranged(768, 1, MOST_UNITS)
   num_classes: int = 0
+  conditioning: str = ranged('projection', one_of=layers.HEADS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
@@ -193,6 +195,9 @@ class Discriminator(nn.Module):
     self.sow('intermediates', 'features', x)
     if not self.num_classes:
       return _linear(1, name='logits')(x)[:, 0]
+    if self.conditioning == layers.CLASS_LOGIT:
+      dense = functools.partial(_linear, name='logits')
+      return layers.class_logit(self, dense, x, label)
     switches.check_labels(label, self.num_classes)
     x = _linear(self.embedding, name='logits')(x)
     vector = jax.nn.one_hot(label, self.num_classes, dtype=x.dtype)

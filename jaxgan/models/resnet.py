@@ -172,6 +172,7 @@ class Discriminator(nn.Module):
       in PyTorch code whose ReLU works in place (mimicry and StudioGAN).
     attention: numbers of the blocks, from 1, with self-attention after them.
     num_classes: classes to condition on; 0 ignores labels.
+    conditioning: 'projection', or 'class_logit', see `layers.class_logit`.
     initializer: initial kernels, see `Generator`.
     dtype: dtype of hidden layers, see `jaxgan.models`.
   """
@@ -182,6 +183,7 @@ class Discriminator(nn.Module):
   rectified: bool = False
   attention: tuple[int, ...] = ranged((), 1, MOST_BLOCKS, items=int)
   num_classes: int = 0
+  conditioning: str = ranged('projection', one_of=layers.HEADS)
   initializer: str = ranged('glorot', one_of=layers.INITIALIZERS)
   dtype: jnp.dtype | None = None
 
@@ -215,6 +217,8 @@ class Discriminator(nn.Module):
     dense = functools.partial(
       nn.Dense, kernel_init=layers.initializer(self.initializer)
     )
+    if self.num_classes and self.conditioning == layers.CLASS_LOGIT:
+      return layers.class_logit(self, dense, x, label)
     logits = dense(1)(x)[:, 0]
     if self.num_classes:
       switches.check_labels(label, self.num_classes)

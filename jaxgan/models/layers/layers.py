@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
-from jaxgan.core import noise
+from jaxgan.core import noise, switches
 from jaxgan.models.layers import conv
 
 PARAM = jnp.float32  # dtype of all parameters, as in Flax
@@ -31,6 +31,32 @@ INITIALIZERS = {
   # Saxe et al. 2013, https://arxiv.org/abs/1312.6120.
   'orthogonal': nn.initializers.orthogonal(),
 }
+
+
+# Conditioning of a discriminator by the logit of the class.
+CLASS_LOGIT = 'class_logit'
+HEADS = ('projection', CLASS_LOGIT)
+
+
+def class_logit(module: nn.Module, dense: Callable, x, label) -> jax.Array:
+  """Returns the logit [B] of each label's class: UCD.
+
+  A discriminator without labels has a logit for each class, and D(x, c) is the
+  logit of c (https://arxiv.org/abs/2510.00624). The field `auxiliary` is the
+  weight of their cross-entropy.
+
+  Args:
+    module: the calling discriminator, which sows 'classes' [B, K].
+    dense: number of features -> layer, a child of the module.
+    x: features [B, D], or [B, N, D] for N logits.
+    label: classes [B].
+  """
+  switches.check_labels(label, module.num_classes)
+  classes = dense(module.num_classes)(x)
+  mean = classes.reshape(len(classes), -1, module.num_classes).mean(1)
+  module.sow('intermediates', 'classes', mean)
+  label = label.reshape(-1, *(1,) * (classes.ndim - 1))
+  return jnp.take_along_axis(classes, label, axis=-1)[..., 0]
 
 
 def initializer(name: str) -> Callable:
