@@ -4,10 +4,9 @@ r"""Seconds and memory of exact penalties and of finite differences.
 
 R1 and R2 are exact (a gradient of a gradient), or finite differences of every
 example or of every fourth one (`penalties_difference`, `penalties_stride`). A
-row has one update of the discriminator of an experiment on random images:
-seconds of processor time, which other work on the machine does not add to, and
-the temporary memory of the compiled program. The row without penalties tells
-what is left.
+row is one update of the discriminator of an experiment on random images. It has
+seconds of processor time, and the temporary memory of the compiled program. The
+row without penalties tells what is left.
 """
 
 import functools

@@ -19,7 +19,7 @@ from jaxgan.core import noise, switches
 from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers
 from jaxgan.models.layers import transformer as parts
-from jaxgan.models.layers import transformer_heads as heads
+from jaxgan.models.layers import transformer_heads as ends
 
 LEAST_INFORMATION = 0.125  # share of the image that the noisiest level keeps
 LEAST_NOISE = 0.01
@@ -33,9 +33,9 @@ class Generator(nn.Module):
   before, and the result is the tuple of all images, the last one after all
   blocks. Pixels are not limited to (-1, 1). The defaults are those of GAT-S/2.
 
-  The authors' code also embeds an image of noise and multiplies it by zero, and
-  counts these weights and the fixed positions: 273 x width parameters more for
-  latents of 32 x 32 x 4 and patches of 2.
+  The authors' code also embeds an image of noise, and multiplies the result by
+  zero. It counts these weights and the fixed positions: 273 x width parameters
+  more, for latents of 32 x 32 x 4 and patches of 2.
 
   Attributes:
     shape: (height, width, channels) of an image.
@@ -56,11 +56,11 @@ class Generator(nn.Module):
   """
 
   shape: tuple[int, ...]
-  depth: int = ranged(12, 1, heads.MOST_BLOCKS)
+  depth: int = ranged(12, 1, ends.MOST_BLOCKS)
   width: int = ranged(384, 4, MOST_UNITS)
   heads: int = ranged(6, 1, MOST_UNITS)
   patch: int = ranged(2, 1, 256)
-  outputs: int = ranged(4, 1, heads.MOST_BLOCKS)
+  outputs: int = ranged(4, 1, ends.MOST_BLOCKS)
   modulation: str = ranged('scale', one_of=('scale', 'shift'))
   embedding: int = ranged(64, 1, MOST_UNITS)
   multiplier: float = ranged(0.01, above=0)
@@ -71,7 +71,7 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, label=None, *, train: bool):
     del train
-    heads.check('generator', self)
+    ends.check('generator', self)
     if self.depth % self.outputs:
       raise errors.UserError(
         f'generator.depth={self.depth} must be a multiple of '
@@ -79,7 +79,7 @@ class Generator(nn.Module):
       )
     if self.num_classes:
       switches.check_labels(label, self.num_classes)
-    w = heads.Mapping(
+    w = ends.Mapping(
       self.width, self.embedding, self.multiplier, self.num_classes
     )(z, label)
     *sides, channels = self.shape
@@ -89,13 +89,13 @@ class Generator(nn.Module):
     x = jnp.broadcast_to(x[None], (len(z), *x.shape))
     every = self.depth // self.outputs
     images = []
-    blocks = heads.blocks(self, parts.GatedBlock, shift)
+    blocks = ends.blocks(self, parts.GatedBlock, shift)
     for index, block in enumerate(blocks, 1):
       x = block(x, w, turn)
       if index % every == 0:
         size = self.patch**2 * channels
         name = f'head_{index // every - 1}'
-        head = heads.Head(size, shift, self.dtype, name=name)
+        head = ends.Head(size, shift, self.dtype, name=name)
         image = parts.image_of(head(x, w), self.shape, self.patch)
         images.append(image + images[-1] if images else image)
     return tuple(images) if self.outputs > 1 else images[0]
@@ -134,19 +134,19 @@ def noisy(images: tuple, key) -> tuple:
   return tuple(found[::-1])
 
 
-class NoiseDiscriminator(heads.Discriminator):
+class NoiseDiscriminator(ends.Discriminator):
   """Discriminates tuples of images [B, H, W, C]: logits [B], for GAT.
 
   The images of a tuple are made at several depths, or are one real image. Each
   has an amount of noise of its own, see `noisy`. Then they are channels of one
   image. The logit is a function of a class token and the label. The defaults
-  are those of GAT-S/2. For fields and sown values, see `heads.Discriminator`.
+  are those of GAT-S/2. For fields and sown values, see `ends.Discriminator`.
   """
 
   @nn.compact
   def __call__(self, x, label=None, *, train: bool) -> jax.Array:
     del train
-    heads.check('discriminator', self)
+    ends.check('discriminator', self)
     is_keyed = self.has_rng('dropout')
     key = self.make_rng('dropout') if is_keyed else jax.random.key(0)
     images = x if isinstance(x, tuple) else (x,)
@@ -157,12 +157,12 @@ class NoiseDiscriminator(heads.Discriminator):
     first = self.param('class', parts.embedded, (1, self.width), layers.PARAM)
     x = _with_class(x, first)
     turn = parts.angles(grid, self.width // self.heads, before=1)
-    for block in heads.blocks(self, parts.Block):
+    for block in ends.blocks(self, parts.Block):
       x = block(x, turn)
     return self.judged(x[:, 0], x, label)
 
 
-class ScaleDiscriminator(heads.Discriminator):
+class ScaleDiscriminator(ends.Discriminator):
   """Discriminates tuples of images [B, H, W, C]: logits [B, scales], for CAT.
 
   The last image keeps its size, and the one before each has half of the sides.
@@ -175,14 +175,14 @@ class ScaleDiscriminator(heads.Discriminator):
   @nn.compact
   def __call__(self, x, label=None, *, train: bool) -> jax.Array:
     del train
-    heads.check('discriminator', self)
+    ends.check('discriminator', self)
     images = x if isinstance(x, tuple) else (x,)
     count, tokens = len(images), self.tokens()
     first, scale = (
       self.param(name, parts.embedded, (count, self.width), layers.PARAM)
       for name in ('class', 'scale')
     )
-    blocks, last = heads.blocks(self, parts.Block), []
+    blocks, last = ends.blocks(self, parts.Block), []
     for index, image in enumerate(images):
       image, grid = scaled(image, 2 ** (count - 1 - index), self.patch)
       x = tokens(parts.patches(image, self.patch))

@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan import errors
 from jaxgan.core import latents
-from jaxgan.models import dcgan, mlp
+from jaxgan.models import dcgan, mlp, r3gan, resnet, transformer
 from jaxgan.steps import gan as gan_lib
 
 SHAPE = (8, 8, 1)
@@ -50,3 +50,42 @@ def test_samples_of_a_label_out_of_range_are_refused(key):
   z = jnp.zeros((2, 5))
   with pytest.raises(errors.UserError, match='label=99 is no class'):
     gan_lib.decode(method, state, z, jnp.array([0, 99]))
+
+
+CLASS_LOGIT = dict(num_classes=3, conditioning='class_logit')
+TOKENS = dict(depth=1, width=8, heads=1, patch=4)
+HEADS = {
+  'mlp': mlp.Discriminator((4,), **CLASS_LOGIT),
+  'dcgan': dcgan.Discriminator((4,), **CLASS_LOGIT),
+  'resnet': resnet.Discriminator((4,), (2,), **CLASS_LOGIT),
+  'r3gan': r3gan.Discriminator((4,), (1,), (2,), **CLASS_LOGIT),
+  'gat': transformer.NoiseDiscriminator(**TOKENS, **CLASS_LOGIT),
+  'cat': transformer.ScaleDiscriminator(**TOKENS, **CLASS_LOGIT),
+}
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(n, marks=[] if n == 'mlp' else pytest.mark.slow) for n in HEADS
+  ],
+)
+def test_class_logits_are_those_of_the_label(name, key):
+  """The body does not see the label; logits of other labels are sown too."""
+  module, x = HEADS[name], jax.random.normal(key, (3, *SHAPE))
+
+  @jax.jit
+  def run(label):
+    params = module.init(key, x, label, train=False)
+    logits, sown = module.apply(
+      params, x, label, train=False, mutable=['intermediates']
+    )
+    leaves = jax.tree_util.tree_leaves_with_path(sown)
+    (classes,) = (v for path, v in leaves if 'classes' in str(path))
+    return logits.reshape(3, -1).mean(-1), classes
+
+  for label in ([0, 1, 2], [2, 2, 0]):
+    logits, classes = run(jnp.array(label))
+    np.testing.assert_allclose(
+      logits, classes[np.arange(3), label], rtol=1e-5, atol=1e-6
+    )

@@ -40,7 +40,9 @@ def outcome(case, player, draw):
   cast = lambda x: jnp.asarray(x, jnp.float64 if is_wide else jnp.float32)
   shape, label = (side, side, channels), np.array(LABELS)
   if player == 'generator':
-    network = transformer.Generator(shape, **fields, num_classes=CLASSES)
+    network = transformer.Generator(
+      shape, **fields, embedding=LATENTS, num_classes=CLASSES
+    )
     inputs = cast(value('z', (BATCH, LATENTS)))
     pack = lambda x: x
   else:
@@ -57,7 +59,7 @@ def outcome(case, player, draw):
   }
   params = traverse_util.unflatten_dict(params)
 
-  @functools.partial(jax.jit, static_argnums=())
+  @jax.jit
   def all_of(params, inputs):
     def loss(params, inputs):
       made = network.apply({'params': params}, pack(inputs), label, train=True)
@@ -249,14 +251,16 @@ def test_outputs_accumulate(key):
   """Without weights a head adds nothing to the image before it."""
   network = transformer.Generator((8, 8, 1), **SMALL)
   z = jax.random.normal(key, (2, 6))
-  images, variables = network.init_with_output(key, z, train=False)
+  run = functools.partial(network.init_with_output, train=False)
+  images, variables = jax.jit(run)(key, z)
   assert (
     min(float(jnp.abs(a - b).max()) for a, b in itertools.pairwise(images))
     > 1e-3
   )
   params = dict(variables['params'])
   params['head_2'] = jax.tree.map(jnp.zeros_like, params['head_2'])
-  images = network.apply({'params': params}, z, train=False)
+  apply = jax.jit(functools.partial(network.apply, train=False))
+  images = apply({'params': params}, z)
   np.testing.assert_array_equal(images[2], images[1])
   assert float(jnp.abs(images[3] - images[2]).max()) > 1e-3
 
@@ -264,7 +268,8 @@ def test_outputs_accumulate(key):
 def test_gates_are_near_zero_at_first(key):
   x, w = jax.random.normal(key, (2, 4, 32)), jax.random.normal(key, (2, 32))
   for shift in (False, True):
-    y, _ = parts.GatedBlock(2, shift).init_with_output(key, x, w, None)
+    block = parts.GatedBlock(2, shift)
+    y, _ = jax.jit(lambda b=block: b.init_with_output(key, x, w, None))()
     assert 1e-4 < float(jnp.std(y - x)) < 0.15
 
 
@@ -272,8 +277,9 @@ def fresh(kind, key, **fields):
   """Returns a discriminator as a function of images, and four images."""
   network = kind(**SMALL | fields)
   images = tuple(jax.random.normal(key, (4, 2, 16, 16, 1)))
-  params = network.init(key, images, train=False)
-  return functools.partial(network.apply, params, train=False), images
+  params = jax.jit(functools.partial(network.init, train=False))(key, images)
+  apply = functools.partial(network.apply, params, train=False)
+  return jax.jit(apply), images
 
 
 def test_scales_are_judged_apart(key):
@@ -315,7 +321,7 @@ def test_recomputed_activations_change_nothing(key):
     fresh(transformer.NoiseDiscriminator, key, recompute=flag)
     for flag in (False, True)
   ]
-  slopes = [jax.grad(lambda x, f=f: f(x).sum())(x) for f, x in judges]
+  slopes = [jax.jit(jax.grad(lambda x, f=f: f(x).sum()))(x) for f, x in judges]
   for one, other in zip(*slopes, strict=True):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
 
