@@ -167,7 +167,14 @@ ACCEPTED = (
   Row('path_length_every penalties_every', (1,), 'added to the loss'),
   Row('penalties_stride', (1,), 'all examples'),
   Row('penalties_difference', (0, 1, BILLION), '0 is exact; any step'),
-  Row('gradient_average', (0,), '0 is off'),
+  Row('gradient_average scale_alignment', (0,), '0 is off'),
+  # Transformers.
+  Row(
+    'discriminator.depth *.heads *.patch generator.outputs',
+    (1,),
+    'the smallest number',
+  ),
+  Row('discriminator.representation', (0, 1), '0 is off'),
   Row('*.mapping_layers generator.style_size', (1,), 'the smallest size'),
   Row('*.clamp discriminator.group', (0,), '0 is off'),
   Row('*.clamp', (1, BILLION), 'a limit'),
@@ -213,6 +220,8 @@ REFUSED_BY_RUNS = (
   Row('labelled', (1, BILLION), 'a discriminator without a head for classes'),
   Row('path_length', (1, BILLION), 'a generator without styles'),
   Row('*.optimizer.base_width', (1,), 'a network without a width'),
+  Row('scale_alignment', (1, BILLION), 'a generator of single images'),
+  Row('generator.depth', (1,), 'no multiple of the outputs'),
   Row('gan:replay_size', (1,), 'earlier fakes of a conditional run'),
   Row(
     'autoencoder:*.schedule_images classifier:*.schedule_images '

@@ -10,7 +10,6 @@ from jaxgan.adversarial import (
   image_pool,
   losses,
   soft_labels,
-  regularisers,
   terms,
 )
 from jaxgan.adversarial import discriminator as discriminator_lib
@@ -82,7 +81,6 @@ def fields(
   of_fakes = 0.0 if head == CLASS_LOGIT else auxiliary
   labelled = config.get('labelled', 0.0)
   matching = config.get('feature_matching', 0.0)
-  alignment = config.get('scale_alignment', 0.0)
   return {
     'loss': _loss(config),
     'adversarial': config.adversarial,
@@ -107,8 +105,8 @@ def fields(
       *terms.of_weights(
         ('feature_matching', terms.feature_matching, matching, ()),
         ('class_loss', terms.fake_classes, auxiliary, ()),
-        ('scale_alignment', regularisers.alignment, alignment, ()),
       ),
+      *game_terms.alignment_terms(config),
       *game_terms.path_terms(config),
     ),
     'accumulate': config.get('accumulate', 1),

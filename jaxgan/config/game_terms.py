@@ -12,6 +12,7 @@ from jaxgan.adversarial.regularisers import (
   Difference,
   LeCam,
   PenaltyBefore,
+  alignment,
   centring,
   first_sums,
 )
@@ -114,6 +115,22 @@ def regularisers_of(config, spec: Spec) -> tuple[Term, ...]:
       )
     ),
   )
+
+
+def alignment_terms(config) -> tuple[Term, ...]:
+  """Returns the term of images of several depths if it has a weight.
+
+  Raises:
+    UserError: for a generator of single images.
+  """
+  weight = config.get('scale_alignment', 0.0)
+  if switches.is_on(weight) and config.generator.get('outputs', 1) < 2:
+    raise errors.UserError(
+      f'scale_alignment={weight} needs images of several depths. Set '
+      "scale_alignment=0.0, or generator.name='transformer.Generator' with "
+      'generator.outputs above 1.'
+    )
+  return terms.of_weights(('scale_alignment', alignment, weight, ()))
 
 
 def path_terms(config) -> tuple[Term, ...]:
