@@ -1,4 +1,4 @@
-"""Gives the gradient at the generator's output a norm of about one."""
+"""Changes of the gradient at the generator's output."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,6 +11,39 @@ from jaxgan.core.state import TrainState
 
 NAME = 'output_gradient'  # of the average in the state's 'extra'
 EPSILON = 1e-8
+
+
+def unchanged(gradient):
+  """Returns its argument."""
+  return gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputGradient:
+  """Applies a function to the gradient at the generator's output.
+
+  The gradient is that of the adversarial loss, and of terms that look at the
+  discriminator's inputs or outputs.
+
+  Attributes:
+    change: gradient -> gradient, of the shape of the images.
+  """
+
+  change: Callable = unchanged
+
+  def __call__(self, images):
+    """Returns the images; their gradient passes through `change`."""
+    if self.change is unchanged:
+      return images
+
+    @jax.custom_vjp
+    def identity(x):
+      return x
+
+    identity.defvjp(
+      lambda x: (x, None), lambda _, gradient: (self.change(gradient),)
+    )
+    return identity(images)
 
 
 @dataclasses.dataclass(frozen=True)

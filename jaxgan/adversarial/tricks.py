@@ -23,7 +23,7 @@ from jaxgan.adversarial import (
   soft_labels,
 )
 from jaxgan.adversarial import discriminator as discriminator_lib
-from jaxgan.adversarial.gradient_norm import NormaliseGradient
+from jaxgan.adversarial.gradient_norm import NormaliseGradient, OutputGradient
 from jaxgan.adversarial.terms import per_example
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.core import switches
@@ -150,39 +150,6 @@ class SelectFakes:
       seen = images_seen(state, len(logits) * self.pack)
       share += augment.fading(1.0 - share, self.images, seen)
     return values * losses.top_share(per_example(logits), share)
-
-
-def unchanged(gradient):
-  """Returns its argument."""
-  return gradient
-
-
-@dataclasses.dataclass(frozen=True)
-class OutputGradient:
-  """Applies a function to the gradient at the generator's output.
-
-  The gradient is that of the adversarial loss, and of terms that look at the
-  discriminator's inputs or outputs.
-
-  Attributes:
-    change: gradient -> gradient, of the shape of the images.
-  """
-
-  change: Callable = unchanged
-
-  def __call__(self, images):
-    """Returns the images; their gradient passes through `change`."""
-    if self.change is unchanged:
-      return images
-
-    @jax.custom_vjp
-    def identity(x):
-      return x
-
-    identity.defvjp(
-      lambda x: (x, None), lambda _, gradient: (self.change(gradient),)
-    )
-    return identity(images)
 
 
 @dataclasses.dataclass(frozen=True)
