@@ -174,7 +174,6 @@ ACCEPTED = (
     (1,),
     'the smallest number',
   ),
-  Row('discriminator.representation', (0, 1), '0 is off'),
   Row('*.mapping_layers generator.style_size', (1,), 'the smallest size'),
   Row('*.clamp discriminator.group', (0,), '0 is off'),
   Row('*.clamp', (1, BILLION), 'a limit'),

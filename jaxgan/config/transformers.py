@@ -67,7 +67,6 @@ def _transformers(discriminator: str, modulation: str):
   config.discriminator = dict(
     name=f'transformer.{discriminator}',
     embedding=512,  # of the product with labels
-    representation=0,
     conditioning='projection',  # or class_logit
     optimizer=_adamw(),
     **common,
