@@ -60,6 +60,7 @@ def about(explorer: Explorer, form: dict) -> dict:
     'searches': run.spec.is_image and model.kind == LATENTS,
     'encodes': model_lib.has_codes(model),
     'curves': (explorer.workdir / 'metrics.jsonl').is_file(),
+    'scores': (explorer.workdir / 'eval.jsonl').is_file(),
   }
 
 

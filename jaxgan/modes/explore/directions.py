@@ -63,8 +63,9 @@ def find(model: Model, pictures: Callable) -> Directions:
     return _named(single, np.zeros((0, latents.size), np.float32), 'latents')
   z = model_lib.sample(model, SAMPLES, 0, pictures)
   try:
-    vectors, source = sample_lib.directions(model.run, model.state, z[:1]), (
-      'SeFa, directions of the first layer'
+    vectors, source = (
+      sample_lib.directions(model.run, model.state, z[:1]),
+      ('SeFa, directions of the first layer'),
     )
   except errors.UserError:
     vectors, source = _regressed(model, z), 'principal components of images'

@@ -11,6 +11,7 @@ from jaxgan.core import pixels as pixels_lib
 from jaxgan.modes.explore import answers, forms, uploads
 from jaxgan.modes.explore import model as model_lib
 from jaxgan.modes.explore.explorer import Explorer
+from jaxgan.modes.explore.model import LATENTS
 from jaxgan.training import writers
 from jaxgan.visual import animation, curves, grid
 
@@ -20,8 +21,6 @@ STEPS_PER_SECOND = 4.0
 MOST_STEPS = 60  # checkpoints in an animation
 FRAME_SIDE = 280
 MOST_LINES = 100  # of scores
-# Keys of a line of scores that are no score.
-OTHERS = ('step', 'images', 'seconds')
 
 
 def draw_curves(explorer: Explorer, form: dict) -> bytes:
@@ -98,13 +97,22 @@ def _over_walk(explorer: Explorer, form: dict):
 
 def _over_steps(explorer: Explorer, form: dict):
   """Returns frames of the same latents at all checkpoints."""
+  model, z, label = answers.unpacked(explorer, form)
+  if model.kind != LATENTS:
+    raise errors.UserError(
+      'over=steps: codes belong to one checkpoint. Save the walk.'
+    )
+  z = answers.moved(explorer, form, model, z)
   steps = explorer.steps()
   if len(steps) > MOST_STEPS:
     chosen = np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int)
     steps = [steps[k] for k in chosen]
-  still = {key: value for key, value in form.items() if key != 'moves'}
   columns = forms.integer(form, 'columns', 1, answers.MOST_IMAGES)
-  images = (answers.decoded(explorer, still | {'step': k}) for k in steps)
+  psi = answers.psi_of(form)
+  images = (
+    model_lib.decode(explorer.model(form | {'step': k}), z, label, psi)
+    for k in steps
+  )
   return list(_pictures(images, columns)), STEPS_PER_SECOND
 
 

@@ -138,7 +138,7 @@ class _Guard:
   async def __call__(self, scope, receive, send) -> None:
     if scope['type'] == 'http':
       host = dict(scope['headers']).get(b'host', b'').decode('latin-1')
-      given = scope['path'].split('/')[1].encode()
+      given = scope['path'].lstrip('/').partition('/')[0].encode()
       is_known = hmac.compare_digest(given, self._token.encode())
       if host.partition(':')[0] not in HOSTS or not is_known:
         response = _error('not found', 404)

@@ -40,7 +40,12 @@ def explore(workdir, port: int = 0, data=None) -> None:
     port = listener.getsockname()[1]
     print(f'http://{HOST}:{port}/{token}/ shows the run. Ctrl-C ends.')
     config = uvicorn.Config(
-      server.application(explorer, token), log_level='error', lifespan='off'
+      server.application(explorer, token),
+      lifespan='off',
+      log_level='error',
+      server_header=False,
+      timeout_graceful_shutdown=1,
+      ws='none',
     )
     with contextlib.suppress(KeyboardInterrupt):
       uvicorn.Server(config).run([listener])

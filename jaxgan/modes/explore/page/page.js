@@ -1,11 +1,11 @@
 // The page of a run. All that a picture depends on is in `state`, and is sent
 // with each request.
 import {
-  $, base64, bitmap, blob, decode, download, drawCells, encode, fill, json, show,
+  $, bitmap, blob, decode, download, drawCells, encode, fill, json, show,
 } from './controls.js';
 import * as painting from './painting.js';
 
-const GAP = 3, WALK = 61, STRIP = 11, COLOUR = '#ff7a1a';
+const GAP = 3, WALK = 61, STRIP = 11, STRIP_SIDE = 96, COLOUR = '#ff7a1a';
 const state = {
   view: 'samples', step: 0, member: 0, seed: 0, label: null, truncation: null,
   moves: [], categories: {}, function: null, axes: [0, 1], selected: [],
@@ -77,13 +77,16 @@ const PARTS = {
   async points() {
     state.selected = [];
     walk = null;
-    if (!hasLatents()) return ['examples'];
+    if (!hasLatents()) {
+      points = {view: state.view};
+      return ['examples'];
+    }
     const isPlane = state.view === 'plane';
     const found = isPlane
       ? await json('plane', {
           ...place(), ...state.centre, first: state.axes[0], second: state.axes[1]})
       : await json('sample', {...place(), seed: state.seed, num: run.images});
-    points = {z: decode(found.latents), labels: found.labels};
+    points = {z: decode(found.latents), labels: found.labels, view: state.view};
     const count = points.z.length / run.size;
     columns = found.columns || Math.ceil(Math.sqrt(count));
     return ['images', 'walk'];
@@ -117,8 +120,9 @@ const PARTS = {
     const indices = [...Array(STRIP).keys()].map((k) => k * (WALK - 1) / (STRIP - 1));
     const [z, labels] = rowsOf(walk, indices);
     const picture = await bitmap('images', asked(z, labels, {columns: STRIP}));
-    const scale = scaleOf((stageWidth() - GAP * STRIP) / STRIP / run.shape[1]);
-    drawCells($('strip'), picture, run.shape, STRIP, STRIP, Math.min(scale, 3), GAP);
+    const width = Math.min(STRIP_SIDE, (stageWidth() - GAP * STRIP) / STRIP);
+    const scale = scaleOf(width / run.shape[1]);
+    drawCells($('strip'), picture, run.shape, STRIP, STRIP, scale, GAP);
     return [];
   },
   async large() {
@@ -262,7 +266,6 @@ async function play() {
 }
 
 function setView(view) {
-  const last = state.view;
   state.view = view;
   for (const button of document.querySelectorAll('[data-view]')) {
     button.toggleAttribute('aria-current', button.dataset.view === view);
@@ -272,32 +275,31 @@ function setView(view) {
   show('picture-view', view === 'picture');
   show('curves-view', view === 'curves');
   show('axes-part', view === 'plane');
-  show('save-part', isGrid && hasLatents());
+  for (const id of ['seed-part', 'class-part']) $(id).classList.toggle('off', view === 'curves');
+  for (const id of ['categories', 'truncation-part', 'moves-part', 'save-part']) {
+    $(id).classList.toggle('off', !isGrid);
+  }
   if (view === 'curves') update('curves');
-  else if (isGrid && (last !== view || !points)) {
+  else if (isGrid && points?.view !== view) {
     // A plane goes through the picture that is selected.
-    const [z, labels] = view === 'plane' && points && state.selected.length
+    const [z, labels] = view === 'plane' && state.selected.length
       ? rowsOf(points, state.selected.slice(0, 1)) : [null, []];
     state.centre = z ? {latents: encode(z), labels} : {};
-    if (state.keep) state.keep = false;
-    else update('points');
+    update('points');
   }
 }
 
 // Puts a latent vector that was found first among the samples.
 function take({z, labels}) {
-  if (state.view !== 'samples') {
-    state.keep = points !== null && state.gridView === 'samples';
-    setView('samples');
-  }
+  setView('samples');
   const put = () => {
+    if (isRunning) return setTimeout(put, 20);
     points.z.set(z);
     if (labels.length) points.labels[0] = labels[0];
     state.selected = [0];
-    update('images', 'walk');
+    return update('images', 'walk');
   };
-  const wait = () => isRunning ? setTimeout(wait, 20) : put();
-  wait();
+  put();
 }
 
 function connect() {
@@ -354,20 +356,21 @@ function connect() {
   let timer = null;
   window.addEventListener('resize', () => {
     clearTimeout(timer);
-    timer = setTimeout(() => run && points && update('images', 'strip'), 200);
+    timer = setTimeout(() => points && update('images', 'strip'), 200);
   });
 }
 
 function describe() {
   $('name').textContent = run.name;
   document.title = `${run.name} · jaxgan`;
-  $('about').textContent = `${run.method}, ${run.shape.join(' × ')}`;
+  $('about').textContent = `${run.method}, ${
+    run.kind === 'points' ? 'points' : run.shape.join(' × ')}`;
   state.step = run.steps.at(-1);
   $('step').max = run.steps.length - 1;
   $('step').value = run.steps.length - 1;
   $('step-value').textContent = state.step.toLocaleString();
   $('step').disabled = $('play').disabled = run.steps.length === 1;
-  save('steps').disabled = run.steps.length === 1;
+  save('steps').disabled = run.steps.length === 1 || run.kind === 'codes';
   show('member-part', run.members > 0);
   fill($('member'), [...Array(run.members).keys()]);
   show('class-part', run.classes.length > 0);
@@ -377,6 +380,7 @@ function describe() {
     max: run.truncation, step: run.truncation / 60, value: run.truncation});
   $('truncation-value').textContent = 'off';
   show('moves-part', hasLatents());
+  show('save-part', hasLatents());
   const names = run.functions.map(({name}) => name);
   show('function-part', names.length > 1);
   fill($('function'), names);
@@ -398,6 +402,7 @@ function describe() {
   for (const button of document.querySelectorAll('[data-view]')) {
     button.hidden = {
       plane: !hasLatents() || isPoints, picture: isPoints,
+      curves: !run.curves && !run.scores,
     }[button.dataset.view] || false;
   }
   $('grid').classList.toggle('clickable', hasLatents() && !isPoints);
@@ -417,7 +422,6 @@ async function start() {
   connect();
   painting.connect({run, state, place, say, take, update});
   setView('samples');
-  update('points');
   if (hasLatents()) update('moves');
 }
 

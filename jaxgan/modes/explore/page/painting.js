@@ -1,5 +1,5 @@
 // The view of a picture: upload, paint a hole, search or translate.
-import {$, base64, blob, decode, fill, json, show} from './controls.js';
+import {$, base64, blob, decode, json, show} from './controls.js';
 
 const MOST_BYTES = 2 ** 24, SIDE = 280;
 let page = null;  // what `connect` was given
@@ -43,7 +43,7 @@ async function load(form) {
   hole = new Uint8Array(image.width * image.height);
   show('painting', true);
   $('brush').value = Math.max(1, Math.round(image.width / 10));
-  for (const id of ['brush', 'clear']) $(id).disabled = !takesHoles();
+  show('brush-part', takesHoles());
   $('paint-hint').textContent = takesHoles() ? 'Paint over pixels to remove them.' : '';
   draw();
 }
@@ -115,7 +115,7 @@ async function go() {
     ? {z: decode(answer.latents), labels: answer.labels} : null;
   show('take', found !== null);
   const name = found && answer.labels.length ? `, class ${run.classes[answer.labels[0]]}` : '';
-  $('error').textContent = answer.psnr ? `${answer.psnr} dB${name}` : '';
+  $('error').textContent = answer.psnr ? `Found: PSNR ${answer.psnr.toFixed(1)} dB${name}` : '';
 }
 
 export function connect(given) {
