@@ -33,10 +33,6 @@ def about(explorer: Explorer, form: dict) -> dict:
   if not run.spec.is_image:
     side = POINTS_SIDE
   parts = run.method.latents.parts if model.kind == LATENTS else ()
-  generator = getattr(run.method, 'generator', None)
-  has_psi = hasattr(getattr(generator, 'module', generator), 'truncation')
-  is_normal = any(part.distribution == 'normal' for part in parts)
-  limit = PSI_LIMIT if has_psi else NORMAL_LIMIT
   return {
     'name': explorer.name,
     'method': run.name,
@@ -47,7 +43,7 @@ def about(explorer: Explorer, form: dict) -> dict:
     'images': side**2,
     'classes': list(run.classes),
     'size': model.size,
-    'truncation': limit if has_psi or is_normal else 0,
+    'truncation': truncation_limit(model),
     'categories': [
       {'name': part.name, 'size': part.size}
       for part in parts
@@ -152,16 +148,34 @@ def moved(explorer: Explorer, form: dict, model: Model, z) -> np.ndarray:
   return directions_lib.choose(model, z, chosen)
 
 
-def psi_of(form: dict) -> float | None:
+def truncation_limit(model: Model) -> float:
+  """Returns the largest truncation of a slider; 0 if there is none to set."""
+  if model.kind != LATENTS:
+    return 0.0
+  method = model.run.method
+  generator = getattr(method, 'generator', None)
+  if hasattr(getattr(generator, 'module', generator), 'truncation'):
+    return PSI_LIMIT
+  parts = method.latents.parts
+  is_normal = any(part.distribution == 'normal' for part in parts)
+  return NORMAL_LIMIT if is_normal else 0.0
+
+
+def psi_of(model: Model, form: dict) -> float | None:
   """Returns the truncation of a request, or None."""
-  return forms.number(form, 'truncation', 0, request_lib.MOST_TRUNCATION)
+  psi = forms.number(form, 'truncation', 0, request_lib.MOST_TRUNCATION)
+  if psi is not None and not truncation_limit(model):
+    raise errors.UserError(
+      f'truncation={psi}: this run has no normal latents. Remove the field.'
+    )
+  return psi
 
 
 def decoded(explorer: Explorer, form: dict) -> np.ndarray:
   """Returns the images [N, ...] in [-1, 1] that a request asks for."""
   model, z, label = unpacked(explorer, form)
   z = moved(explorer, form, model, z)
-  return model_lib.decode(model, z, label, psi_of(form))
+  return model_lib.decode(model, z, label, psi_of(model, form))
 
 
 def images(explorer: Explorer, form: dict) -> bytes:

@@ -74,8 +74,8 @@ def latents(form: dict, size: int, most: int) -> np.ndarray:
   data = content(form, 'latents', 4 * size * most)
   if not data or len(data) % (4 * size):
     raise errors.UserError(
-      f'latents has {len(data)} bytes, which is no multiple of {4 * size}: this '
-      f'run has {size} numbers of 4 bytes for each image. Reload the page.'
+      f'latents has {len(data)} bytes and this run has {size} numbers of 4 '
+      'bytes for each image. Reload the page.'
     )
   z = np.frombuffer(data, '<f4').reshape(-1, size)
   if not np.isfinite(z).all():

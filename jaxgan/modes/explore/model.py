@@ -5,7 +5,6 @@ request contains the latents, and the same request gives the same pictures.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import jax

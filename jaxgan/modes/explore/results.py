@@ -76,7 +76,7 @@ def _latents(explorer: Explorer, form: dict) -> bytes:
   """Returns the latents [N, Z] of the images as an .npy file."""
   model, z, _ = answers.unpacked(explorer, form)
   z = answers.moved(explorer, form, model, z)
-  psi = answers.psi_of(form)
+  psi = answers.psi_of(model, form)
   if psi is not None:
     z = model_lib.truncated(model, z, psi)
   file = io.BytesIO()
@@ -91,7 +91,7 @@ def _over_walk(explorer: Explorer, form: dict):
   path = model_lib.there_and_back(model, z, FRAMES)
   if label is not None:
     label = label[(np.arange(FRAMES) * len(z) // FRAMES)]
-  images = model_lib.decode(model, path, label, answers.psi_of(form))
+  images = model_lib.decode(model, path, label, answers.psi_of(model, form))
   return _pictures(images[:, None], 1), FRAMES_PER_SECOND
 
 
@@ -108,7 +108,7 @@ def _over_steps(explorer: Explorer, form: dict):
     chosen = np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int)
     steps = [steps[k] for k in chosen]
   columns = forms.integer(form, 'columns', 1, answers.MOST_IMAGES)
-  psi = answers.psi_of(form)
+  psi = answers.psi_of(model, form)
   images = (
     model_lib.decode(explorer.model(form | {'step': k}), z, label, psi)
     for k in steps
