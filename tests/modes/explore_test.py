@@ -375,6 +375,7 @@ def test_saved_pictures_can_be_read(opened):
     assert gif.n_frames > results.FRAMES // 2  # equal frames are joined
 
 
+@pytest.mark.slow
 def test_search_answers_with_latents_of_the_picture(opened):
   """A search from the picture of a latent comes close to the picture."""
   explored = opened('gan')
@@ -536,11 +537,15 @@ def test_wrong_field_is_named_in_one_line(opened, fields, text):
   assert len(str(error.value)) < 200
 
 
-def test_curves_and_scores_are_those_of_the_workdir(opened, tmp_path):
+@pytest.mark.slow
+def test_curves_are_those_of_the_workdir(opened):
   picture = read(results.draw_curves(opened('gan'), {}))
   assert picture.shape[1] == 900
   with pytest.raises(errors.UserError, match=r'no metrics\.jsonl'):
     results.draw_curves(opened('digits'), {})
+
+
+def test_scores_are_those_of_the_workdir(tmp_path):
   explored = types.SimpleNamespace(workdir=tmp_path)
   assert results.scores(explored, {}) == {'rows': []}
   (tmp_path / 'eval.jsonl').write_text('{"step": 1}\n{"step": 2, "a": 0.5}\n')
