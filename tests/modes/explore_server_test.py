@@ -15,6 +15,7 @@ import pages
 import pytest
 import runs
 from pages import TOKEN
+
 from jaxgan.modes.explore import server
 
 

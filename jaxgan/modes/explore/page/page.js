@@ -91,6 +91,12 @@ const PARTS = {
     columns = found.columns || Math.ceil(Math.sqrt(count));
     return ['images', 'walk'];
   },
+  async taken() {
+    points.z.set(state.taken.z);
+    if (points.labels.length) points.labels[0] = state.taken.labels[0];
+    state.selected = [0];
+    return ['images', 'walk'];
+  },
   async images() {
     if (!hasLatents()) return ['examples'];
     const count = points.z.length / run.size;
@@ -290,16 +296,10 @@ function setView(view) {
 }
 
 // Puts a latent vector that was found first among the samples.
-function take({z, labels}) {
+function take(found) {
+  state.taken = found;
   setView('samples');
-  const put = () => {
-    if (isRunning) return setTimeout(put, 20);
-    points.z.set(z);
-    if (labels.length) points.labels[0] = labels[0];
-    state.selected = [0];
-    return update('images', 'walk');
-  };
-  put();
+  update('taken');
 }
 
 function connect() {
