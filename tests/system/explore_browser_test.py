@@ -338,9 +338,9 @@ def test_category_changes_an_infogan(visit, tmp_path):
     {
       'data.source': 'toy',
       'data.name': 'random',
-      'generator.widths': (8,),
+      'generator.widths': (8, 8),
       'discriminator.widths': (8,),
-      'generator.hidden': (8,),
+      'generator.hidden': 8,
       'latent_size': 4,
       'num_steps': 0,
       'sample_every': 0,
