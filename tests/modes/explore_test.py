@@ -507,7 +507,7 @@ BAD = base64.b64encode(np.float32([1, np.nan, 0, 0]).tobytes()).decode()
     ({'step': 'x'}, "step='x' must be a number"),
     ({'step': 1.5}, r'step=1\.5 must be a whole number'),
     ({'step': True}, 'step=True'),
-    ({'step': 3}, 'step=3: there is no such checkpoint'),
+    ({'step': 3}, 'no checkpoint 3'),
     ({'member': 1}, 'member=1'),
     ({'latents': ''}, 'latents has 0 bytes'),
     ({'latents': 'AAAA'}, 'latents has 3 bytes'),

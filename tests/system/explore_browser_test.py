@@ -421,4 +421,4 @@ def test_run_that_ended_gets_a_message(visit, unbroken, tmp_path):
   page.picture()
   shutil.rmtree(workdir / 'checkpoints' / '5')
   page.press('#step', 'Home')
-  assert 'step=5: there is no such checkpoint' in page.settle()
+  assert 'has no checkpoint 5' in page.settle()

@@ -32,7 +32,7 @@ class Directions:
   Attributes:
     names: name of each direction.
     vectors: float32 [K, Z].
-    source: how the directions were found.
+    source: text that names the method of `find`.
   """
 
   names: tuple[str, ...]

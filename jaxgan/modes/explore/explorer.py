@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxgan import errors
+from jaxgan.core.ranges import MOST_ROUNDS
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.explore import directions as directions_lib
 from jaxgan.modes.explore import forms, uploads
@@ -45,6 +45,11 @@ class Cache:
       self._values.move_to_end(key)
       return self._values[key][0]
 
+  def put(self, key: tuple, value, size: int) -> None:
+    """Adds a value that was made elsewhere."""
+    with self._lock:
+      self._values[key] = value, size
+
   def _drop(self) -> None:
     while len(self._values) > 1 and self._most < sum(
       size for _, size in self._values.values()
@@ -58,29 +63,32 @@ class Explorer:
   Args:
     workdir: the folder of the run.
     data: fields of `config.data` to change, see `data_files.FIELDS`.
+
+  Attributes:
+    name: name of the workdir.
+    members: members of the population; 0 for a single run.
+    newest: step of the newest valid checkpoint at the start.
+    searching: held by a search, so that searches take turns.
   """
 
   def __init__(self, workdir, data=None):
     self.workdir = restore_lib.find(workdir)
-    self.name = self.workdir.name
+    self.name = self.workdir.resolve().name
     self._given, self._data = workdir, data
     self.members = restore_lib.num_members(workdir)
     self._models = Cache(self._restore)
     self._directions = Cache(self._find_directions)
     self._pictures = Cache(self._read_pictures, PICTURE_BYTES)
-    self.searching = threading.Lock()  # One search at a time.
-    self._models.get(self.steps()[-1], 0)
+    self.searching = threading.Lock()
+    model, size = self._restore(None, 0)
+    self.newest = int(model.state.step)
+    self._models.put((self.newest, 0), model, size)
 
   def steps(self) -> list[int]:
     """Returns the steps of all checkpoints, oldest first."""
-    steps = sorted(restore_lib.steps_of(self._given))
-    if not steps:
-      raise errors.UserError(
-        f'workdir {str(self._given)!r} has no checkpoint. Train there first.'
-      )
-    return steps
+    return sorted(restore_lib.steps_of(self._given))
 
-  def _restore(self, step: int, member: int):
+  def _restore(self, step: int | None, member: int):
     member = member if self.members else None
     model = model_lib.restore(self._given, step, member)
     data_files.change(model.run.config.data, self._data)
@@ -92,7 +100,7 @@ class Explorer:
     return found, found.vectors.nbytes
 
   def _read_pictures(self, column: str, num: int, seed: int):
-    model = self._models.get(self.steps()[-1], 0)
+    model = self._models.get(self.newest, 0)
     found = uploads.held_out(model.run, self.workdir, column, num, seed)
     return found, found.nbytes
 
@@ -108,12 +116,7 @@ class Explorer:
   def key(self, form: dict) -> tuple[int, int]:
     """Returns the step and the member that a request names."""
     member = forms.integer(form, 'member', 0, max(self.members - 1, 0), 0)
-    steps = self.steps()
-    step = forms.integer(form, 'step', 0, 2**31, steps[-1])
-    if step not in steps:
-      raise errors.UserError(
-        f'step={step}: there is no such checkpoint any more. Reload the page.'
-      )
+    step = forms.integer(form, 'step', 0, MOST_ROUNDS, self.newest)
     return step, member
 
   def model(self, form: dict) -> Model:

@@ -84,10 +84,7 @@ def kind_of(run: Run) -> str:
   if hasattr(run.method, 'encoder'):
     return CODES
   try:
-    jax.eval_shape(
-      lambda state: run.algorithm.export_functions(run.method, state) and None,
-      run.state,
-    )
+    _input_shapes(run, run.state)
   except errors.UserError:
     raise errors.UserError(
       f'--mode=explore: method={run.name!r} makes no images, so there is '
@@ -151,9 +148,11 @@ def encode(model: Model, images) -> np.ndarray:
 
 def functions(model: Model) -> dict[str, dict[str, tuple[int, ...]]]:
   """Returns the networks that map pictures, with the shape of each input."""
-  run = model.run
-  if model.kind == LATENTS:
-    return {}
+  return {} if model.kind == LATENTS else _input_shapes(model.run, model.state)
+
+
+def _input_shapes(run: Run, state) -> dict[str, dict[str, tuple[int, ...]]]:
+  """Returns shapes of the inputs of exported functions, without the batch."""
   shapes = {}
 
   def record(state):
@@ -161,7 +160,7 @@ def functions(model: Model) -> dict[str, dict[str, tuple[int, ...]]]:
     for name, (_, _, inputs) in made.items():
       shapes[name] = {key: tuple(x.shape[1:]) for key, x in inputs.items()}
 
-  jax.eval_shape(record, model.state)
+  jax.eval_shape(record, state)
   return shapes
 
 
