@@ -33,7 +33,7 @@ def parts(name):
 )
 def test_each_control_changes_the_picture(name, values):
   controls, picture = parts(name)
-  first = picture.value
+  first = bytes(picture.value)
   assert first.startswith(b'\x89PNG')
   for description, value in values.items():
     control = controls[description]

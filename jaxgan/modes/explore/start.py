@@ -34,9 +34,9 @@ def explore(workdir, port: int = 0, data=None) -> None:
   uvicorn, explorer_lib, server = _libraries()
   devices_lib.use_compilation_cache()
   devices_lib.use_float32()
-  explorer = explorer_lib.Explorer(workdir, data)
   token = secrets.token_urlsafe(16)
   with _listening(port) as listener:
+    explorer = explorer_lib.Explorer(workdir, data)
     port = listener.getsockname()[1]
     print(f'http://{HOST}:{port}/{token}/ shows the run. Ctrl-C ends.')
     config = uvicorn.Config(
