@@ -55,7 +55,7 @@ def of_latents(text, kind=model.LATENTS):
   latents = latents_lib.Latents(latents_lib.parse(text))
   method = types.SimpleNamespace(latents=latents)
   run = types.SimpleNamespace(method=method, classes=())
-  return model.Model(run, None, kind)
+  return model.Model(run, kind)
 
 
 def png(pixels):
@@ -175,7 +175,9 @@ def test_directions_of_a_dense_layer_are_those_of_sefa(opened):
 
 def test_uniform_codes_come_before_other_directions(monkeypatch):
   vectors = np.float32(np.eye(15))[::-1]
-  monkeypatch.setattr(directions.sample_lib, 'directions', lambda *_: vectors)
+  monkeypatch.setattr(
+    directions.sample_lib, 'directions_of', lambda *_: vectors
+  )
   infogan = of_latents('categorical 3 + uniform 2 + normal 10')
   found = directions.find(infogan, None)
   assert found.names[:3] == ('latent 3', 'latent 4', 'direction 0')
@@ -191,7 +193,7 @@ def test_regression_finds_the_latents_of_the_largest_changes(monkeypatch):
   def refuse(*_):
     raise errors.UserError('no layer')
 
-  monkeypatch.setattr(directions.sample_lib, 'directions', refuse)
+  monkeypatch.setattr(directions.sample_lib, 'directions_of', refuse)
   monkeypatch.setattr(
     directions.model_lib, 'decode', lambda _, z, label: z @ sizes
   )
@@ -565,9 +567,8 @@ def test_psi_of_a_style_generator_is_no_constant_of_the_program(key):
   state = gan.init(method, key)
   spec = types.SimpleNamespace(shape=(8, 8, 1), is_image=True, classes=())
   algorithm = steps.with_defaults(gan)
-  styled = model.Model(
-    Run(algorithm, method, None, spec, None), state, model.LATENTS
-  )
+  run = Run(algorithm, method, state, spec, None)
+  styled = model.Model(run, model.LATENTS)
   z = np.asarray(method.latents.sample(key, 2))
   images = {psi: model.decode(styled, z, psi=psi) for psi in (0.0, 0.5, 1.0)}
   np.testing.assert_allclose(images[0.0][0], images[0.0][1], atol=1e-5)

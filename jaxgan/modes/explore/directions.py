@@ -63,10 +63,8 @@ def find(model: Model, pictures: Callable) -> Directions:
     return _named(single, np.zeros((0, latents.size), np.float32), 'latents')
   z = model_lib.sample(model, SAMPLES, 0, pictures)
   try:
-    vectors, source = (
-      sample_lib.directions(model.run, model.state, z[:1]),
-      ('SeFa, directions of the first layer'),
-    )
+    vectors = sample_lib.directions_of(model.run, z[:1])
+    source = 'SeFa, directions of the first layer'
   except errors.UserError:
     vectors, source = _regressed(model, z), 'principal components of images'
   return _named(single, vectors, source)

@@ -30,15 +30,17 @@ class Model:
   """A checkpoint of a run, with averaged weights.
 
   Attributes:
-    run: the run.
-    state: the result of `use_ema_weights`.
+    run: the run, whose state is a result of `use_ema_weights`.
     kind: 'latents' if images come from latents, 'codes' for an autoencoder, and
       'pictures' if images come from other images.
   """
 
   run: Run
-  state: object
   kind: str
+
+  @property
+  def state(self):
+    return self.run.state
 
   @property
   def num_bytes(self) -> int:
@@ -74,7 +76,7 @@ def restore(workdir, step: int | None = None, member: int | None = None):
   kind = kind_of(run)
   use_ema_weights = run.algorithm.use_ema_weights
   state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
-  return Model(dataclasses.replace(run, state=None), state, kind)
+  return Model(dataclasses.replace(run, state=state), kind)
 
 
 def kind_of(run: Run) -> str:

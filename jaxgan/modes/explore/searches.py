@@ -125,7 +125,6 @@ def _search(explorer: Explorer, model: Model, image, known, label, seed):
   with explorer.searching:
     best = complete.search(
       run,
-      model.state,
       request,
       jax.random.key(seed),
       jnp.asarray(image),
