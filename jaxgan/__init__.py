@@ -21,6 +21,7 @@ Names for use from Python, imported on first access:
   trainer    compiles rounds of an algorithm on arrays, without files
   restore    reads a workdir: method, state, config
   load       reads an export, without the packages of training
+  explore    shows a workdir with sliders in a notebook
   show       draws images in [-1, 1] as one Pillow image for a notebook
   gan, vae, and the other files of `jaxgan.steps`, with their defaults
   config, data, losses, metrics, models, penalties, presets, train
@@ -38,6 +39,7 @@ _PUBLIC = {
   'trainer': 'jaxgan.training.on_arrays:trainer',
   'restore': 'jaxgan.modes.restore:restore',
   'load': 'jaxgan.modes.load:load',
+  'explore': 'jaxgan.modes.explore.notebook:explore',
   'show': 'jaxgan.visual.grid:show',
   **{
     name: f'jaxgan.steps.{name}'

@@ -28,7 +28,7 @@ PAGES = (
   *sorted(f'docs/{path.name}' for path in (ROOT / 'docs').glob('*.md')),
 )
 # What a block may need that a test machine lacks: `<!-- needs: gpu, tpu -->`.
-NEEDS = {'gpu', 'tpu', 'cluster', 'network', 'video'}
+NEEDS = {'gpu', 'tpu', 'cluster', 'network', 'video', 'browser'}
 EXCERPT = 'gan.py'  # `<!-- gan.py -->` precedes lines of that file.
 
 SHORT_STEPS = 2

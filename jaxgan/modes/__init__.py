@@ -198,6 +198,13 @@ MODES = {
     prints=False,
     reads_data=True,
   ),
+  'explore': Mode(
+    'jaxgan.modes.explore.start:explore',
+    (Flag('port', 'integer', 'Port of 127.0.0.1 (a free one).'),),
+    prints=False,
+    reads_data=True,
+    workdir='digits',
+  ),
   'import': Mode(
     'jaxgan.modes.import_weights:import_weights',
     (

@@ -105,7 +105,7 @@ def _search_and_write(
   images = held_out.images(run, request, workdir)
   known = held_out.known(request, key, images.shape)
   if request.space == 'z':
-    best = _search(run, request, key, images, known)
+    best = search(run, request, key, images, known)
   else:
     fields = (request.space, request.iterations, held_out.BATCH)
     best = styles.invert(run, *fields, key, images)
@@ -122,7 +122,7 @@ def _search_and_write(
   return summary
 
 
-def _search(
+def search(
   run: Run, request: Request, key, images, known
 ) -> latent_search.Result:
   """Returns the best latents of all images, searched in batches."""
@@ -142,7 +142,7 @@ def _search(
     weight = jnp.full((*seen.shape[:3], 1), float(FACTOR**2))
   use_ema_weights = run.algorithm.use_ema_weights
   state = compile_lib.jit_method(use_ema_weights, run.method)(run.state)
-  search = functools.partial(
+  search_batch = functools.partial(
     compile_lib.jit_method(_search_batch, run.method, 0, 1, 2),
     run.algorithm,
     request.mask == LOW_RESOLUTION,
@@ -150,7 +150,8 @@ def _search(
     state,
   )
   size = min(held_out.BATCH, count)
-  return latent_search.in_batches(search, size, seen, weight, starts, labels)
+  inputs = (seen, weight, starts, labels)
+  return latent_search.in_batches(search_batch, size, *inputs)
 
 
 def window(shape: tuple[int, ...]) -> int:

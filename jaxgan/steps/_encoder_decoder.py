@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxgan.core import ema as ema_lib
 from jaxgan.core import state as state_lib
-from jaxgan.core.pixels import to_images
+from jaxgan.core.pixels import to_images, to_pixels
 from jaxgan.core.state import TrainState
 
 NETWORKS = ('encoder', 'decoder')
@@ -52,6 +52,20 @@ def averaged(method, state: TrainState, name: str, inputs: jax.Array):
   """Returns the output of the network `name` with EMA weights."""
   network = state_lib.inference(getattr(method, name))
   return network(ema_lib.variables(state, name), inputs)
+
+
+def encode(method, state: TrainState, images: jax.Array) -> jax.Array:
+  """Returns codes [N, ...] of images [N, ...] in [-1, 1], with EMA weights.
+
+  Codes of a VAE are means [N, Z] of the posterior.
+  """
+  code = averaged(method, state, 'encoder', to_pixels(images))
+  return code[..., : method.latent_size] if hasattr(method, 'latents') else code
+
+
+def decode(method, state: TrainState, code: jax.Array) -> jax.Array:
+  """Returns images [N, ...] in [-1, 1] of an autoencoder's codes [N, ...]."""
+  return to_images(jax.nn.sigmoid(averaged(method, state, 'decoder', code)))
 
 
 def code_pictures(code: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -1,8 +1,8 @@
 """Executes and checks README.md, CONTRIBUTING.md and docs/.
 
-Blocks that need a GPU, a TPU, a cluster, a network or an encoder of videos are
-marked with a comment, `<!-- needs: gpu -->`. They are parsed, and their flags
-are checked, like those of all commands.
+Blocks that need a GPU, a TPU, a cluster, a network, an encoder of videos or a
+browser are marked with a comment, `<!-- needs: gpu -->`. They are parsed, and
+their flags are checked, like those of all commands.
 """
 
 import functools

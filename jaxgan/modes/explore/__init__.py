@@ -1,0 +1,1 @@
+"""--mode=explore: a page in the browser that shows a trained run."""
