@@ -79,7 +79,7 @@ def _separable(as_real, as_fake, generator, output=_raw) -> Pair:
   )
 
 
-STEEPEST = 10.0  # logit above which exponentials go on as straight lines
+STEEPEST = 10.0  # logit above which exponentials are straight lines
 
 
 def _exp(x):

@@ -130,7 +130,7 @@ def test_divergence_of_equal_distributions_is_zero(name):
   assert found['discriminator'] == pytest.approx(0.0, abs=1e-5)
 
 
-def test_exponentials_go_on_as_tangents():
+def test_exponentials_become_tangents():
   value = losses._exp(jnp.array([9.0, 10.0, 12.0]))
   e = np.exp(10.0)
   np.testing.assert_allclose(value, [np.exp(9.0), e, 3.0 * e], rtol=1e-6)
