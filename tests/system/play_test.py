@@ -173,3 +173,35 @@ def test_rounds_equal_those_of_jaxgan(game):
   print(game, max(differences), np.abs(values - shown).max())
   assert max(differences) < 1e-4
   np.testing.assert_allclose(values, shown, atol=1e-4)
+
+
+# The Jacobians of `dirac_game` prove the printed norms.
+DIRAC_ROWS = [
+  row for row in dirac_game.ROWS if row.norms[0] and row.penalty in ('', 'r1')
+]
+
+
+@pytest.mark.parametrize('row', DIRAC_ROWS, ids=lambda row: row.name)
+def test_dirac_gan_ends_where_it_does_in_python(row):
+  game = {
+    'loss': row.loss,
+    'weight': row.gamma / 2.0,
+    'rate': dirac_game.RATE,
+    'order': 'together',
+    'rounds': dirac_game.ROUNDS,
+  }
+  (distance,) = node(DIRAC, [game])
+  assert distance == pytest.approx(float(row.norms[0]), rel=0.02)
+
+
+def test_dirac_gan_with_updates_in_turn_stays_on_a_closed_curve():
+  game = {'loss': 'wasserstein', 'weight': 0.0, 'rate': 0.2}
+  games = [
+    game | {'order': order, 'rounds': rounds}
+    for order in ('alternating', 'together')
+    for rounds in (100, 1000)
+  ]
+  in_turn, later, together, outwards = node(DIRAC, games)
+  # One round keeps theta^2 + psi^2 - rate * theta * psi.
+  assert all(1.2 < distance < 1.6 for distance in (in_turn, later))
+  assert outwards > 100 * together
