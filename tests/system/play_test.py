@@ -107,7 +107,8 @@ def draws(game, key, step):
   last, *keys = jax.random.split(key, game.discriminator_steps + 1)
   return {
     'latents': [
-      game.latents.sample(jax.random.fold_in(k, 0), BATCH) for k in (*keys, last)
+      game.latents.sample(jax.random.fold_in(k, 0), BATCH)
+      for k in (*keys, last)
     ],
     'shares': [
       noise.uniform(discriminator.loss_keys(k)['penalty'], BATCH, (1,))
@@ -138,7 +139,9 @@ def trained(loss, penalty, weight, steps):
     'rates': {'generator': RATE, 'discriminator': 2 * RATE},
     'batches': batches,
   }
-  listed = jax.tree.map(lambda x: np.asarray(x).tolist(), for_node, is_leaf=is_array)
+  listed = jax.tree.map(
+    lambda x: np.asarray(x).tolist(), for_node, is_leaf=is_array
+  )
   return state, np.array(values), listed
 
 
@@ -205,3 +208,214 @@ def test_dirac_gan_with_updates_in_turn_stays_on_a_closed_curve():
   # One round keeps theta^2 + psi^2 - rate * theta * psi.
   assert all(1.2 < distance < 1.6 for distance in (in_turn, later))
   assert outwards > 100 * together
+
+
+@pytest.fixture(scope='module')
+def browser():
+  from playwright import sync_api
+
+  path = shutil.which('chromium')
+  assert path, 'Chromium is missing: apt-get install chromium'
+  with sync_api.sync_playwright() as playwright:
+    browser = playwright.chromium.launch(
+      executable_path=path, args=['--no-sandbox']
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(browser):
+  """The page from a file. It must load nothing else and raise no error."""
+  page = browser.new_page(viewport={'width': 1366, 'height': 1200})
+  page.set_default_timeout(120_000)
+  requests, failures = [], []
+  page.on('request', lambda request: requests.append(request.url))
+  page.on('pageerror', lambda error: failures.append(str(error)))
+  page.on('console', lambda message: failures.append(message.text))
+  page.goto((FOLDER / 'index.html').as_uri())
+  yield page
+  assert failures == []
+  own = (FOLDER.as_uri() + '/', 'data:')
+  assert requests
+  assert all(url.startswith(own) for url in requests), requests
+  page.close()
+
+
+WEIGHTS = """(name) =>
+  Play.networks[name].params.map((p) => [...p.data]).flat()"""
+
+
+def both(page):
+  """All weights of both networks."""
+  names = ('generator', 'discriminator')
+  return [np.array(page.evaluate(WEIGHTS, name)) for name in names]
+
+
+def slide(page, name, value):
+  page.locator(f'#{name}').evaluate(
+    '(e, value) => { e.value = value; e.dispatchEvent(new Event("input")); }',
+    str(value),
+  )
+
+
+def step(page):
+  """Trains one round and returns the changes of both networks."""
+  before = both(page)
+  page.locator('#step').click()
+  return [y - x for x, y in zip(before, both(page), strict=True)]
+
+
+def is_equal(x, y):
+  return all(np.array_equal(a, b) for a, b in zip(x, y, strict=True))
+
+
+def pixels(page, name):
+  page.evaluate('new Promise(requestAnimationFrame)')
+  return page.evaluate(f'element("{name}").toDataURL()')
+
+
+@pytest.mark.slow
+def test_page_trains_and_pauses(page):
+  first, picture = both(page), pixels(page, 'plane')
+  page.locator('#start').click()
+  page.wait_for_function('Play.round >= 3')
+  page.locator('#start').click()
+  rounds = page.evaluate('Play.round')
+  assert not is_equal(first, both(page))
+  assert pixels(page, 'plane') != picture
+  for _ in range(3):
+    page.evaluate('new Promise(requestAnimationFrame)')
+  assert page.evaluate('Play.round') == rounds
+  assert page.locator('#round').inner_text() == str(rounds)
+  assert page.evaluate('Play.losses.generator.length') == rounds
+  step(page)
+  assert page.evaluate('Play.round') == rounds + 1
+  page.locator('#reset').click()
+  assert page.evaluate('Play.round') == 0
+  assert is_equal(first, both(page))
+  page.locator('#speed').select_option('1')
+  page.locator('#start').click()
+  page.wait_for_function('Play.round >= 2')
+
+
+@pytest.mark.slow
+def test_controls_change_what_they_should(page):
+  def again():
+    page.locator('#reset').click()
+    return step(page)
+
+  start = again()
+  assert is_equal(start, again())
+  for name, values in (
+    ('loss', ('minimax', 'least_squares', 'hinge', 'wasserstein')),
+    ('penalty', ('none', 'r1', 'gradient_penalty')),
+  ):
+    select = page.locator(f'#{name}')
+    before = select.input_value()
+    seen = [start]
+    for value in values:
+      select.select_option(value)
+      change = again()
+      assert not any(is_equal(change, other) for other in seen), value
+      seen.append(change)
+    select.select_option(before)
+  # The first step of Adam has the size of the rate.
+  slide(page, 'generator', -3)
+  assert np.abs(again()[0]).max() == pytest.approx(1e-3, rel=1e-3)
+  slide(page, 'discriminator', -2)
+  assert np.abs(again()[1]).max() == pytest.approx(1e-2, rel=1e-3)
+  slide(page, 'weight', 1)
+  assert not np.array_equal(again()[1], start[1])
+  assert page.locator('output[for=weight]').inner_text() == '10'
+  slide(page, 'steps', 3)
+  again()
+  count = 'Play.networks.discriminator.count'
+  assert page.evaluate(count) == 3
+  first = both(page)
+  page.locator('#seed').fill('7')
+  assert page.evaluate('Play.round') == 0
+  page.locator('#reset').click()
+  assert not is_equal(first, both(page))
+
+
+@pytest.mark.slow
+def test_visitor_picks_and_draws_points(page):
+  seen = [page.evaluate('Play.points')]
+  for shape in ('grid', 'spiral'):
+    page.locator(f'[data-shape={shape}]').click()
+    seen.append(page.evaluate('Play.points'))
+  assert len({json.dumps(points) for points in seen}) == 3
+  page.locator('[data-shape=drawn]').click()
+  page.locator('#start').click()
+  page.wait_for_function('!Play.running')
+  assert 'Draw some points' in page.locator('#message').inner_text()
+  box = page.locator('#plane').bounding_box()
+  x, y = box['x'] + 0.75 * box['width'], box['y'] + 0.25 * box['height']
+  page.mouse.move(x, y)
+  page.mouse.down()
+  page.mouse.move(x + 1, y)
+  page.mouse.up()
+  page.mouse.move(x - 50, y)
+  points = np.array(page.evaluate('Play.points'))
+  assert len(points) == 8
+  np.testing.assert_allclose(points.mean(axis=0), (1.5, 1.5), atol=0.15)
+  assert all(np.abs(change).max() > 0 for change in step(page))
+
+
+@pytest.mark.slow
+def test_presets_start_their_game(page):
+  fields = '[Play.penalty, Play.weight, Play.generator, Play.discriminator]'
+  settings = []
+  for name in ('A GAN that works', 'Mode collapse', 'R1 and R2 cure it'):
+    page.get_by_role('button', name=name).click()
+    page.wait_for_function('Play.round >= 1')
+    settings.append(page.evaluate(fields))
+    page.locator('#start').click()
+  works, collapse, cured = settings
+  assert works[0] == cured[0] == 'r1_r2'
+  assert collapse[0] == 'none'
+  assert collapse[2:] == cured[2:]
+
+
+@pytest.mark.slow
+def test_mode_collapse_is_cured_by_penalties(page):
+  """The presets show what their sentences say."""
+  covered = []
+  for name in ('Mode collapse', 'R1 and R2 cure it'):
+    page.get_by_role('button', name=name).click()
+    page.locator('#start').click()
+    page.locator('#reset').click()
+    page.evaluate('for (let k = 0; k < 800; k++) Play.train()')
+    page.evaluate('new Promise(requestAnimationFrame)')
+    covered.append(int(page.locator('#covered').inner_text().rstrip(' %')))
+  print(covered)
+  collapsed, cured = covered
+  assert collapsed < 60 < 75 < cured
+
+
+@pytest.mark.slow
+def test_dirac_gan_of_the_page(page):
+  distance = 'Math.hypot(...Dirac.path.at(-1))'
+  train = 'for (let k = 0; k < 400; k++) element("dirac-step").click()'
+  ends = []
+  for name in ('The circle', 'Outwards', 'R1 pulls inwards'):
+    page.get_by_role('button', name=name).click()
+    page.wait_for_function('Dirac.path.length > 2')
+    page.locator('#dirac-start').click()
+    page.locator('#dirac-reset').click()
+    page.evaluate(train)
+    ends.append(page.evaluate(distance))
+  circle, outwards, inwards = ends
+  assert inwards < 1e-2 < 1.2 < circle < 1.7 < outwards
+  page.locator('#dirac-order').select_option('together')
+  page.locator('#dirac-loss').select_option('wasserstein')
+  slide(page, 'dirac-weight', 0)
+  slide(page, 'dirac-rate', 0.1)
+  page.locator('#circle').click(position={'x': 270, 'y': 180})
+  np.testing.assert_allclose(page.evaluate('Dirac.path'), [[1, 0]], atol=0.02)
+  page.locator('#dirac-step').click()
+  (theta, psi), after = page.evaluate('Dirac.path')
+  expected = [theta + 0.1 * psi, psi - 0.1 * theta]
+  np.testing.assert_allclose(after, expected, atol=1e-12)
+  assert page.locator('#dirac-round').inner_text() == '1'
