@@ -97,7 +97,7 @@ const Draw = (() => {
   // Returns an arrow's [dx, dy]: short for small vectors, `most` for large.
   function arrow([x, y], most) {
     const length = Math.hypot(x, y);
-    return [x, y].map((part) => (most * part) / (length + 0.4));
+    return [x, y].map((part) => (most * part) / (length + 0.25));
   }
 
   // Draws lines {color: values} over the rounds from 0 to `last`.

@@ -368,7 +368,7 @@ def test_presets_start_their_game(page):
   fields = '[Play.penalty, Play.weight, Play.generator, Play.discriminator]'
   settings = []
   for name in ('A GAN that works', 'Mode collapse', 'R1 and R2 cure it'):
-    page.get_by_role('button', name=name).click()
+    page.locator('.preset', has_text=name).first.click()
     page.wait_for_function('Play.round >= 1')
     settings.append(page.evaluate(fields))
     page.locator('#start').click()
@@ -383,7 +383,7 @@ def test_mode_collapse_is_cured_by_penalties(page):
   """The presets show what their sentences say."""
   covered = []
   for name in ('Mode collapse', 'R1 and R2 cure it'):
-    page.get_by_role('button', name=name).click()
+    page.locator('.preset', has_text=name).first.click()
     page.locator('#start').click()
     page.locator('#reset').click()
     page.evaluate('for (let k = 0; k < 800; k++) Play.train()')
@@ -400,7 +400,7 @@ def test_dirac_gan_of_the_page(page):
   train = 'for (let k = 0; k < 400; k++) element("dirac-step").click()'
   ends = []
   for name in ('The circle', 'Outwards', 'R1 pulls inwards'):
-    page.get_by_role('button', name=name).click()
+    page.locator('.preset', has_text=name).first.click()
     page.wait_for_function('Dirac.path.length > 2')
     page.locator('#dirac-start').click()
     page.locator('#dirac-reset').click()
