@@ -94,7 +94,7 @@ const Dirac = (() => {
   };
   element('dirac-reset').onclick = () => restart(START);
   element('circle').onpointerdown = (event) =>
-    restart(Draw.point(canvas, REACH, [event.offsetX, event.offsetY]));
+    restart(Draw.pointed(canvas, REACH, event));
 
   restart(START);
   show();

@@ -13,7 +13,6 @@ const Draw = (() => {
     const ratio = window.devicePixelRatio || 1;
     const { width, height } = canvas;
     canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
     canvas.width = width * ratio;
     canvas.height = height * ratio;
     const c = canvas.getContext('2d');
@@ -28,10 +27,10 @@ const Draw = (() => {
     (c.down * (reach - y)) / (2 * reach),
   ];
 
-  // Maps pixels to [x, y] in [-reach, reach].
-  const point = (c, reach, [u, v]) => [
-    (2 * reach * u) / c.across - reach,
-    reach - (2 * reach * v) / c.down,
+  // Returns the [x, y] in [-reach, reach] of an event of the pointer.
+  const pointed = ({ canvas }, reach, { offsetX, offsetY }) => [
+    (2 * reach * offsetX) / canvas.clientWidth - reach,
+    reach - (2 * reach * offsetY) / canvas.clientHeight,
   ];
 
   // The centres of the squares of the field, as a matrix [CELLS ** 2, 2].
@@ -163,6 +162,6 @@ const Draw = (() => {
 
   return {
     ...{ FAKE, REAL, arrow, arrows, cells, context, curves, dots, field },
-    ...{ path, place, point },
+    ...{ path, pointed },
   };
 })();

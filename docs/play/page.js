@@ -13,16 +13,16 @@ const Play = (() => {
   const PRESETS = {
     'A GAN that works': {
       text: 'R1 and R2 keep D smooth, so the samples spread over all groups.',
-      set: { shape: 'ring', penalty: 'r1_r2', weight: 0.1 },
+      set: { penalty: 'r1_r2', weight: 0.1 },
     },
     'Mode collapse': {
       text: 'A fast generator sends all samples to the place that D likes best. D learns, and they move on.',
-      set: { shape: 'ring', generator: 0.005, discriminator: 0.0005 },
+      set: { seed: 2, generator: 0.003, discriminator: 0.0005 },
     },
     'R1 and R2 cure it': {
       text: 'The same rates and seed with penalties: the hills of D stay gentle, and the samples spread.',
       set: {
-        ...{ shape: 'ring', generator: 0.005, discriminator: 0.0005 },
+        ...{ seed: 2, generator: 0.003, discriminator: 0.0005 },
         ...{ penalty: 'r1_r2', weight: 1 },
       },
     },
@@ -219,7 +219,7 @@ const Play = (() => {
   }
 
   function preset(name) {
-    Object.assign(play, DEFAULTS, { seed: play.seed }, PRESETS[name].set);
+    Object.assign(play, DEFAULTS, PRESETS[name].set);
     choose(play.shape);
     reset();
     show();
@@ -230,7 +230,7 @@ const Play = (() => {
   function pen(event) {
     if (!(event.buttons & 1)) return;
     if (play.shape !== 'drawn') choose('drawn');
-    const centre = Draw.point(plane, REACH, [event.offsetX, event.offsetY]);
+    const centre = Draw.pointed(plane, REACH, event);
     for (let k = 0; k < 4; k++) {
       const near = (x) => x + 0.06 * play.rng.normal();
       play.points.push(centre.map(near));

@@ -386,12 +386,15 @@ def test_mode_collapse_is_cured_by_penalties(page):
     page.locator('.preset', has_text=name).first.click()
     page.locator('#start').click()
     page.locator('#reset').click()
-    page.evaluate('for (let k = 0; k < 800; k++) Play.train()')
-    page.evaluate('new Promise(requestAnimationFrame)')
-    covered.append(int(page.locator('#covered').inner_text().rstrip(' %')))
+    shares = []
+    for rounds in (300, 100, 100, 100):
+      page.evaluate(f'for (let k = 0; k < {rounds}; k++) Play.train()')
+      page.evaluate('new Promise(requestAnimationFrame)')
+      shares.append(int(page.locator('#covered').inner_text().rstrip(' %')))
+    covered.append(np.mean(shares))
   print(covered)
   collapsed, cured = covered
-  assert collapsed < 60 < 75 < cured
+  assert collapsed < 45 < 70 < cured
 
 
 @pytest.mark.slow
