@@ -173,7 +173,6 @@ def test_rounds_equal_those_of_jaxgan(game):
       moves.append(np.abs(x - old).max())
   assert max(moves) > 5 * RATE
   shown = [[x[name] for name in state.networks] for x in after['losses']]
-  print(game, max(differences), np.abs(values - shown).max())
   assert max(differences) < 1e-4
   np.testing.assert_allclose(values, shown, atol=1e-4)
 
@@ -392,7 +391,6 @@ def test_mode_collapse_is_cured_by_penalties(page):
       page.evaluate('new Promise(requestAnimationFrame)')
       shares.append(int(page.locator('#covered').inner_text().rstrip(' %')))
     covered.append(np.mean(shares))
-  print(covered)
   collapsed, cured = covered
   assert collapsed < 45 < 70 < cured
 
