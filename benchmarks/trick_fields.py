@@ -106,6 +106,16 @@ COMPARED = {
   'clipped weights': {'discriminator.optimizer.clip_weights': 0.01},
   'averaged weights': {'ema_halflife': 100.0, 'ema_rampup': 0.5},
   'labels': {'conditional': True},
+  'class logits': {
+    'conditional': True,
+    'auxiliary': 1.0,
+    'discriminator.conditioning': 'class_logit',
+  },
+  'finite differences': {'penalties_difference': 0.01, 'penalties_stride': 2},
+  'centred logits': {'logit_centring': 0.01},
+  'normalised gradient': {'gradient_average': 0.9},
+  'weight decay': {'discriminator.optimizer.weight_decay': 0.01},
+  'clipped gradients': {'discriminator.optimizer.clip_gradient': 0.1},
   'many at once': {
     'label_noise': 0.3,
     'replay_size': 32,

@@ -131,8 +131,11 @@ class Discriminator(nn.Module):
     resampling,
     embedding,
     num_classes,
+    conditioning='projection',
   ):
     super().__init__()
+    if conditioning != 'projection':
+      raise ValueError(f'conditioning={conditioning!r} has no peer')
     *sides, channels = shape
     sides = [side // 2 ** (len(widths) - 1) for side in sides]
     self.image = product(channels, widths[0])

@@ -180,9 +180,12 @@ class Discriminator(nn.Module):
     wide,
     attention,
     num_classes,
+    conditioning='projection',
     spectral_norm=False,
   ):
     super().__init__()
+    if conditioning != 'projection':
+      raise ValueError(f'conditioning={conditioning!r} has no peer')
     conv, dense = layers(spectral_norm)
     body, before = [], shape[-1]
     for index, (width, stride) in enumerate(zip(widths, strides, strict=True)):

@@ -106,9 +106,12 @@ def _divergence(output, conjugate) -> Pair:
 
 
 def _log_sum(*logits):
-  """Returns the logarithm of the sum of exp(logits) over the global batch."""
+  """Returns the logarithm of the sum of exp(logits) over the global batch.
+
+  A map of logits counts as its mean of exp(logits).
+  """
   whole = jnp.concatenate([axis.gather(x) for x in logits])
-  return jax.nn.logsumexp(whole)
+  return jax.nn.logsumexp(whole) - np.log(whole.size / len(whole))
 
 
 PAIRS = {

@@ -58,9 +58,12 @@ def generator_loss(gan, networks, state, batch, z, key):
   def judge(images):
     fake = gan.tricks.output_gradient(images)
     real, fake = gan.tricks.augment_both(state, batch['image'], fake, keys)
-    seen = (D, (real, *y), (fake, *y))
-    loss, *on = discriminator_lib.generator_loss(gan, state, *seen, keys)
-    scene = Scene(gan, state, batch, networks, *seen, *on, keys, z, generated)
+    on_real = D(real, *y, key=keys['real'])
+    on_fake = D(fake, *y, key=keys['fake'])
+    loss = gan.loss.generator(on_real.logits, on_fake.logits)
+    loss = jnp.mean(gan.tricks.select_fakes(state, loss, on_fake.logits))
+    seen = (D, (real, *y), (fake, *y), on_real, on_fake, keys, z)
+    scene = Scene(gan, state, batch, networks, *seen, generated)
     return generator_total(gan, 'generator', loss, scene)
 
   return gan.tricks.normalise_gradient(judge, generated.images, state)
@@ -132,8 +135,7 @@ class GAN(Game):
   """Networks and settings of a GAN, in addition to those of `Game`.
 
   Attributes:
-    generator: maps latents [B, Z] (and labels [B]) to images, or to a tuple of
-      images at several scales, the largest last.
+    generator: maps latents [B, Z] (and labels [B]) to images, at all scales.
     discriminator: maps images (and labels) to logits [B].
     generator_optimizer, discriminator_optimizer: their optimizers.
     latents: distribution of z.
@@ -194,8 +196,7 @@ def use_ema_weights(gan, state: TrainState) -> TrainState:
 def decode(gan, state: TrainState, z, label=None):
   """Returns images [N, ...] in [-1, 1] of latents [N, Z].
 
-  `state` is a result of `use_ema_weights`. If `label` [N] is None, conditional
-  networks draw all classes in turn.
+  `state` is a result of `use_ema_weights`. None as label [N] is all in turn.
   """
   if label is None:
     label = jnp.arange(len(z)) % max(gan.num_classes, 1)
@@ -216,8 +217,7 @@ def export_functions(gan, state: TrainState):
   """Returns the generator for export; see `jaxgan.steps`."""
   network = state.networks['generator']
   module, example = modules(gan)['generator']
-  run = state_lib.inference(module)
-  function = lambda *inputs: jax.tree.leaves(run(*inputs))[-1]
+  function = lambda *x: jax.tree.leaves(state_lib.inference(module)(*x))[-1]
   weights = {'params': network.params, **network.stats}
   inputs = dict(zip(('latent', 'label'), example, strict=False))
   return {'generator': (function, weights, inputs)}

@@ -74,6 +74,7 @@ def test_every_documented_trick_is_compared():
   fields = [f for row in rows for f in re.findall(r'`([a-z_.0-9]+)', row)]
   assert len(fields) > 25
   compared |= {'path_length', 'generator.mixing'}  # of stylegan2_faces.py
+  compared |= {'discriminator.optimizer.base_width'}  # of gat_mnist.py
   for field in fields:
     name = field.lstrip('.')
     assert any(f == name or f.endswith(f'.{name}') for f in compared), field
