@@ -86,7 +86,7 @@ class Generator(nn.Module):
     grid, shift = parts.grid_of(sides, self.patch), self.modulation == 'shift'
     turn = parts.angles(grid, self.width // self.heads)
     x = jnp.asarray(parts.positions(grid, self.width), w.dtype)
-    x = jnp.broadcast_to(x[None], (len(z), *x.shape))
+    x = jnp.broadcast_to(x[None], (z.shape[0], *x.shape))
     every = self.depth // self.outputs
     images = []
     blocks = ends.blocks(self, parts.GatedBlock, shift)

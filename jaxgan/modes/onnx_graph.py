@@ -25,7 +25,7 @@ class Graph:
   """Nodes of a graph in the making.
 
   A value is an array, which becomes a constant where a node needs it, or the
-  name of an output. An array has a size of one where its shape has the batch.
+  name of an output. An array has the sizes of a batch of one.
 
   Attributes:
     batch: the symbolic size of the batch.
@@ -90,7 +90,14 @@ class Graph:
     """Returns a value with all its sizes: arrays repeat over the batch."""
     if isinstance(value, str) or np.shape(value) == tuple(sizes):
       return value
-    return self.add('Expand', value, self.shape(sizes))
+    one = np.ones(1, np.int64)
+    times = [one if isinstance(size, int) else self.size for size in sizes]
+    return self.add('Tile', value, self.add('Concat', *times, axis=0))
+
+  def repeated(self, value, sizes):
+    """Returns `whole` of an array that operations on elements cannot repeat."""
+    is_one = all(self.times(size) >= -1 for size in sizes)
+    return value if is_one else self.whole(value, sizes)
 
   def reshape(self, x, sizes) -> str:
     signs = [self.times(size) for size in sizes]

@@ -62,26 +62,24 @@ def apply(graph, eqn, inputs) -> list:
     return _computed(graph, eqn, inputs)
   if name in SAME:
     return inputs
+  avals = [atom.aval for atom in eqn.invars]
+  pairs = [(x, aval.shape) for x, aval in zip(inputs, avals, strict=True)]
   if name in ELEMENTS:
+    inputs = (graph.repeated(*pair) for pair in pairs)
     return [graph.add(ELEMENTS[name], *inputs)]
   if name not in RULES:
     raise errors.UserError(
       f'format=onnx: the operation {name!r} of this network has no rule. Add '
       'it to onnx_rules.RULES.'
     )
-  if name not in REPEATED:
-    avals = (atom.aval for atom in eqn.invars)
-    inputs = [
-      graph.whole(x, aval.shape) for x, aval in zip(inputs, avals, strict=True)
-    ]
+  fill = graph.repeated if name in REPEATED else graph.whole
+  inputs = [fill(*pair) for pair in pairs]
   outputs = RULES[name](graph, eqn, *inputs)
   return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _computed(graph, eqn, inputs):
   """Computes an operation on known inputs, for a batch of one."""
-  if eqn.primitive.name == 'iota':
-    graph.times(eqn.params['shape'][eqn.params['dimension']])
   params = {
     name: graph.of_one(value) if _is_shape(value) else value
     for name, value in eqn.params.items()

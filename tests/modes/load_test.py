@@ -9,7 +9,7 @@ import pytest
 
 import jaxgan
 from jaxgan import errors
-from jaxgan.modes import export
+from jaxgan.modes import export, load
 from tests.modes.sample_test import finished_run
 
 # What training needs, and reading an export does not.
@@ -73,7 +73,7 @@ def test_damaged_exports_are_refused(folder, tmp_path):
 
 
 def test_one_of_several_functions_is_chosen_by_name(tmp_path):
-  loaded = jaxgan.modes.load.Exported({'a': len, 'b': sum}, {})
+  loaded = load.Exported({'a': len, 'b': sum}, {})
   assert loaded['b']([1, 2]) == 3
   with pytest.raises(errors.UserError, match='functions a, b'):
     loaded([1, 2])

@@ -45,10 +45,16 @@ def example(name: str, like, count: int):
 
 
 def filled(path, like) -> np.ndarray:
-  """Weights of a stated formula; variances are near one."""
-  rng = np.random.default_rng(len(jax.tree_util.keystr(path)))
-  values = rng.standard_normal(like.shape) / np.sqrt(max(like.size, 1)) ** 0.5
-  if 'var' in jax.tree_util.keystr(path):
+  """Weights of a stated formula that keep the size of what they see."""
+  name = jax.tree_util.keystr(path)
+  values = np.random.default_rng(len(name)).standard_normal(like.shape)
+  if len(like.shape) > 1:
+    values /= np.sqrt(np.prod(like.shape[:-1]))
+  else:
+    values *= 0.1
+  if 'scale' in name:
+    values = 1.0 + values
+  if 'var' in name:
     values = 1.0 + np.abs(values)
   return values.astype(like.dtype)
 
