@@ -12,7 +12,8 @@ from jaxgan.core.ranges import MOST_UNITS, ranged
 from jaxgan.models.layers import layers, norms
 
 CONDITIONINGS = ('concat', 'multiply')
-HEADS = (*CONDITIONINGS, 'classes', layers.CLASS_LOGIT)  # of discriminators
+OUTPUTS = ('classes', layers.CLASS_LOGIT)  # labels that choose an output
+HEADS = (*CONDITIONINGS, *OUTPUTS)  # of discriminators
 
 
 def _with_label(x, label, num_classes, conditioning):
@@ -144,7 +145,7 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
     x = x.reshape(len(x), -1)
-    if self.conditioning in CONDITIONINGS:
+    if self.conditioning not in OUTPUTS:
       x = _with_label(x, label, self.num_classes, self.conditioning)
     kernels = _initializers(self)
     for index, width in enumerate(self.widths):

@@ -196,7 +196,7 @@ def use_ema_weights(gan, state: TrainState) -> TrainState:
 def decode(gan, state: TrainState, z, label=None):
   """Returns images [N, ...] in [-1, 1] of latents [N, Z].
 
-  `state` is a result of `use_ema_weights`. None as label [N] is all in turn.
+  `state` comes from `use_ema_weights`. Without labels [N], classes take turns.
   """
   if label is None:
     label = jnp.arange(len(z)) % max(gan.num_classes, 1)

@@ -6,7 +6,6 @@ tests fail: a page that nobody has opened is not tested.
 
 import contextlib
 import io
-import os
 import pathlib
 import shutil
 
@@ -16,26 +15,19 @@ import pages
 import pytest
 import runs
 from PIL import Image
-from playwright import sync_api
 
 from jaxgan.training import loop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 WORKDIRS = runs.ROOT / 'tests' / 'fixtures' / 'workdirs'
-NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 SECONDS = 120  # that an answer may take while other tests run
 
 
 @pytest.fixture(scope='module')
 def browser():
-  paths = list(filter(None, map(shutil.which, NAMES)))
-  assert paths, 'Chromium is required: apt-get install chromium'
-  flags = ['--no-sandbox'] if os.geteuid() == 0 else []
-  with sync_api.sync_playwright() as playwright:
-    browser = playwright.chromium.launch(executable_path=paths[0], args=flags)
+  with pages.chromium() as browser:
     yield browser
-    browser.close()
 
 
 class Page:

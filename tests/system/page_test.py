@@ -1,11 +1,11 @@
 """--mode=export --format=html: the page works in a browser, from a file."""
 
 import io
-import shutil
 import tarfile
 
 import jax
 import numpy as np
+import pages
 import pytest
 
 from jaxgan import errors, gan
@@ -39,16 +39,8 @@ def shown(page):
 
 @pytest.fixture
 def browser():
-  from playwright import sync_api
-
-  path = shutil.which('chromium')
-  assert path, 'Chromium is missing: apt-get install chromium'
-  with sync_api.sync_playwright() as playwright:
-    browser = playwright.chromium.launch(
-      executable_path=path, args=['--no-sandbox']
-    )
+  with pages.chromium() as browser:
     yield browser
-    browser.close()
 
 
 @pytest.mark.slow

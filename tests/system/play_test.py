@@ -8,6 +8,7 @@ import subprocess
 import jax
 import numpy as np
 import optax
+import pages
 import pytest
 
 from benchmarks import dirac_game
@@ -211,16 +212,8 @@ def test_dirac_gan_with_updates_in_turn_stays_on_a_closed_curve():
 
 @pytest.fixture(scope='module')
 def browser():
-  from playwright import sync_api
-
-  path = shutil.which('chromium')
-  assert path, 'Chromium is missing: apt-get install chromium'
-  with sync_api.sync_playwright() as playwright:
-    browser = playwright.chromium.launch(
-      executable_path=path, args=['--no-sandbox']
-    )
+  with pages.chromium() as browser:
     yield browser
-    browser.close()
 
 
 @pytest.fixture
