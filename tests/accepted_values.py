@@ -179,7 +179,7 @@ ACCEPTED = (
   Row('*.clamp', (1, BILLION), 'a limit'),
   Row('generator.mixing generator.decay', (0, 1), 'a probability; a share'),
   Row('generator.truncation', (0, 1, BILLION), '0 is the mean of w'),
-  Row('*.multiplier', (1, BILLION), 'any factor'),
+  Row('*.multiplier', (1,), 'any factor', overflow=(BILLION,)),
   # Optimizers.
   Row('*.optimizer.learning_rate', (1,), 'any rate', overflow=(BILLION,)),
   Row('*.optimizer.b?', (0,), '0 has no memory'),

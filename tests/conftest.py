@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 
 import compilation
 
@@ -45,6 +46,21 @@ def pytest_configure(config):
 def pytest_runtest_setup(item):
   is_marked = item.get_closest_marker('eight_devices') is not None
   device_limit.set_limit(8 if is_marked else 1)
+
+
+# Linux gives a process 65,530 regions of memory, and ends one that needs more
+# with a segmentation fault. Compiled programs have thousands.
+MOST_REGIONS = 30_000
+REGIONS = pathlib.Path('/proc/self/maps')
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+  if nextitem is not None and nextitem.path == item.path:
+    return  # Counting takes milliseconds.
+  if REGIONS.exists() and REGIONS.read_bytes().count(b'\n') > MOST_REGIONS:
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

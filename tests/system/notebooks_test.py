@@ -136,7 +136,7 @@ def test_it_runs_shortened(path, tmp_path, on_path):
   for cell in book.cells:
     if cell.cell_type == 'code':
       cell.source, count = re.subn(
-        r'^rounds = [\d_]+$', 'rounds = 20', cell.source, flags=re.MULTILINE
+        r'^rounds = [\d_]+$', 'rounds = 100', cell.source, flags=re.MULTILINE
       )
       shortened += count
   assert shortened == 1
