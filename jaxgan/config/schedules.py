@@ -3,10 +3,11 @@
   --config.schedules='penalties.r1=cosine:0.025->0.0025:2e7'
 
 A schedule has a curve, two ends and a length in images. Later the value is the
-second end. Several schedules have ; between them. The training loop sets the
-values before each round, from the number of images of all earlier rounds. So a
-resumed run has the values of an unbroken run. Everywhere else, for example in
-previews, fields with a schedule have the second end.
+second end, or a further number: 'cosine:0.2->0.005:1e8:0.001'. Several
+schedules have ; between them. The training loop sets the values before each
+round, from the number of images of all earlier rounds. So a resumed run has the
+values of an unbroken run. Everywhere else, for example in previews, fields with
+a schedule have the last value.
 """
 
 import math
@@ -33,20 +34,29 @@ class Schedule(NamedTuple):
   Attributes:
     curve: a key of `CURVES`.
     start: value before the first image.
-    end: value from `images` on.
+    end: value at the end of the curve.
     images: length of the curve.
+    later: value from `images` on; None for `end`.
   """
 
   curve: str
   start: float
   end: float
   images: float
+  later: float | None = None
+
+  @property
+  def last(self) -> float:
+    return self.end if self.later is None else self.later
 
   def at(self, images):
     """Returns the value after a number of images, float32."""
     share = jnp.clip(jnp.asarray(images, jnp.float32) / self.images, 0.0, 1.0)
     way = CURVES[self.curve](share)
-    return self.start * (1.0 - way) + self.end * way
+    value = self.start * (1.0 - way) + self.end * way
+    return (
+      value if self.later is None else jnp.where(share < 1, value, self.later)
+    )
 
 
 def replaced(config, values):
@@ -83,7 +93,7 @@ def read(config) -> dict[str, Schedule]:
         f'schedules: {name!r} occurs twice. Remove one of the schedules.'
       )
     found[name] = _parse(name, words if equals else '')
-  for end in ('start', 'end') if found else ():
+  for end in ('start', 'end', 'last') if found else ():
     values = {name: getattr(s, end) for name, s in found.items()}
     try:
       validate(replaced(config, values))
@@ -94,8 +104,14 @@ def read(config) -> dict[str, Schedule]:
 
 def at_ends(config):
   """Returns a config whose fields with a schedule have their last values."""
-  ends = {name: schedule.end for name, schedule in read(config).items()}
+  ends = {name: schedule.last for name, schedule in read(config).items()}
   return replaced(config, ends) if ends else config
+
+
+def both_ends(config) -> tuple:
+  """Returns configs whose fields with a schedule have first and last values."""
+  starts = {name: schedule.start for name, schedule in read(config).items()}
+  return replaced(config, starts) if starts else config, at_ends(config)
 
 
 def early_ends(config) -> list[str]:
@@ -120,13 +136,14 @@ def _parse(name: str, text: str) -> Schedule:
   """Returns the schedule of a text, for example 'cosine:0.05->0.005:2e7'."""
   curve, *rest = (word.strip() for word in text.split(':'))
   try:
-    ends, images = rest
+    ends, *numbers = rest
     start, end = map(float, ends.split('->'))
-    images = float(images)
+    images, *later = map(float, numbers)
+    (later,) = later or (None,)
   except ValueError:
     raise errors.UserError(
       f'schedules: {name}={text} is no schedule. Write {FORM}: a curve, two '
-      'values, and a number of images.'
+      'values, a number of images and, if it differs, a later value.'
     ) from None
   if curve not in CURVES:
     raise errors.unknown(f'schedules: {name}', curve, CURVES)
@@ -135,7 +152,7 @@ def _parse(name: str, text: str) -> Schedule:
       f'schedules: {name}={text} has a length of {images:g} images. Set a '
       'positive number of images.'
     )
-  return Schedule(curve, start, end, images)
+  return Schedule(curve, start, end, images, later)
 
 
 def _check_field(name: str, config) -> None:

@@ -3,12 +3,15 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan.core import axis, switches
 from jaxgan.core.state import Network, TrainState
 
 
-def start(networks: dict[str, Network], names, with_stats: bool = False):
+def start(
+  networks: dict[str, Network], names, with_stats: bool = False, widths=()
+):
   """Returns first averages, the parts 'ema' and 'extra' of a state.
 
   Args:
@@ -17,17 +20,26 @@ def start(networks: dict[str, Network], names, with_stats: bool = False):
     with_stats: True to average running statistics as well. Networks that see
       one image at a time need them. The averages are in 'extra', as
       'NAME_stats'.
+    widths: widths of power averages, see `average`. 'ema' has the average of
+      the first one, and 'extra' has those of all others, as 'NAME_widths'.
   """
   # Copies: the state is donated, and a buffer can be donated only once.
   copy = lambda tree: jax.tree.map(jnp.copy, tree)
   extra = {}
   if with_stats:
     extra = {_stats_name(n): copy(_batch_stats(networks[n])) for n in names}
+  for name in names if widths[1:] else ():
+    extra[widths_name(name)] = [copy(networks[name].params) for _ in widths[1:]]
   return {name: copy(networks[name].params) for name in names}, extra
 
 
 def _stats_name(name: str) -> str:
   return f'{name}_stats'
+
+
+def widths_name(name: str) -> str:
+  """Returns the name in 'extra' of further averages of a network."""
+  return f'{name}_widths'
 
 
 def _batch_stats(network: Network):
@@ -39,7 +51,7 @@ def follow(method, state: TrainState, local: int) -> TrainState:
 
   Args:
     method: has the fields `ema_halflife` and `ema_rampup`, and may have
-      `ema_counts_round`, see `average`.
+      `ema_counts_round` and `ema_widths`, see `average`.
     state: after the gradient steps of a round, before `step` is increased.
     local: images of the round on this device.
   """
@@ -49,17 +61,45 @@ def follow(method, state: TrainState, local: int) -> TrainState:
     if _stats_name(name) in state.extra
   }
   params = {name: state.networks[name].params for name in state.ema}
-  params, stats = average(
-    (state.ema, stats),
-    (params, {name: _batch_stats(state.networks[name]) for name in stats}),
-    state.step,
-    local * axis.size(),
-    method.ema_halflife,
-    method.ema_rampup,
-    getattr(method, 'ema_counts_round', False),
-  )
-  stats = {_stats_name(name): value for name, value in stats.items()}
-  return state.replace(ema=params, extra=state.extra | stats)
+  first, *others = getattr(method, 'ema_widths', ()) or (0.0,)
+
+  def averages(old, new, width: float):
+    return average(
+      old,
+      new,
+      state.step,
+      local * axis.size(),
+      method.ema_halflife,
+      method.ema_rampup,
+      getattr(method, 'ema_counts_round', False),
+      width,
+    )
+
+  extra = {
+    widths_name(name): [
+      averages(old, params[name], width)
+      for old, width in zip(state.extra[widths_name(name)], others, strict=True)
+    ]
+    for name in (params if others else ())
+  }
+  new = {name: _batch_stats(state.networks[name]) for name in stats}
+  params, stats = averages((state.ema, stats), (params, new), first)
+  extra |= {_stats_name(name): value for name, value in stats.items()}
+  return state.replace(ema=params, extra=state.extra | extra)
+
+
+def use_width(state: TrainState, name: str, index: int) -> TrainState:
+  """Returns a state whose average is that of another width.
+
+  Args:
+    state: a state of a method with `ema_widths`.
+    name: name of the network.
+    index: index of the width; 0 returns the state as it is.
+  """
+  if not index:
+    return state
+  chosen = state.extra[widths_name(name)][index - 1]
+  return state.replace(ema=state.ema | {name: chosen})
 
 
 def use_averages(method, state: TrainState, name: str, batches) -> TrainState:
@@ -100,6 +140,7 @@ def average(
   halflife: float,
   rampup: float,
   counts_round: bool = False,
+  width: float = 0.0,
 ):
   """Returns the exponential moving average of parameters, counted in images.
 
@@ -115,10 +156,17 @@ def average(
       The average after the first round is `params`.
     counts_round: True to count the images of this round too, as runs of formats
       before 3.
+    width: standard deviation of the rounds that a power average sees, as a
+      share of all rounds (Karras et al. 2024, https://arxiv.org/abs/2312.02696,
+      equation 127). It replaces the half-life; 0 is off.
 
   Returns:
     The average after this round.
   """
+  if width:
+    rounds = step.astype(jnp.float32)
+    decay = (rounds / (rounds + 1.0)) ** (power(width) + 1.0)
+    return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
   if not switches.is_on(halflife):  # A traced half-life of 0 decays at once.
     return params
   horizon = jnp.float32(halflife)
@@ -128,6 +176,20 @@ def average(
     horizon = jnp.where(jnp.asarray(rampup) > 0, early, horizon)
   decay = 0.5 ** (batch_size / jnp.maximum(horizon, 1e-8))
   return jax.tree.map(lambda a, p: p + decay * (a - p), ema, params)
+
+
+def power(width: float) -> float:
+  """Returns the power of round t in the weights of an average of a width.
+
+  The width w of weights t^p in [0, 1] satisfies
+  w^2 = (p + 1) / ((p + 2)^2 (p + 3)).
+
+  Args:
+    width: standard deviation in (0, 0.288], see `average`.
+  """
+  inverse = width**-2
+  roots = np.roots([1.0, 7.0, 16.0 - inverse, 12.0 - inverse])
+  return float(max(roots.real))
 
 
 def standing_stats(module: nn.Module, params, stats, batches):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import errors
-from jaxgan.core import switches
+from jaxgan.core import switches, unit_weights
 from jaxgan.core.learning_rates import SCHEDULES
 from jaxgan.core.learning_rates import learning_rate as learning_rate
 from jaxgan.core.ranges import MOST_UNITS, ranged
@@ -149,6 +149,8 @@ class Optimizer:
       smaller steps. 0 is off.
     clip_weights: limit of all weights, see `clip_weights`; 0 is off.
     historical_averaging: weight of the pull to the mean; 0 is off.
+    unit_weights: True to keep the kernels of R3GAN2 at unit weights, see
+      `core.unit_weights`.
     images_per_update: images seen between two updates.
     width: width of the network.
   """
@@ -167,6 +169,7 @@ class Optimizer:
   base_width: int = ranged(0, 0, MOST_UNITS)
   clip_weights: float = ranged(0.0, 0)
   historical_averaging: float = ranged(0.0, 0)
+  unit_weights: bool = False
   images_per_update: float = 1.0
   width: int = 0
 
@@ -191,6 +194,8 @@ class Optimizer:
       optimizer = optax.chain(clip, optimizer)
     if self.clip_weights:
       optimizer = optax.chain(optimizer, clip_weights(self.clip_weights))
+    if self.unit_weights:
+      optimizer = optax.chain(optimizer, unit_weights.keep_unit())
     if switches.is_on(self.historical_averaging):
       optimizer = optax.chain(
         historical_averaging(self.historical_averaging), optimizer

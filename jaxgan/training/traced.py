@@ -39,7 +39,7 @@ def bind(algorithm: steps.Algorithm, name: str, config, spec) -> Callable:
   timed = schedules.read(config)
 
   def bound(values, *arguments):
-    values = {field: s.end for field, s in timed.items()} | values
+    values = {field: s.last for field, s in timed.items()} | values
     if name == 'train_step':
       state, *_ = arguments
       images = state.step.astype(jnp.float32) * config.batch_size

@@ -7,6 +7,7 @@ import chex
 import jax
 import numpy as np
 import pytest
+import runs
 from runs import Cut, assert_same_run, small
 
 from jaxgan import data, errors, steps
@@ -39,6 +40,14 @@ def test_values_of_schedules(images, linear, cosine):
   assert found.keys() == {'penalties.r1', 'penalties.r2'}
   values = [found[f'penalties.{name}'].at(images) for name in ('r1', 'r2')]
   np.testing.assert_allclose(values, [linear, cosine], rtol=1e-6)
+
+
+def test_values_after_a_schedule():
+  config = small(schedules='penalties.r1=linear:2->1:100:0.5')
+  found = schedules.read(config)['penalties.r1']
+  values = [float(found.at(images)) for images in (0, 50, 99, 100, 1e9)]
+  np.testing.assert_allclose(values, [2.0, 1.5, 1.01, 0.5, 0.5], rtol=1e-6)
+  assert schedules.at_ends(config).penalties.r1 == 0.5
 
 
 def test_rounds_equal_rounds_of_methods_with_the_values_of_each_round():
@@ -98,7 +107,8 @@ def test_resume_equals_unbroken_run_with_schedules(tmp_path, monkeypatch):
     ('penalties.r1=1', 'penalties.r1=1 is no schedule'),
     ('penalties.r1=linear:1:10', 'r1=linear:1:10 is no schedule'),
     ('penalties.r1=linear:1->x:10', 'is no schedule'),
-    ('penalties.r1=linear:1->0:10:3', 'is no schedule'),
+    ('penalties.r1=linear:1->0:10:3:4', 'is no schedule'),
+    ('penalties.r1=linear:1->0:10:-1', 'at the last: penalties.r1=-1'),
     ('penalties.r1=steps:1->0:10', 'Choose one of: cosine, linear'),
     ('penalties.r1=linear:1->0:0', 'length of 0 images'),
     ('penalties.r1=linear:1->0:inf', 'length of inf images'),
@@ -155,3 +165,11 @@ def test_a_run_warns_of_rounds_without_a_learning_rate(tmp_path, caplog):
   with caplog.at_level('WARNING'):
     loop.train(config, tmp_path)
   assert 'discriminator.optimizer.schedule_images=8 makes' in caplog.text
+
+
+def test_first_value_of_a_field_of_an_algorithm_is_checked(tmp_path):
+  """Fields that stand in `jaxgan.steps` are checked where a run is built."""
+  config = runs.module(runs.ROOT / 'configs' / 'afm_mnist.py').get_config()
+  config.schedules = 'transport=cosine:-5->0.005:100'
+  with pytest.raises(errors.UserError, match='transport=-5'):
+    loop.train(config, tmp_path)
