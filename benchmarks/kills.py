@@ -23,6 +23,7 @@ import time
 from absl import app, flags
 
 from benchmarks import experiment
+from jaxgan import config as config_lib
 
 _KILLS = flags.DEFINE_integer('kills', 20, 'Kills per kind.', lower_bound=1)
 _KINDS = flags.DEFINE_list('kinds', [], 'Rows of RUNS; all by default.')
@@ -45,7 +46,7 @@ COMMON = {
 LATEST = 0.2  # seconds between a write and a kill, at most
 _SMALL = {'generator.widths': (8,), 'discriminator.widths': (8,)}
 _DEEP = {'generator.widths': (8, 4), 'discriminator.widths': (4, 8)}
-# Kind -> config and fields that make it small.
+# Kind -> config and fields that make it small; see `_others`.
 RUNS = {
   'gan': ('gan_mnist', _SMALL),
   'wgan': ('wgan_mnist:gp', _DEEP),
@@ -59,6 +60,16 @@ RUNS = {
   'inpaint': (
     'ccgan_mnist',
     {'generator.widths': (4, 8, 8, 8), 'discriminator.widths': (4, 8, 8)},
+  ),
+  'adversarial_flow': (
+    'afm_mnist',
+    {
+      'latent_size': 16 * 16,
+      'generator.width': 8,
+      'discriminator.width': 8,
+      'generator.heads': 2,
+      'discriminator.heads': 2,
+    },
   ),
   'pix2pix': (
     'pix2pix_cifar10',
@@ -82,6 +93,27 @@ RUNS = {
   ),
 }
 STREAMED = {'data.resident_bytes': 0}
+DIGITS = {'data.name': 'mnist', 'data.channels': 1, 'data.held_out': 0.0}
+
+
+def _others() -> dict:
+  """Returns a row for every method that has none, with few units."""
+  known = {experiment.load(name).method for name, _ in RUNS.values()}
+  rows = {}
+  for path in sorted(experiment.CONFIGS.glob('*.py')):
+    config = experiment.load(path.stem)
+    if config.method in known | rows.keys():
+      continue
+    fields = {
+      name: (8,) * len(value)
+      for name, value in config_lib.flatten(config).items()
+      if name.endswith('.widths')
+    }
+    rows[config.method] = (path.stem, DIGITS | fields)
+  return rows
+
+
+RUNS |= _others()
 
 
 def command(kind: str, feed: str, workdir: pathlib.Path) -> list[str]:

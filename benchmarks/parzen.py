@@ -2,16 +2,17 @@ r"""Parzen-window log-likelihood on MNIST, the table of the original GAN.
 
   python -m benchmarks.parzen --source=tfds --data_dir=PATH --rounds=15000 \
       --seeds=3
+  python -m benchmarks.parzen --experiment=aae_mnist --rounds=30000
   python -m benchmarks.parzen --workdir=runs/gan_mnist
 
-Scores 10,000 samples of a run, or of `configs/gan_mnist.py` trained for
---rounds. The protocol is that of Goodfellow et al. 2014
-(https://arxiv.org/abs/1406.2661, section 5). The first 1,000 validation images
-choose the bandwidth out of ten. The score is the mean over all test images in
-nats, with its standard error over test images, of the mean of all seeds. The
-next column is the standard deviation over seeds. Validation images are the last
-sixth of the training images, 10,000 of 60,000, and are not trained on. A run of
---workdir may have seen them.
+Scores 10,000 samples of a run, or of --experiment, a file of `configs/` with or
+without a variant, trained for --rounds. The protocol is that of Goodfellow et
+al. 2014 (https://arxiv.org/abs/1406.2661, section 5). The first 1,000
+validation images choose the bandwidth out of ten. The score is the mean over
+all test images in nats, with its standard error over test images, of the mean
+of all seeds. The next column is the standard deviation over seeds. Validation
+images are the last sixth of the training images, 10,000 of 60,000, and are not
+trained on. A run of --workdir may have seen them.
 
 Two rows calibrate the score: training images instead of samples, and centroids
 of k-means, which do not look like digits (Theis et al. 2016,
@@ -29,11 +30,15 @@ from absl import app, flags
 
 from benchmarks import experiment, kmeans
 from jaxgan import data
+from jaxgan.config.fields import is_group
 from jaxgan.metrics import parzen
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes import sample
 
 _WORKDIR = flags.DEFINE_string('workdir', '', 'Folder of a run to score.')
+_EXPERIMENT = flags.DEFINE_string(
+  'experiment', 'gan_mnist', 'Config without --workdir, as aae_mnist:paper.'
+)
 _ROUNDS = flags.DEFINE_integer('rounds', 3_000, 'Rounds without --workdir.')
 _SEEDS = flags.DEFINE_integer(
   'seeds', 1, 'Runs without --workdir.', lower_bound=1
@@ -69,16 +74,20 @@ def _runs(train_size: int, settings):
       sys.exit(f'error: --workdir: method={run.name!r} has no latents')
     name = f'{run.name} of --workdir, step {int(run.state.step):,}'
     return [run], name, ''
-  config = experiment.load('gan_mnist')
+  config = experiment.load(_EXPERIMENT.value)
   config.data.update(settings)
   config.data.limit = train_size
   config.num_steps = _ROUNDS.value
+  for group in filter(is_group, config.values()):
+    # Schedules end with the run.
+    if 'optimizer' in group and group.optimizer.schedule_images:
+      group.optimizer.schedule_images = _ROUNDS.value * config.batch_size
   runs, seconds = [], []
   for seed in range(_SEEDS.value):
     run, took = experiment.train(config, seed)
     runs.append(run)
     seconds.append(took)
-  name = f'gan_mnist, {_ROUNDS.value:,} rounds, {_SEEDS.value} seeds'
+  name = f'{_EXPERIMENT.value}, {_ROUNDS.value:,} rounds, {_SEEDS.value} seeds'
   return runs, name, f'{statistics.fmean(seconds):.0f}'
 
 
@@ -89,7 +98,7 @@ def _samples(run):
 
 def main(argv) -> None:
   del argv
-  settings = experiment.load('gan_mnist').data
+  settings = experiment.load(_EXPERIMENT.value).data
   if _WORKDIR.value:
     settings = restore_lib.restore(_WORKDIR.value).config.data
   else:

@@ -7,9 +7,9 @@ Time: not measured to the end; made for one GPU.
 Score: not measured.
 
 Variants: `64`; `gpu` (8 blocks of width 192, batches of 256); `paper` (CAT-M/2
-with the paper's recipe, for --config.dry_run=True). With labels:
---config.conditional=True. For a folder instead of TFDS:
---config.data.source=folder --config.data.path=PATH
+with the paper's recipe) and `paper_h` (CAT-H/2, its state split over devices),
+both for --config.dry_run=True. With labels: --config.conditional=True. For a
+folder instead of TFDS: --config.data.source=folder --config.data.path=PATH
 """
 
 from jaxgan import config as config_lib
@@ -44,7 +44,19 @@ def _paper(config):
   presets.transformer_paper(config, 'cat', 'M', 'B')
 
 
-VARIANTS = {'': _default, '64': _64, 'gpu': _gpu, 'paper': _paper}
+def _paper_h(config):
+  """The largest networks of the paper, CAT-H/2."""
+  presets.transformer_paper(config, 'cat', 'H', 'B')
+  config.shard_parameters = True
+
+
+VARIANTS = {
+  '': _default,
+  '64': _64,
+  'gpu': _gpu,
+  'paper': _paper,
+  'paper_h': _paper_h,
+}
 
 
 def get_config(variant: str = ''):

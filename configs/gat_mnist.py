@@ -6,7 +6,8 @@ Command: python -m jaxgan.main --config=configs/gat_mnist.py
 Time: not measured to the end.
 Score: not measured.
 
-Variants: `paper` (GAT-B/2 with the paper's recipe, for --config.dry_run=True).
+Variants: `paper` (GAT-B/2 with the paper's recipe) and `paper_xl` (GAT-XL/2,
+its state split over devices), for --config.dry_run=True.
 With labels: --config.conditional=True
 """
 
@@ -27,7 +28,13 @@ def _paper(config):
   presets.transformer_paper(config, 'gat', 'B', 'B')
 
 
-VARIANTS = {'': _default, 'paper': _paper}
+def _paper_xl(config):
+  """The largest networks of the paper, GAT-XL/2."""
+  presets.transformer_paper(config, 'gat', 'XL', 'XL')
+  config.shard_parameters = True
+
+
+VARIANTS = {'': _default, 'paper': _paper, 'paper_xl': _paper_xl}
 
 
 def get_config(variant: str = ''):

@@ -180,6 +180,8 @@ ACCEPTED = (
   Row('generator.mixing generator.decay', (0, 1), 'a probability; a share'),
   Row('generator.truncation', (0, 1, BILLION), '0 is the mean of w'),
   Row('*.multiplier', (1,), 'any factor', overflow=(BILLION,)),
+  Row('gan:*.blocks', (PAIR,), 'two stages of R3GAN2'),
+  Row('*.group_width', (1,), 'groups of single channels'),
   # Optimizers.
   Row('*.optimizer.learning_rate', (1,), 'any rate', overflow=(BILLION,)),
   Row('*.optimizer.b?', (0,), '0 has no memory'),
@@ -228,7 +230,7 @@ REFUSED_BY_RUNS = (
     (0,),
     'a schedule without a length',
   ),
-  Row('gan:*.blocks gan:*.cardinality', (PAIR,), 'one entry for each width'),
+  Row('gan:*.cardinality', (PAIR,), 'one entry for each width'),
   Row(
     'discriminator.slopes discriminator.strides inpaint:discriminator.widths',
     (PAIR,),

@@ -9,7 +9,11 @@ from jaxgan.adversarial import gradient_norm, losses, terms
 from jaxgan.adversarial.terms import Term
 from jaxgan.adversarial.tricks import Tricks
 
-RESERVED = ('replay', 'generator_stats', gradient_norm.NAME)  # parts of 'extra'
+# Parts of 'extra'.
+RESERVED = (
+  *('replay', 'generator_stats', 'generator_widths'),
+  gradient_norm.NAME,
+)
 METRICS = (
   *('loss', 'real', 'fake', 'reconstruction'),
   *('real_std', 'fake_std', 'real_variance', 'fake_variance'),
@@ -30,6 +34,7 @@ class Game:
     ema_halflife: half-life of the generator's EMA weights, in images; 0 is off.
     ema_rampup: upper limit of the half-life, as a share of the images seen.
     ema_counts_round: see `ema.average`.
+    ema_widths: widths of power averages, instead of a half-life.
     accumulate: parts of a batch whose gradients are averaged, see
       `state.accumulated`.
     running_statistics: see `ema.use_averages`.
@@ -45,6 +50,7 @@ class Game:
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
   ema_counts_round: bool = False
+  ema_widths: tuple[float, ...] = ()
   accumulate: int = 1
   running_statistics: bool = False
   lazy: int = 0

@@ -170,6 +170,10 @@ class Difference:
   stride: int = 1
 
   def __call__(self, scene: Scene):
+    return jnp.mean(self.values(scene))
+
+  def values(self, scene: Scene) -> jax.Array:
+    """Returns the penalty of every `stride`-th example."""
     tricks, keys = scene.method.tricks, scene.keys
     images = {'real': scene.batch['image'], 'fake': scene.made}[self.kind]
     others = strided(scene.real, self.stride)[1:]
@@ -183,5 +187,4 @@ class Difference:
 
     key = jax.random.fold_in(keys['penalty'], KINDS.index(self.kind))
     images = strided(images, self.stride)
-    values = penalties.difference(critic, images, key, self.epsilon)
-    return jnp.mean(values)
+    return penalties.difference(critic, images, key, self.epsilon)

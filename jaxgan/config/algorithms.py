@@ -26,12 +26,15 @@ AVERAGES = dict(
   ema_rampup=field(0.05, 0),  # as a share of the images seen
   ema_counts_round=field(False),  # see core/ema.py
 )
+MOST_WIDTH = 0.28  # of power averages
 # All penalties have weight zero, so each penalty is a field to set.
 PENALTIES = {name: field(0.0, 0) for name in penalties.PENALTIES}
 
 
-def _adversarial(loss: str, labels: dict) -> dict:
+def adversarial_fields(loss: str, labels: dict) -> dict:
   """Returns fields of all games against a discriminator.
+
+  Tables of files in `jaxgan.steps` contain these fields too.
 
   Args:
     loss: default of the losses.
@@ -66,7 +69,15 @@ GAME = dict(
   latent=field('normal', one_of=noise.LATENTS),
   latent_reuse=field(False),  # G's update takes the latents of D's last update
   conditional=field(False),  # both networks take the label
-  **_adversarial('non_saturating', {}),
+  **adversarial_fields('non_saturating', {}),
+  # Widths of power averages instead of a half-life, as (0.05, 0.01, 0.1). The
+  # first one is that of samples.
+  ema_widths=field(
+    (),
+    items=float,
+    rule=lambda widths: all(0 < width <= MOST_WIDTH for width in widths),
+    message=f'must have widths in (0, {MOST_WIDTH}]',
+  ),
   running_statistics=field(False),  # of samples; False: those of EMA weights
   discriminator_steps=field(1, 1, 1_000),
   real_reuse=field(False),  # all updates of D in a round see the same reals
@@ -129,7 +140,7 @@ INPAINTING = dict(
   noise_channels=field(0, 0, 1_024),  # Gaussian channels beside the image
   output=field('image', one_of=completion.OUTPUTS),
   compositing=field(False),  # known pixels are pasted around the output
-  **_adversarial('non_saturating', dict(generator=field(False))),
+  **adversarial_fields('non_saturating', dict(generator=field(False))),
   adversarial=field(1.0, 0),  # weight in the generator's loss
   reconstruction=dict(
     weight=field(0.0, 0),  # in the generator's loss
@@ -146,7 +157,7 @@ PIX2PIX = dict(
     pair=field('edges'),  # kind of sources, see data/pairs.py
     feature=field(''),  # image of a TFDS set; '' is the feature 'image'
   ),
-  **_adversarial('non_saturating', {}),
+  **adversarial_fields('non_saturating', {}),
   conditional=field(True),  # the discriminator sees the source
   adversarial=field(1.0, 0),  # weights in the generator's loss
   reconstruction=field(100.0, 0),
@@ -157,11 +168,17 @@ CYCLEGAN = dict(
   data=dict(
     unpaired=field('classes'),  # kind of the two domains, see data/pairs.py
   ),
-  **_adversarial('least_squares', {}),
+  **adversarial_fields('least_squares', {}),
   adversarial=field(2.0, 0),  # 1 in the paper, whose squares are not halved
   cycle=field(10.0, 0),
   identity=field(5.0, 0),  # 0 is off
   **_replay(50),  # earlier fakes of each domain
+)
+
+# A further field of CycleGAN, which its own configs lack.
+DISCOGAN = dict(
+  method=field('cyclegan'),
+  cycle_distance=field('mse', one_of=completion.DISTANCES),  # of pixels
 )
 
 AUTOENCODER = dict(
@@ -173,6 +190,8 @@ AUTOENCODER = dict(
 VAE = dict(
   method=field('vae'),
   latent_size=field(20, 1, MOST_UNITS),
+  conditional=field(False),  # both networks take the label
+  corruption=field(0.0, 0),  # deviation of the noise on the encoder's pixels
   likelihood=field('bernoulli', one_of=likelihood.LIKELIHOODS),
   binarised=field(False),  # pixels are drawn as 0 or 1, by their grey value
   # Of pixels in [0, 1], for likelihood='gaussian'.
@@ -201,6 +220,15 @@ FEW_LABELS = dict(
 )
 
 TABLES = (
-  *(GAME, INPAINTING, PIX2PIX, CYCLEGAN, AUTOENCODER, VAE, CLASSIFIER),
+  *(
+    GAME,
+    INPAINTING,
+    PIX2PIX,
+    CYCLEGAN,
+    DISCOGAN,
+    AUTOENCODER,
+    VAE,
+    CLASSIFIER,
+  ),
   FEW_LABELS,
 )

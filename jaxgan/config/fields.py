@@ -143,6 +143,7 @@ RUN = dict(
   keep_period=field(0, 0, MOST_ROUNDS),
   init_from=field(''),  # workdir to take the first weights from
   engine=field('auto', one_of=ENGINES),  # auto: pmap on several devices
+  shard_parameters=field(False),  # splits the state over devices, engine jit
   precision=field('f32', one_of=PRECISIONS),  # see jaxgan/models/__init__.py
   steps_per_call=field(5, 1, 100_000),  # rounds per compiled call, a scan
   # First and last round of a trace, as 100,110.

@@ -112,7 +112,19 @@ def fields(
     'accumulate': config.get('accumulate', 1),
     'running_statistics': config.get('running_statistics', False),
     **networks.averages(config),
+    'ema_widths': _widths(config),
   }
+
+
+def _widths(config) -> tuple[float, ...]:
+  """Returns the widths of power averages, which need no half-life."""
+  widths = tuple(config.get('ema_widths', ()))  # Old runs have no field.
+  if widths and switches.is_on(config.ema_halflife):
+    raise errors.UserError(
+      f'ema_halflife={config.ema_halflife} has no effect with ema_widths='
+      f'{widths}. Set ema_halflife=0.0 or ema_widths=().'
+    )
+  return widths
 
 
 def refuse_unknown(config, tables: Mapping[str, Any]) -> None:

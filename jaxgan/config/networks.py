@@ -27,6 +27,15 @@ def latents(config) -> latents_lib.Latents:
   return latents_lib.Latents((*codes, z))
 
 
+def refuse_points(config, spec: Spec) -> None:
+  """Raises a UserError if the data are points."""
+  if not spec.is_image:
+    raise errors.UserError(
+      f'method={config.method!r} needs images, and data.name='
+      f'{config.data.name!r} has points. Set another data.name.'
+    )
+
+
 def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
   """Returns the fields of a method with an encoder and a decoder.
 
@@ -39,11 +48,7 @@ def encoder_and_decoder(config, spec: Spec, **derived) -> dict[str, Any]:
   Raises:
     UserError: if the data are points.
   """
-  if not spec.is_image:
-    raise errors.UserError(
-      f'method={config.method!r} needs images, and data.name='
-      f'{config.data.name!r} has points. Set another data.name.'
-    )
+  refuse_points(config, spec)
   fields = {
     'shape': spec.shape,
     **averages(config),

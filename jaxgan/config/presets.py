@@ -16,6 +16,8 @@ from jaxgan.config.networks_of_games import stylegan2 as stylegan2
 from jaxgan.config.networks_of_games import stylegan2_recipe as stylegan2_recipe
 from jaxgan.config.networks_of_games import stylegan2_widths as stylegan2_widths
 from jaxgan.config.residual_networks import r3gan as r3gan
+from jaxgan.config.residual_networks import r3gan2 as r3gan2
+from jaxgan.config.residual_networks import r3gan2_schedules as r3gan2_schedules
 from jaxgan.config.residual_networks import r3gan_narrow as r3gan_narrow
 from jaxgan.config.residual_networks import r3gan_schedules as r3gan_schedules
 from jaxgan.config.residual_networks import resnet as resnet
@@ -30,7 +32,7 @@ def game() -> ml_collections.ConfigDict:
   """Returns the fields of `steps/gan.py`, with every trick off.
 
   Networks ('generator', 'discriminator') come from `mlp`, `dcgan`, `resnet`,
-  `r3gan`, `stylegan2`, `gat`, `cat` or the experiment.
+  `r3gan`, `r3gan2`, `stylegan2`, `gat`, `cat` or the experiment.
   """
   return build(algorithms.GAME)
 

@@ -134,3 +134,72 @@ def r3gan_schedules(
     f'{name}=cosine:{first:g}->{last:g}:{images:g}'
     for name, (first, last) in ends.items()
   )
+
+
+def r3gan2() -> ml_collections.ConfigDict:
+  """Returns the networks of R3GAN2 for `game`, with its loss and averages.
+
+  Networks are those for CIFAR-10, see `r3gan2_schedules`.
+  """
+  config = ml_collections.ConfigDict()
+  config.loss = 'relativistic_pairing'
+  config.latent_size = 64
+  config.ema_widths = (0.05, 0.01, 0.1)
+  stages = dict(
+    width=512,
+    blocks=(4,) * 3,
+    expansion=2,
+    group_width=32,  # channels of a group
+    kernel=3,
+    resampling=(1.0, 2.0, 1.0),
+    spectral_norm=False,
+  )
+  for player, embedding in (('generator', 64), ('discriminator', 512)):
+    config[player] = dict(
+      name=f'r3gan2.{player.title()}',
+      embedding=embedding,  # of labels
+      optimizer=optimizer(b1=0.0, b2=0.9, unit_weights=True),
+      **stages,
+    )
+  config.discriminator.conditioning = 'projection'  # or class_logit
+  return config
+
+
+def r3gan2_schedules(
+  config,
+  images: float = 2e7,
+  gamma: float = 0.01,
+  learning_rate: float = 0.01,
+  warmup: int = 1_000_000,
+  augment: float = 0.0,
+) -> None:
+  """Sets the schedules of R3GAN2: R1 alone, whose weight rises.
+
+  The weight of R1 rises from a quarter, b2 from 0.9 to 0.99, and learning rates
+  fall to a fifth, after a linear rise. The curves are cosines. The authors'
+  code has the same ends, and other curves for weight and learning rates.
+
+  Args:
+    config: config of a game.
+    images: images after which all schedules end.
+    gamma: twice the last weight of R1.
+    learning_rate: highest learning rate of both networks.
+    warmup: images of the linear rise of the learning rates.
+    augment: last probability of augmentation, which rises from 0; 0 is off.
+  """
+  config.penalties.r1 = gamma / 2
+  ends = {'penalties.r1': (gamma / 8, gamma / 2)}
+  for player in ('generator', 'discriminator'):
+    config[player].optimizer.update(
+      learning_rate=learning_rate, warmup_images=warmup
+    )
+    prefix = f'{player}.optimizer'
+    ends[f'{prefix}.learning_rate'] = (learning_rate, learning_rate / 5)
+    ends[f'{prefix}.b2'] = (0.9, 0.99)
+  if augment:
+    config.ada.update(pipe='r3gan', target=0.0)
+    ends['ada.p'] = (0.0, augment)
+  config.schedules = '; '.join(
+    f'{name}=cosine:{first:g}->{last:g}:{images:g}'
+    for name, (first, last) in ends.items()
+  )

@@ -1,6 +1,6 @@
 """Fields that a resumed run may change."""
 
-from jaxgan.config.algorithms import GAME
+from jaxgan.config.algorithms import GAME, VAE
 from jaxgan.config.fields import RUN, build, flatten
 from jaxgan.core import optim
 
@@ -19,6 +19,7 @@ RESUMABLE_FIELDS = (
   'keep',
   'keep_period',
   'engine',
+  'shard_parameters',
   'members_at_once',
   'accumulate',
   'profile_steps',
@@ -40,7 +41,7 @@ _LATER = (
   *('frozen_layers', 'accumulate'),
   *('path_length', 'path_length_every', 'penalties_every'),
   *('running_statistics', 'penalties_difference', 'penalties_stride'),
-  *('logit_centring', 'gradient_average', 'scale_alignment'),
+  *('logit_centring', 'gradient_average', 'scale_alignment', 'ema_widths'),
 )
 # Fields that old runs lack, with the values that these runs had.
 DEFAULTS_OF_OLD_RUNS = {
@@ -49,8 +50,14 @@ DEFAULTS_OF_OLD_RUNS = {
 } | flatten(build({name: GAME[name] for name in _LATER}))
 
 
+# Fields of `steps/vae.py` that old runs lack.
+_LATER_OF_VAE = build(
+  {name: VAE[name] for name in ('conditional', 'corruption')}
+)
 # Fields of optimizers that old runs lack.
-_LATER_OF_OPTIMIZERS = ('weight_decay', 'clip_gradient', 'base_width')
+_LATER_OF_OPTIMIZERS = (
+  *('weight_decay', 'clip_gradient', 'base_width', 'unit_weights'),
+)
 
 
 def _with_defaults(settings) -> dict:
@@ -62,6 +69,8 @@ def _with_defaults(settings) -> dict:
     if name.endswith('.optimizer.name')
     for field in _LATER_OF_OPTIMIZERS
   }
+  if fields.get('method') == 'vae':
+    later |= flatten(_LATER_OF_VAE)
   return DEFAULTS_OF_OLD_RUNS | later | fields
 
 

@@ -86,6 +86,12 @@ normal = _rows(_normal)
 uniform = _rows(_uniform)  # in [0, 1)
 
 
+def binary(key, probability: jax.Array) -> jax.Array:
+  """Draws numbers 0 or 1 of the shape of their probabilities [B, ...]."""
+  draw = uniform(key, len(probability), probability.shape[1:])
+  return (draw < probability).astype(probability.dtype)
+
+
 def _one_hot(key, shape):
   """Draws a one-hot vector; all classes have the same probability."""
   return jax.nn.one_hot(jax.random.randint(key, (), 0, shape[-1]), shape[-1])

@@ -16,7 +16,7 @@ import optax
 from flax import struct
 
 from jaxgan import errors
-from jaxgan.core import axis
+from jaxgan.core import axis, shards
 from jaxgan.core.networks import BoundNetwork
 from jaxgan.core.networks import Output as Output
 from jaxgan.core.networks import apply as apply
@@ -98,6 +98,8 @@ def create_all(method, modules, key: jax.Array) -> dict[str, Network]:
 
 def global_norm(tree) -> jax.Array:
   """Returns the Euclidean norm of all leaves together."""
+  if shards.is_on():  # A dot product would gather arrays that are split.
+    return jnp.sqrt(sum(jnp.sum(x * x) for x in jax.tree.leaves(tree)))
   # Dot products: XLA:CPU is slow at reductions.
   return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(tree)))
 
@@ -113,7 +115,9 @@ def bind(method, state: TrainState, params=None) -> dict[str, BoundNetwork]:
   params = params or {}
   return {
     name: BoundNetwork(
-      getattr(method, name), params.get(name, network.params), network.stats
+      getattr(method, name),
+      shards.gather(params.get(name, network.params)),
+      network.stats,
     )
     for name, network in state.networks.items()
   }

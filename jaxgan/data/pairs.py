@@ -27,7 +27,7 @@ PAIRED = (
   *(f'halves:{side}' for side in SIDES),
   *('folder:PATH', 'feature:NAME'),
 )
-UNPAIRED = ('classes', 'splits', 'folder:PATH')
+UNPAIRED = ('classes', 'splits', 'folder:PATH', 'halves:edges')
 
 
 def paired(source: Source, settings, split: str) -> Dataset:
@@ -90,6 +90,8 @@ def unpaired(source: Source, settings, split: str) -> Dataset:
     'splits'       sources are the TFDS split 'trainA' or 'testA', images
                    'trainB' or 'testB', as in cycle_gan/*
     'folder:PATH'  sources are in PATH, images in `settings.path`
+    'halves:edges' sources are made of every second image by that function of
+                   `derived`, images are those in between
 
   An epoch visits all images of the larger domain and repeats those of the
   smaller domain. The partners are drawn once: the losses of CycleGAN depend on
@@ -130,6 +132,16 @@ def unpaired(source: Source, settings, split: str) -> Dataset:
       dataclasses.replace(source(settings, f'{split}{k}'), split=split)
       for k in 'AB'
     )
+  elif kind == 'halves' and value in derived.MADE:
+    images = source(settings, split)
+    if settings.classes:
+      images = dataset.of_classes(images, settings.classes)
+    rows = np.arange(images.size)
+    made = _with_made(images, derived.MADE[value], 'image')
+    first, second = (
+      dataset.subset(part, rows[start::2])
+      for part, start in ((made, 1), (images, 0))
+    )
   elif kind == 'folder' and value:
     return _folders(source, settings, split, value, same_names=False)
   else:
@@ -143,20 +155,23 @@ def _changed(settings, **fields):
   return settings
 
 
-def _with_made(images: Dataset, make: Callable) -> Dataset:
-  """Adds the result of `make` to every image, as the source."""
+def _with_made(
+  images: Dataset, make: Callable, name: str = 'source'
+) -> Dataset:
+  """Adds the result of `make` to every image, or replaces the 'image'."""
   _refuse_points(images)
   shape = make(np.zeros(images.spec.shape, np.uint8)).shape
 
   def read(index):
     example = images.read(index)
-    return {**example, 'source': make(example['image'])}
+    return {**example, name: make(example['image'])}
 
   columns = images.columns
   if columns is not None:
     sources = np.stack([make(image) for image in columns['image']])
-    columns = {**columns, 'source': sources}
-  spec = dataclasses.replace(images.spec, source_shape=shape)
+    columns = {**columns, name: sources}
+  field = 'shape' if name == 'image' else 'source_shape'
+  spec = dataclasses.replace(images.spec, **{field: shape})
   read_many = dataset.one_by_one(read)
   return dataclasses.replace(
     images, spec=spec, read_many=read_many, columns=columns

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import errors
+from jaxgan.core import noise, switches
 from jaxgan.core.ranges import MOST_UNITS, NOT_EMPTY, ranged
 from jaxgan.models.layers import layers
 
@@ -31,14 +32,30 @@ def _activate(name: str, x: jax.Array) -> jax.Array:
   return ACTIVATIONS[name](x)
 
 
+def _rows(x: jax.Array, label, num_classes: int) -> jax.Array:
+  """Returns x [B, ...] as rows, with one-hot labels [B] if there are classes.
+
+  Kingma et al. 2014 (https://arxiv.org/abs/1406.5298), model M2.
+  """
+  x = x.reshape(x.shape[0], -1)
+  if not num_classes:
+    return x
+  switches.check_labels(label, num_classes)
+  one_hot = jax.nn.one_hot(label, num_classes, dtype=x.dtype)
+  return jnp.concatenate([x, one_hot], axis=-1)
+
+
 class DenseEncoder(nn.Module):
-  """Encodes images [B, ...] as codes [B, code_size].
+  """Encodes images [B, ...] (and labels [B]) as codes [B, code_size].
 
   Attributes:
     code_size: numbers in a code.
     widths: units of the hidden layers.
     rectified: True to end in a rectifier.
     activation: activation of hidden layers, a key of `ACTIVATIONS`.
+    num_classes: classes to condition on; 0 ignores labels.
+    noise_size: standard normal numbers that follow the pixels of an input; 0
+      is off. Without `train` they come from the fixed key of inference.
     dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
@@ -46,12 +63,17 @@ class DenseEncoder(nn.Module):
   widths: tuple[int, ...] = ranged((), 1, MOST_UNITS, items=int)
   rectified: bool = False
   activation: str = ranged('relu', one_of=ACTIVATIONS)
+  num_classes: int = 0
+  noise_size: int = ranged(0, 0, MOST_UNITS)
   dtype: jnp.dtype | None = None
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+  def __call__(self, x: jax.Array, label=None, *, train: bool) -> jax.Array:
     del train
-    x = x.reshape(x.shape[0], -1)
+    x = _rows(x, label, self.num_classes)
+    if self.noise_size:
+      draw = noise.normal(self.make_rng('dropout'), len(x), (self.noise_size,))
+      x = jnp.concatenate([x, draw], axis=-1)
     for width in self.widths:
       x = _activate(self.activation, _Dense(width, dtype=self.dtype)(x))
     x = _Dense(self.code_size)(x)
@@ -59,24 +81,26 @@ class DenseEncoder(nn.Module):
 
 
 class DenseDecoder(nn.Module):
-  """Decodes codes [B, ...] to one number per pixel [B, *shape].
+  """Decodes codes [B, ...], labels [B] to one number per pixel [B, *shape].
 
   Attributes:
     shape: shape of an image.
     widths: units of the hidden layers.
     activation: activation of hidden layers, a key of `ACTIVATIONS`.
+    num_classes: classes to condition on; 0 ignores labels.
     dtype: dtype of hidden layers, see `jaxgan.models`.
   """
 
   shape: tuple[int, ...]
   widths: tuple[int, ...] = ranged((), 1, MOST_UNITS, items=int)
   activation: str = ranged('relu', one_of=ACTIVATIONS)
+  num_classes: int = 0
   dtype: jnp.dtype | None = None
 
   @nn.compact
-  def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+  def __call__(self, z: jax.Array, label=None, *, train: bool) -> jax.Array:
     del train
-    x = z.reshape(z.shape[0], -1)
+    x = _rows(z, label, self.num_classes)
     for width in self.widths:
       x = _activate(self.activation, _Dense(width, dtype=self.dtype)(x))
     return _Dense(math.prod(self.shape))(x).reshape(-1, *self.shape)

@@ -22,7 +22,7 @@ MOST_BLOCKS = 64
 LENGTHS = (1, MOST_STAGES)
 
 
-def _is_filter(weights) -> bool:
+def is_filter(weights) -> bool:
   is_odd = len(weights) % 2 == 1
   return is_odd and tuple(weights) == tuple(weights)[::-1] and sum(weights) > 0
 
@@ -99,7 +99,7 @@ class Generator(nn.Module):
   expansion: int = ranged(2, 1, 64)
   kernel: int = ranged(3, 1, MOST_KERNEL)
   resampling: tuple[float, ...] = ranged(
-    (1.0, 2.0, 1.0), 0, rule=_is_filter, message=FILTER
+    (1.0, 2.0, 1.0), 0, rule=is_filter, message=FILTER
   )
   embedding: int = ranged(64, 1, MOST_UNITS)
   num_classes: int = 0
@@ -165,7 +165,7 @@ class Discriminator(nn.Module):
   expansion: int = ranged(2, 1, 64)
   kernel: int = ranged(3, 1, MOST_KERNEL)
   resampling: tuple[float, ...] = ranged(
-    (1.0, 2.0, 1.0), 0, rule=_is_filter, message=FILTER
+    (1.0, 2.0, 1.0), 0, rule=is_filter, message=FILTER
   )
   embedding: int = ranged(768, 1, MOST_UNITS)
   num_classes: int = 0

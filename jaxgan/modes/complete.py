@@ -23,12 +23,10 @@ import numpy as np
 from flax import traverse_util
 
 from jaxgan import errors
-from jaxgan.adversarial import augment, terms
 from jaxgan.core import buckets, masks, paths
 from jaxgan.core import pixels as pixels_lib
-from jaxgan.core import state as state_lib
 from jaxgan.metrics import similarity
-from jaxgan.modes import held_out, latent_search, poisson, styles
+from jaxgan.modes import held_out, image_prior, latent_search, poisson, styles
 from jaxgan.modes import restore as restore_lib
 from jaxgan.modes.held_out import LOW_RESOLUTION, Request
 from jaxgan.training import compile as compile_lib
@@ -100,6 +98,12 @@ def _search_and_write(
       f'{run.spec.shape} makes no images from latents. Set --workdir to a run '
       'that does.'
     )
+  if not run.algorithm.SMOOTH_LATENTS:
+    raise errors.UserError(
+      f'--mode={request.mode}: method={run.name!r} draws discrete units, so '
+      'images do not follow small moves of latents. Set --workdir to a run of '
+      'another method.'
+    )
   devices_lib.use_compilation_cache()
   key = jax.random.key(request.seed)
   images = held_out.images(run, request, workdir)
@@ -166,7 +170,7 @@ def window(shape: tuple[int, ...]) -> int:
 def _search_batch(
   method, algorithm, is_reduced, iterations, state, seen, weight, starts, labels
 ) -> latent_search.Result:
-  prior_loss, prior_weight = prior(method, state)
+  prior_loss, prior_weight = image_prior.of_method(method, algorithm, state)
   best = latent_search.search(
     functools.partial(algorithm.decode, method, state),
     seen,
@@ -182,29 +186,6 @@ def _search_batch(
     iterations=iterations,
   )
   return best._replace(images=jnp.clip(best.images, -1.0, 1.0))
-
-
-def prior(method, state):
-  """Returns the prior loss of `latent_search.search` and its weight.
-
-  With a discriminator the loss is its log(1 - D(x)); a discriminator of packed
-  images sees copies of the image. Otherwise the loss is -log p(z).
-  """
-  if not hasattr(method, 'discriminator'):
-    return (
-      lambda z, image: latent_search.gaussian_prior(z),
-      latent_search.GAUSSIAN_WEIGHT,
-    )
-  network = state_lib.bind(method, state)['discriminator']
-  pack = method.tricks.pack
-
-  def prior_loss(z, image, *label):
-    del z
-    copies = augment.pack(image.repeat(pack, axis=0), pack)
-    logits = network(copies, *label, train=False).logits
-    return latent_search.discriminator_prior(terms.per_example(logits))
-
-  return prior_loss, latent_search.PRIOR_WEIGHT
 
 
 def _shown(request: Request, images, generated, known) -> dict:

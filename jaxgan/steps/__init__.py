@@ -23,6 +23,7 @@ Everything else has a default in `jaxgan.steps._defaults`:
     first is the main picture. Several pictures need an OrderedDict, because
     `jit` sorts the keys of a plain dict
   SHOWN_IMAGES: held-out examples in the batch of `preview`
+  SMOOTH_LATENTS: False if images do not follow small moves of latents
   batches_per_round(method) -> batches of `batch_size` examples in a round
   equilibrium_metrics(method) -> {metric: value at the theoretical equilibrium}
   use_ema_weights(method, state) -> state for `decode`

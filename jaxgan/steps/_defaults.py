@@ -69,7 +69,7 @@ def export_functions(algorithm, method, state: TrainState):
   )
 
 
-CONSTANTS = {'SHOWN_IMAGES': 0}
+CONSTANTS = {'SHOWN_IMAGES': 0, 'SMOOTH_LATENTS': True}
 FUNCTIONS = {
   function.__name__: function
   for function in (

@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import ema as ema_lib
+from jaxgan.core import noise
 from jaxgan.core import state as state_lib
 from jaxgan.core.pixels import to_images, to_pixels
 from jaxgan.core.state import TrainState
 
 NETWORKS = ('encoder', 'decoder')
+MANIFOLD_SIDE = 20
 
 
 def init(method, modules, key: jax.Array) -> TrainState:
@@ -48,10 +50,10 @@ def step(method, state: TrainState, loss, local: int, *inputs):
   return state.replace(step=state.step + 1), metrics
 
 
-def averaged(method, state: TrainState, name: str, inputs: jax.Array):
+def averaged(method, state: TrainState, name: str, *inputs: jax.Array):
   """Returns the output of the network `name` with EMA weights."""
   network = state_lib.inference(getattr(method, name))
-  return network(ema_lib.variables(state, name), inputs)
+  return network(ema_lib.variables(state, name), *inputs)
 
 
 def encode(method, state: TrainState, images: jax.Array) -> jax.Array:
@@ -60,7 +62,9 @@ def encode(method, state: TrainState, images: jax.Array) -> jax.Array:
   Codes of a VAE are means [N, Z] of the posterior.
   """
   code = averaged(method, state, 'encoder', to_pixels(images))
-  return code[..., : method.latent_size] if hasattr(method, 'latents') else code
+  if not hasattr(method, 'latents'):
+    return code
+  return code[..., : method.latents.size]
 
 
 def decode(method, state: TrainState, code: jax.Array) -> jax.Array:
@@ -87,3 +91,33 @@ def code_pictures(code: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   code = code.reshape(num, rows * height, side * width, 1)
   picture = jax.image.resize(code, (num, *shape[:2], 1), 'nearest')
   return to_images(jnp.broadcast_to(picture, (num, *shape)))
+
+
+def corrupt(method, pixels: jax.Array, key) -> jax.Array:
+  """Returns pixels with noise, the inputs of the encoder.
+
+  Args:
+    method: has the field `corruption`, the standard deviation; 0 is off.
+    pixels: [B, ...] in [0, 1]; noisy pixels are clipped to this range.
+    key: key of the noise.
+  """
+  if not method.corruption:
+    return pixels
+  draw = noise.normal(key, len(pixels), pixels.shape[1:])
+  return jnp.clip(pixels + method.corruption * draw, 0.0, 1.0)
+
+
+def manifold(decode) -> jax.Array:
+  """Returns images [20, 20, ...] in [-1, 1] at quantiles of two latents.
+
+  Kingma and Welling 2013, figure 4: the first latent grows to the right, the
+  second upwards.
+
+  Args:
+    decode: maps latents [N, 2] to images [N, ...].
+  """
+  side = MANIFOLD_SIDE
+  line = jax.scipy.special.ndtri((jnp.arange(side) + 0.5) / side)
+  x, y = jnp.meshgrid(line, line[::-1])
+  images = decode(jnp.stack([x, y], axis=-1).reshape(-1, 2))
+  return images.reshape(side, side, *images.shape[1:])

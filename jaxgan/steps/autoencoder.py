@@ -24,7 +24,6 @@ import optax
 from jaxgan import errors
 from jaxgan.config import networks as networks_lib
 from jaxgan.core import ema as ema_lib
-from jaxgan.core import noise
 from jaxgan.core import state as state_lib
 from jaxgan.core.pixels import to_images, to_pixels
 from jaxgan.core.state import Aux, TrainState
@@ -32,6 +31,7 @@ from jaxgan.data.dataset import Spec
 from jaxgan.metrics.likelihood import cross_entropy, flat
 from jaxgan.steps import _encoder_decoder
 from jaxgan.steps._encoder_decoder import NETWORKS, averaged
+from jaxgan.steps._encoder_decoder import corrupt as corrupt
 
 
 def loss(method, networks, state, pixels, keys):
@@ -64,14 +64,6 @@ def train_step(method, state, batch, key):
   keys = jax.random.split(jax.random.fold_in(key, state.step), 3)
   pixels = to_pixels(batch['image'])
   return _encoder_decoder.step(method, state, loss, len(pixels), pixels, keys)
-
-
-def corrupt(method, pixels: jax.Array, key):
-  """Returns pixels with noise, the inputs of the encoder."""
-  if not method.corruption:
-    return pixels
-  draw = noise.normal(key, len(pixels), pixels.shape[1:])
-  return jnp.clip(pixels + method.corruption * draw, 0.0, 1.0)
 
 
 SHOWN_IMAGES = 10  # in the grid

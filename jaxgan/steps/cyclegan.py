@@ -8,12 +8,10 @@ is 'source' and b is 'image'. The generators minimise, for both ways,
   adversarial l(D_b(F_ab(a))) + cycle |F_ba(F_ab(a)) - a|
     + identity |F_ab(b) - b|.
 
-  state = cyclegan.init(method, key)
   state, metrics = cyclegan.train_step(
-      method, state, {'source': a, 'image': b}, key)
+      method, cyclegan.init(method, key), {'source': a, 'image': b}, key)
 
-The discriminators learn first. The paper halves their losses, which does not
-change Adam's updates.
+Discriminators learn first. Unlike the paper's, their losses are not halved.
 """
 
 import dataclasses
@@ -24,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.adversarial import completion, image_pool, image_to_image, losses
 from jaxgan.adversarial import discriminator as discriminator_lib
-from jaxgan.adversarial import image_pool, image_to_image, losses
 from jaxgan.adversarial import tricks as tricks_lib
 from jaxgan.adversarial.game import ADAM, Game, refuse_terms
 from jaxgan.adversarial.tricks import Tricks
@@ -71,7 +69,7 @@ def generators_loss(method, networks, state, batch, key):
     values, total = {'loss': loss}, total + method.adversarial * loss
     if switches.is_on(method.cycle):
       returned = back(there.images, key=keys['back']).images
-      values['cycle'] = _distance(returned, start)
+      values['cycle'] = _distance(returned, start, method.cycle_distance)
       total += method.cycle * values['cycle']
     if switches.is_on(method.identity):
       values['identity'] = _distance(F(end, key=keys['same']).images, end)
@@ -117,8 +115,8 @@ def _domains(batch):
   return {'a': batch['source'], 'b': batch['image']}
 
 
-def _distance(a, b):
-  return jnp.mean(jnp.abs(a - b))
+def _distance(a, b, kind='l1'):
+  return jnp.mean(completion.DISTANCES[kind](a - b))
 
 
 def _keys(key, way: str) -> dict[str, jax.Array]:
@@ -140,9 +138,9 @@ class CycleGAN(Game):
     discriminator_a: images of a to logits [B] or maps of them [B, h, w].
     shape_a: shape of an image of a.
     generator_ab_optimizer: moves that generator.
-    cycle: weight of the mean absolute error of images that came back.
-    identity: weight of the mean absolute change of images of b by
-      `generator_ab`, and of a by `generator_ba`.
+    cycle: weight of the error of images that came back.
+    cycle_distance: error of a pixel, a key of `completion.DISTANCES`.
+    identity: weight of the mean absolute change of images of the end's domain.
   """
 
   generator_ab: nn.Module
@@ -160,6 +158,7 @@ class CycleGAN(Game):
     replay_size=50, replay_share=0.5, replay_rule=image_pool.swap
   )
   cycle: float = 10.0
+  cycle_distance: str = 'l1'
   identity: float = 5.0
 
 
@@ -243,6 +242,7 @@ def from_config(config, spec: Spec) -> CycleGAN:
         shape=shapes[way[1]],
       )
   fields |= {f'shape_{domain}': shape for domain, shape in shapes.items()}
+  fields['cycle_distance'] = config.get('cycle_distance', 'l1')
   method = CycleGAN(**fields, cycle=config.cycle, identity=config.identity)
   for way in WAYS:
     generator = modules(method)[f'generator_{way}']

@@ -36,7 +36,7 @@ from jaxgan.data.dataset import Spec
 
 def discriminator_loss(gan, networks, state, batch, z, key, apply):
   """Returns the loss of line 4, -log D(x) - log(1 - D(G(z))), with terms."""
-  D, G, y = networks['discriminator'], networks['generator'], _label(gan, batch)
+  D, G, y = networks['discriminator'], networks['generator'], gan.label(batch)
   keys = discriminator_lib.update_keys(key)
   fake = G(z, *y, key=keys['dropout'], train=gan.tricks.batch_fakes).images
   made, pool = gan.tricks.replay_fakes(state, fake, keys['replay'])
@@ -51,7 +51,7 @@ def discriminator_loss(gan, networks, state, batch, z, key, apply):
 
 def generator_loss(gan, networks, state, batch, z, key):
   """Returns the loss of line 7 as in section 3, -log D(G(z)), with terms."""
-  D, G, y = networks['discriminator'], networks['generator'], _label(gan, batch)
+  D, G, y = networks['discriminator'], networks['generator'], gan.label(batch)
   keys = noise.keys(jax.random.fold_in(key, 1), *GENERATOR_KEYS)
   generated = G(z, *y, key=keys['dropout'])
 
@@ -87,11 +87,11 @@ def train_step(gan, state, batch, key):
 
   def update(state, part_and_key):
     part, key = part_and_key
-    return discriminator_step(gan, state, part, _latents(gan, key, part), key)
+    return discriminator_step(gan, state, *gan.inputs(part, key), key)
 
   state, metrics = jax.lax.scan(update, state, (parts, jnp.stack(keys)))
   part = jax.tree.map(lambda x: x[-1], parts)
-  z = _latents(gan, keys[-1] if gan.latent_reuse else generator_key, part)
+  part, z = gan.inputs(part, keys[-1] if gan.latent_reuse else generator_key)
   state, values = generator_step(gan, state, part, z, generator_key)
   metrics = jax.tree.map(jnp.mean, metrics) | values
   return state.replace(step=state.step + 1), metrics
@@ -114,14 +114,6 @@ def generator_step(gan, state: TrainState, batch, z, key):
   state, metrics = state_lib.gradient_step(gan, state, ('generator',), *loss)
   state, apart = lazy.steps(gan, state, 'generator', gan.generator_terms, *loss)
   return ema_lib.follow(gan, state, len(batch['image'])), metrics | apart
-
-
-def _label(gan, batch) -> tuple:
-  return (batch['label'],) if gan.num_classes else ()
-
-
-def _latents(gan, key, batch):
-  return gan.latents.sample(jax.random.fold_in(key, 0), len(batch['image']))
 
 
 def _split(gan, x):
@@ -155,6 +147,14 @@ class GAN(Game):
   real_reuse: bool = False
   num_classes: int = 0
 
+  def label(self, batch) -> tuple:  # further inputs of both networks
+    return (batch['label'],) if self.num_classes else ()
+
+  def inputs(self, batch, key):
+    """Returns the batch of an update, and latents [B, Z] of its fakes."""
+    key = jax.random.fold_in(key, 0)
+    return batch, self.latents.sample(key, len(batch['image']))
+
 
 def batches_per_round(gan) -> int:
   """Returns the number of batches of real images in a round."""
@@ -176,10 +176,10 @@ def modules(gan):
 def init(gan, key: jax.Array) -> TrainState:
   """Returns the state before the first round."""
   networks = state_lib.create_all(gan, modules(gan), key)
-  ema, _ = ema_lib.start(networks, ('generator',))
+  ema, more = ema_lib.start(networks, ('generator',), widths=gan.ema_widths)
   generator, z = modules(gan)['generator']
   extra = game_lib.first_extra(gan, state_lib.made_shape(generator, *z), key)
-  return TrainState(jnp.zeros((), jnp.int32), networks, ema, extra)
+  return TrainState(jnp.zeros((), jnp.int32), networks, ema, extra | more)
 
 
 def use_ema_weights(gan, state: TrainState) -> TrainState:
@@ -208,7 +208,7 @@ def decode(gan, state: TrainState, z, label=None):
 
 def evaluate(gan, state: TrainState, batch):
   """Judges held-out images; see `discriminator.held_out`."""
-  name, y, label = 'discriminator', _label(gan, batch), batch.get('label')
+  name, y, label = 'discriminator', gan.label(batch), batch.get('label')
   image = pixels.at_scales_of(batch['image'], modules(gan)[name][1][0])
   return discriminator_lib.held_out(gan, state, name, (image, *y), label)
 

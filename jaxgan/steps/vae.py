@@ -1,4 +1,4 @@
-"""Variational autoencoders: VAE, beta-VAE and IWAE (importance-weighted).
+"""Variational autoencoders: VAE, beta-VAE, IWAE, conditional and denoising.
 
 Kingma and Welling 2013 (https://arxiv.org/abs/1312.6114), equation 10 with the
 networks of appendix C: q(z|x) is a Gaussian with diagonal covariance, p(z) is
@@ -10,7 +10,10 @@ with one z = mean + deviation * noise per image, the divergence in closed form
 (appendix B), and beta as in Higgins et al. 2017
 (https://openreview.net/forum?id=Sy2fzU9gl). With `importance_samples` = k it
 maximises the bound of Burda et al. 2015 (https://arxiv.org/abs/1509.00519,
-equation 8) instead.
+equation 8) instead. With `conditional` all distributions but p(z) depend on the
+label too (Sohn et al. 2015, https://papers.nips.cc/paper/5775). With
+`corruption` the encoder sees noisy pixels, and the bound is that of the clean
+ones (Im et al. 2015, https://arxiv.org/abs/1511.06406, equation 7).
 
   method = vae.VAE(encoder, decoder, shape=(28, 28, 1), latent_size=20)
   state = vae.init(method, key)
@@ -20,6 +23,7 @@ equation 8) instead.
 
 import collections
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -34,30 +38,40 @@ from jaxgan.core import state as state_lib
 from jaxgan.core.latents import Latents, bound
 from jaxgan.core.pixels import to_images
 from jaxgan.core.state import Aux, TrainState
-from jaxgan.data.dataset import Spec
+from jaxgan.data.dataset import Spec, refuse_missing_labels
 from jaxgan.metrics.likelihood import LIKELIHOODS, Bernoulli, Gaussian
 from jaxgan.steps import _encoder_decoder
 from jaxgan.steps._elbo import divergence as divergence
-from jaxgan.steps._elbo import observe, refuse, terms
-from jaxgan.steps._encoder_decoder import averaged
+from jaxgan.steps._elbo import evaluate as evaluate
+from jaxgan.steps._elbo import (
+  labels_of,
+  observe,
+  refuse,
+  refuse_unlabelled,
+  terms,
+)
+from jaxgan.steps._encoder_decoder import averaged, corrupt
 
 
-def loss(method, networks, state, pixels, keys):
-  """Returns the negative bound, a mean over images [B, ...] in [0, 1]."""
+def loss(method, networks, state, pixels, seen, labels, keys):
+  """Returns the negative bound, a mean over images [B, ...] in [0, 1].
+
+  `seen` are the pixels that the encoder sees, and `labels` is () or ([B],).
+  """
   del state
   noise_key, encoder_key, decoder_key = keys
   shape = (max(method.importance_samples, 1), method.latent_size)
   draw = noise.normal(noise_key, len(pixels), shape)
-  code = networks['encoder'](pixels, key=encoder_key)
+  code = networks['encoder'](seen, *labels, key=encoder_key)
   stats = {'encoder': code.stats}
 
-  def decoder(z):
-    output = networks['decoder'](z, key=decoder_key)
+  def decoder(*inputs):
+    output = networks['decoder'](*inputs, key=decoder_key)
     stats['decoder'] = output.stats
     return output.value
 
   _, kl, likelihood, log_weights = terms(
-    method, code.value, decoder, pixels, draw
+    method, code.value, decoder, pixels, draw, labels
   )
   reconstruction, kl = -jnp.mean(likelihood), jnp.mean(kl)
   if method.importance_samples:
@@ -74,7 +88,7 @@ def train_step(method, state, batch, key):
   Args:
     method: a `VAE`.
     state: the state before the round.
-    batch: 'image' [B, ...] in [-1, 1].
+    batch: 'image' [B, ...] in [-1, 1], and 'label' [B] if conditional.
     key: the key of the run.
 
   Returns:
@@ -84,12 +98,12 @@ def train_step(method, state, batch, key):
   key = jax.random.fold_in(key, state.step)
   *keys, pixel_key = jax.random.split(key, 4)
   pixels = observe(method, batch['image'], pixel_key)
-  return _encoder_decoder.step(method, state, loss, len(pixels), pixels, keys)
+  seen = corrupt(method, pixels, jax.random.fold_in(pixel_key, 1))
+  inputs = (pixels, seen, labels_of(method, batch), keys)
+  return _encoder_decoder.step(method, state, loss, len(pixels), *inputs)
 
 
 SHOWN_IMAGES, PREVIEW_SIZE = 10, 100  # reconstructions and samples
-MANIFOLD_SIDE = 20
-ACTIVE_VARIANCE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +122,8 @@ class VAE:
     importance_samples: k of the importance-weighted bound; 0 for the ELBO.
     held_out_samples: k of the bound on held-out images; 0 disables the bound.
     binarised: True to draw pixels as 0 or 1, see `observe`.
+    num_classes: classes of conditional networks; 0 for none.
+    corruption: see `_encoder_decoder.corrupt`.
     ema_halflife, ema_rampup, ema_counts_round: see `ema.average`.
   """
 
@@ -122,6 +138,8 @@ class VAE:
   importance_samples: int = 0
   held_out_samples: int = 0
   binarised: bool = False
+  num_classes: int = 0
+  corruption: float = 0.0
   ema_halflife: float = 0.0
   ema_rampup: float = 0.0
   ema_counts_round: bool = False
@@ -133,9 +151,10 @@ class VAE:
 
 def modules(method):
   """Returns both networks with an example of their inputs."""
+  y = (jnp.zeros(1, int),) if method.num_classes else ()
   return {
-    'encoder': (method.encoder, (jnp.zeros((1, *method.shape)),)),
-    'decoder': (method.decoder, (jnp.zeros((1, method.latent_size)),)),
+    'encoder': (method.encoder, (jnp.zeros((1, *method.shape)), *y)),
+    'decoder': (method.decoder, (jnp.zeros((1, method.latent_size)), *y)),
   }
 
 
@@ -145,9 +164,14 @@ def init(method, key: jax.Array) -> TrainState:
 
 
 def decode(method, state: TrainState, z, label=None):
-  """Returns mean images [N, ...] in [-1, 1] of latents [N, Z]."""
-  del label  # No VAE here is conditional.
-  outputs = averaged(method, state, 'decoder', z)
+  """Returns mean images [N, ...] in [-1, 1] of latents [N, Z].
+
+  Without labels [N], classes take turns.
+  """
+  if label is None:
+    label = jnp.arange(len(z)) % max(method.num_classes, 1)
+  y = (label,) if method.num_classes else ()
+  outputs = averaged(method, state, 'decoder', z, *y)
   return to_images(method.likelihood.mean(outputs))
 
 
@@ -155,77 +179,38 @@ def export_functions(method, state: TrainState):
   """Returns the decoder for export; see `jaxgan.steps`."""
   run = state_lib.inference(method.decoder)
 
-  def function(weights, z):
-    return to_images(method.likelihood.mean(run(weights, z)))
+  def function(weights, *inputs):
+    return to_images(method.likelihood.mean(run(weights, *inputs)))
 
+  _, example = modules(method)['decoder']
+  inputs = dict(zip(('latent', 'label'), example, strict=False))
   weights = ema_lib.variables(state, 'decoder')
-  example = jnp.zeros((1, method.latent_size))
-  return {'generator': (function, weights, {'latent': example})}
-
-
-def evaluate(method, state: TrainState, batch):
-  """Returns bounds on held-out images with EMA weights.
-
-  The noise and the binarised pixels are the same each time.
-
-  Returns:
-    Nats per image: 'held_out_loss', the negative ELBO with beta = 1, and its
-    parts 'held_out_reconstruction' and 'held_out_kl'; 'held_out_bound_kK', the
-    negative bound of K = `held_out_samples`. 'active_latents' counts latents
-    whose posterior mean has a variance over the images above 0.01 (Burda et
-    al. 2015, section 5.2).
-  """
-  pixels = observe(method, batch['image'], jax.random.key(1))
-  code = averaged(method, state, 'encoder', pixels)
-  samples = max(method.held_out_samples, 1)
-  shape = (samples, 1, method.latent_size)
-  draw = noise.normal(jax.random.key(0), len(pixels), shape)  # [N, K, 1, Z]
-
-  def one(draw):
-    run = lambda z: averaged(method, state, 'decoder', z)
-    return terms(method, code, run, pixels, draw)
-
-  # One draw at a time, because all draws together need K times the memory.
-  mean, kl, likelihood, log_weights = jax.lax.map(one, jnp.moveaxis(draw, 1, 0))
-  reconstruction, kl = -jnp.mean(likelihood), jnp.mean(kl[0])
-  active = jnp.var(mean[0], axis=0) > ACTIVE_VARIANCE
-  scores = {
-    'held_out_loss': reconstruction + kl,
-    'held_out_reconstruction': reconstruction,
-    'held_out_kl': kl,
-    'active_latents': jnp.sum(active).astype(jnp.float32),
-  }
-  if method.held_out_samples:
-    tightest = bound(log_weights[..., 0].T)
-    scores[f'held_out_bound_k{samples}'] = -jnp.mean(tightest)
-  return {f'vae/{name}': value for name, value in scores.items()}
+  return {'generator': (function, weights, inputs)}
 
 
 def manifold(method, state: TrainState) -> jax.Array:
-  """Returns images [20, 20, ...] in [-1, 1] at quantiles of two latents.
-
-  Kingma and Welling 2013, figure 4: the first latent grows to the right, the
-  second upwards.
-  """
-  side = MANIFOLD_SIDE
-  line = jax.scipy.special.ndtri((jnp.arange(side) + 0.5) / side)
-  x, y = jnp.meshgrid(line, line[::-1])
-  images = decode(method, state, jnp.stack([x, y], axis=-1).reshape(-1, 2))
-  return images.reshape(side, side, *method.shape)
+  """Returns images [20, 20, ...] of two latents, see `_encoder_decoder`."""
+  return _encoder_decoder.manifold(functools.partial(decode, method, state))
 
 
 def preview(method, state: TrainState, batch, key):
   """Returns samples, reconstructions, and the manifold of two latents.
 
   Returns:
-    'samples' [100, ...] from the prior; 'reconstructions' [3, N, ...], rows of
-    images, posterior means and decoded means; with two latents 'manifold'.
+    'samples' [100, ...] from the prior, with a column for each of ten classes;
+    'reconstructions' [3, N, ...], rows of images, posterior means and decoded
+    means. With `corruption` noisy images are the second row. With two latents
+    'manifold', see `_encoder_decoder.manifold`.
   """
   pixels = observe(method, batch['image'], jax.random.key(1))
-  code = averaged(method, state, 'encoder', pixels)
+  labels = labels_of(method, batch)
+  seen = corrupt(method, pixels, jax.random.key(2))
+  code = averaged(method, state, 'encoder', seen, *labels)
   mean, _ = jnp.split(code, 2, axis=-1)
   codes = _encoder_decoder.code_pictures(mean, method.shape)
-  rows = [to_images(pixels), codes, decode(method, state, mean)]
+  rows = [to_images(pixels), codes, decode(method, state, mean, *labels)]
+  if method.corruption:
+    rows.insert(1, to_images(seen))
   pictures = collections.OrderedDict(
     samples=decode(method, state, method.latents.sample(key, PREVIEW_SIZE)),
     reconstructions=jnp.stack(rows),
@@ -238,13 +223,20 @@ def preview(method, state: TrainState, batch, key):
 def from_config(config, spec: Spec) -> VAE:
   """Builds the method; the only reader of the config for this algorithm."""
   refuse(config)
-  size = config.latent_size
-  return VAE(
-    **networks_lib.encoder_and_decoder(config, spec, code_size=2 * size),
+  size, conditional = config.latent_size, config.get('conditional', False)
+  refuse_missing_labels(conditional, spec)
+  num_classes = spec.num_classes if conditional else 0
+  derived = {'code_size': 2 * size, 'num_classes': num_classes}
+  method = VAE(
+    **networks_lib.encoder_and_decoder(config, spec, **derived),
     latent_size=size,
     likelihood=LIKELIHOODS[config.likelihood](config.decoder_deviation),
     beta=config.beta,
     importance_samples=config.importance_samples,
     held_out_samples=config.held_out_samples,
     binarised=config.binarised,
+    num_classes=num_classes,
+    corruption=config.get('corruption', 0.0),
   )
+  refuse_unlabelled(config, method)
+  return method

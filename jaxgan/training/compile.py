@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan.core import pixels as pixels_lib
+from jaxgan.core import shards as shards_lib
 from jaxgan.core.axis import AXIS, MEMBERS
 from jaxgan.data import batches as batches_lib
 from jaxgan.training import devices as devices_lib
@@ -156,7 +157,8 @@ def _program(
         batch = jax.lax.with_sharding_constraint(batch, split)
       batch = {name: pixels_lib.to_float(x) for name, x in batch.items()}
       with devices_lib.products(precision), _mesh(engine):
-        return train_step(*values, state, batch, key)
+        state, metrics = train_step(*values, state, batch, key)
+        return shards_lib.split(state), metrics
 
     if rounds > 1:
       batches = None if resident else data
@@ -189,10 +191,12 @@ def _program(
     return (compiled,)
 
   if engine.name == 'jit':
+    # A state that is split has the shardings of `shards.split`.
+    of_state = None if engine.splits_state else engine.replicated
     compiled = jax.jit(
       functools.partial(call, 0),
       donate_argnums=0,
-      out_shardings=engine.replicated,
+      out_shardings=(of_state, engine.replicated),
       compiler_options=_compiler_options(),
     )
     return (compiled,)
@@ -208,11 +212,16 @@ def _program(
   return mapped, engine.by_device(np.uint32(engine.own))
 
 
-def _mesh(engine: Engine) -> contextlib.AbstractContextManager:
-  """Sets the mesh for `noise` where the compiler splits the batch."""
-  if engine.name == 'jit' and engine.num_devices > 1:
-    return jax.sharding.use_abstract_mesh(engine.mesh.abstract_mesh)
-  return contextlib.nullcontext()
+@contextlib.contextmanager
+def _mesh(engine: Engine):
+  """Sets the mesh for `noise` and `shards` where the compiler splits."""
+  with contextlib.ExitStack() as stack:
+    if engine.name == 'jit' and engine.num_devices > 1:
+      mesh = engine.mesh.abstract_mesh
+      stack.enter_context(jax.sharding.use_abstract_mesh(mesh))
+      if engine.splits_state:
+        stack.enter_context(shards_lib.split_state())
+    yield
 
 
 def jit_once(function: Callable, **options) -> Callable:

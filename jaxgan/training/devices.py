@@ -23,7 +23,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgan import errors
-from jaxgan.core import paths
+from jaxgan.core import paths, shards
 from jaxgan.core.axis import AXIS, MEMBERS
 from jaxgan.training import processes
 
@@ -90,11 +90,13 @@ class Engine:
     name: 'jit' or 'pmap'; 'members' for a population.
     mesh: the devices along `axis.AXIS`; along `axis.MEMBERS` for a population.
     at_once: members that a device trains together.
+    splits_state: True if the devices split the state, see `core.shards`.
   """
 
   name: str
   mesh: jax.sharding.Mesh
   at_once: int = 1
+  splits_state: bool = False
 
   @property
   def num_devices(self) -> int:
@@ -115,6 +117,29 @@ class Engine:
   @property
   def by_member(self) -> NamedSharding:
     return NamedSharding(self.mesh, PartitionSpec(MEMBERS))
+
+  @property
+  def parts(self) -> int:
+    """Number of devices that split the state; 1 if each has a whole state."""
+    return self.num_devices if self.splits_state else 1
+
+  def shardings(self, state):
+    """Returns the sharding of every array of a state."""
+
+    def of(x):
+      return NamedSharding(self.mesh, shards.spec(x.shape, self.parts))
+
+    return jax.tree.map(of, state)
+
+  def whole(self, state):
+    """Returns a state whose arrays this process can read.
+
+    Every process calls this function. Arrays that several processes split come
+    to the host one after the other.
+    """
+    if not self.splits_state or processes.num_processes() == 1:
+      return state
+    return jax.tree.map(processes.gather, state)
 
   def replicate(self, tree):
     """Copies arrays to every device."""
@@ -164,12 +189,20 @@ class Engine:
     return jax.tree.map(join, tree)
 
 
-def make(name: str, batch_size: int, devices=None) -> Engine:
+def make(
+  name: str, batch_size: int, devices=None, splits_state: bool = False
+) -> Engine:
   """Returns the engine `name` ('auto', 'jit' or 'pmap') on all devices.
 
   Raises:
-    UserError: if the devices do not divide the batch.
+    UserError: if the devices do not divide the batch, or cannot split the state
+      on the engine.
   """
+  if splits_state and name == 'pmap':
+    raise errors.UserError(
+      "shard_parameters=True splits the state over devices, and engine='pmap' "
+      "copies it to each device. Set engine='auto'."
+    )
   devices = devices or jax.devices()
   if batch_size % len(devices):
     raise errors.UserError(
@@ -177,11 +210,12 @@ def make(name: str, batch_size: int, devices=None) -> Engine:
       'devices. Set batch_size to a multiple.'
     )
   if name == 'auto':
-    name = 'jit' if len(devices) == 1 else 'pmap'
+    name = 'jit' if len(devices) == 1 or splits_state else 'pmap'
   mesh = jax.make_mesh(
     (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
   )
-  return Engine(name, mesh)
+  is_split = splits_state and len(devices) > 1
+  return Engine(name, mesh, splits_state=is_split)
 
 
 def host() -> jax.Device:

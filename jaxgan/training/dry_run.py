@@ -5,6 +5,7 @@ counts, and measures the top speed of the device for a second. It writes no file
 but the cache of compiled programs.
 """
 
+import functools
 import time
 from typing import NamedTuple
 
@@ -14,11 +15,20 @@ import jax.extend.core
 import jax.numpy as jnp
 
 from jaxgan.config import networks as networks_lib
+from jaxgan.core import shards
 from jaxgan.training import devices as devices_lib
 from jaxgan.training import operations, summary
 
 # Minimum seconds per timed call; number of trials.
 SECONDS, TRIALS = 0.05, 3
+
+# Machine -> number of devices, and bytes of memory of each, by data sheets. The
+# 64 of a TPU v5p are cores, and a device has two.
+MACHINES = {
+  'TPU v5e-8': (8, 16e9),
+  'TPU v5p-64': (32, 95e9),
+  '8 x H100': (8, 80e9),
+}
 
 
 class Costs(NamedTuple):
@@ -94,6 +104,33 @@ def costs(run) -> Costs:
   if calls:
     flops, num_bytes = operations.count(run), num_bytes + sum(calls)
   return Costs(flops, num_bytes, compiled)
+
+
+def state(run) -> str:
+  """Returns a table of the bytes of the state on each device.
+
+  The numbers follow from shapes, and nothing is compiled. The state has the
+  parameters, the optimizers and the averages of all networks. Parameters that
+  a gradient step gathers, gradients, activations and data are not part of it.
+
+  Args:
+    run: a built `jaxgan.training.run.Training`.
+  """
+  init = functools.partial(run.algorithm.init, run.method)
+  arrays = jax.eval_shape(init, jax.random.key(0))
+
+  def size(count: int) -> str:
+    return f'{operations.short(shards.num_bytes(arrays, count))}B'
+
+  rows = [
+    ('whole', size(1)),
+    ('of this run', size(run.engine.parts)),
+    *(
+      (f'split over {machine}', f'{size(count)} of {memory / 1e9:.0f} GB')
+      for machine, (count, memory) in MACHINES.items()
+    ),
+  ]
+  return summary.table(('state, each device', ''), rows)
 
 
 def report(run) -> str:

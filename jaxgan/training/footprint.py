@@ -18,7 +18,7 @@ import numpy as np
 from jaxgan import config as config_lib
 from jaxgan import errors
 from jaxgan.config.fields import is_group
-from jaxgan.core import memory
+from jaxgan.core import memory, shards
 from jaxgan.models.layers import layers as layers_lib
 from jaxgan.models.layers import norms
 from jaxgan.training.summary import Layer
@@ -40,14 +40,6 @@ class Part(NamedTuple):
   what: str
   num_bytes: int
   fields: tuple[str, ...]
-
-
-def _bytes(tree) -> int:
-  # Keys of random numbers have no `itemsize`, and are not counted.
-  return sum(
-    math.prod(x.shape) * getattr(x.dtype, 'itemsize', 0)
-    for x in jax.tree.leaves(tree)
-  )
 
 
 def _group(config, network: str) -> str:
@@ -99,12 +91,14 @@ def parts(run) -> Iterator[Part]:
   state = jax.eval_shape(init, jax.random.key(0))
   many = tuple(n for n in ('seeds', 'sweep') if held > 1 and config[n])
   for name, network in state.networks.items():
-    whole = held * _bytes((network, state.ema.get(name)))
+    arrays = (network, state.ema.get(name))
+    size = held * shards.num_bytes(arrays, run.engine.parts)
     text = f'weights, optimizer and averages of the {name}'
-    yield Part(text, whole, (*many, *_sizes(config, name)))
+    yield Part(text, size, (*many, *_sizes(config, name)))
   if config.get('replay_size'):
     pools = [v for k, v in state.extra.items() if k.startswith('replay')]
-    yield Part('earlier fakes', held * _bytes(pools), (*many, 'replay_size'))
+    size = held * shards.num_bytes(pools, run.engine.parts)
+    yield Part('earlier fakes', size, (*many, 'replay_size'))
   if run.inputs.resident:
     fields = ('data.resident_bytes', 'data.image_size', 'data.limit')
     yield Part(DATA, run.dataset.num_bytes, fields)

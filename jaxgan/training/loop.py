@@ -151,8 +151,9 @@ def train(config, workdir, make_scorer=None) -> None:
         run.finish()
       except OSError as error:  # Other errors matter more.
         _logger.warning('no curves and no GIF: %s', error)
+    state = run.states.to_save()
     if processes.is_first():
-      checkpoints.verify(run.step, run.states.to_save())
+      checkpoints.verify(run.step, state)
   place = buckets.named(workdir)
   print(f'done: step {run.step:,}, checkpoint verified, see {place}')
 
@@ -167,6 +168,7 @@ def _dry_run(config, workdir: pathlib.Path) -> None:
   run = Training(config, workdir)
   run.build()
   run.describe()
+  print(dry_run.state(run), end='\n\n', flush=True)
   print(dry_run.report(run))
 
 

@@ -96,8 +96,13 @@ def _shapes(run) -> dict[str, Any]:
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=engine.replicated)
 
   init = functools.partial(algorithm.init, run.method)
+  state = jax.eval_shape(init, jax.random.key(0))
   arguments = {
-    'state': jax.tree.map(like, jax.eval_shape(init, jax.random.key(0))),
+    'state': jax.tree.map(
+      lambda x, sharding: x.update(sharding=sharding),
+      state,
+      engine.shardings(state),
+    ),
     'seed': jax.ShapeDtypeStruct((), jnp.uint32, sharding=engine.replicated),
   }
   if run.inputs.resident:

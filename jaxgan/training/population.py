@@ -55,6 +55,11 @@ class ManyStates:
         "engine='pmap' splits batches over devices, and a population splits "
         "its members. Set engine='auto'."
       )
+    if config.get('shard_parameters', False):
+      raise errors.UserError(
+        'shard_parameters=True splits the state of one run, and a population '
+        'has whole members on each device. Set shard_parameters=False.'
+      )
     self.engine = devices_lib.make_for_members(
       len(self.population), config.members_at_once
     )
@@ -201,7 +206,10 @@ class ManyStates:
     }
 
   def is_averaged(self) -> bool:
-    return all(m.get('ema_halflife') for m in self.population.members)
+    return all(
+      m.get('ema_halflife') or m.get('ema_widths')
+      for m in self.population.members
+    )
 
   def to_save(self):
     return jax.tree.map(

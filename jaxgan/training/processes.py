@@ -102,6 +102,11 @@ def same_everywhere(number: int) -> bool:
   return bool((numbers == numbers.flat[0]).all())
 
 
+def gather(x: jax.Array) -> np.ndarray:
+  """Returns an array that all processes split, on the host."""
+  return multihost_utils.process_allgather(x, tiled=True)
+
+
 # Options of mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Free bytes that a heap keeps.

@@ -88,9 +88,9 @@ class Training:
     self.states.build(self.algorithm, self.method, self.dataset)
 
   def _build_method(self):
-    config = schedules.at_ends(self.states.config)
+    ends = schedules.both_ends(self.states.config)  # Both are checked.
     try:
-      return self.algorithm.from_config(config, self.dataset.spec)
+      return [self.algorithm.from_config(c, self.dataset.spec) for c in ends][1]
     except (AttributeError, KeyError) as error:
       field = config_lib.missing(self.config, error)
       if not field:
@@ -163,9 +163,8 @@ class Training:
   def _adopt(self, state):
     if not self.config.init_from:
       return state
-    return self.engine.replicate(
-      first_weights.adopt(self.config.init_from, state)
-    )
+    state = first_weights.adopt(self.config.init_from, self.engine.whole(state))
+    return jax.device_put(state, self.engine.shardings(state))
 
   def _compare_processes(self) -> None:
     """Raises a UserError unless all processes start from the same values."""
@@ -275,9 +274,10 @@ class Training:
       'data': workdir_lib.of_data(self.dataset),
       'pending': self.window.pending(),
     }
+    state = self.states.to_save()
     if not processes.is_first():
       return
-    checkpoints.save(self.step, self.states.to_save(), meta)
+    checkpoints.save(self.step, state, meta)
     in_bucket = buckets.is_copy(self.workdir)
     if in_bucket or not self._is_saved:
       checkpoints.wait()

@@ -55,7 +55,12 @@ class OneState:
     return [self.method]
 
   def make_engine(self) -> devices_lib.Engine:
-    self.engine = devices_lib.make(self.config.engine, self.config.batch_size)
+    self.engine = devices_lib.make(
+      self.config.engine,
+      self.config.batch_size,
+      # Old runs have no field.
+      splits_state=self.config.get('shard_parameters', False),
+    )
     return self.engine
 
   def build(self, algorithm, method, dataset) -> None:
@@ -74,17 +79,25 @@ class OneState:
     return []
 
   def like(self):
-    """Returns shapes, types and shardings of the saved state."""
-    init = functools.partial(self.algorithm.init, self.method)
+    """Returns shapes and types of the saved state.
+
+    A state that is split is read on the host, so it may come from any number of
+    devices. All others are read to the devices, and have shardings.
+    """
+    if self.engine.splits_state:
+      return self._shapes()
     return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(
-        x.shape, x.dtype, sharding=self.engine.replicated
-      ),
-      jax.eval_shape(init, jax.random.key(0)),
+      lambda x: x.update(sharding=self.engine.replicated), self._shapes()
     )
+
+  def _shapes(self):
+    init = functools.partial(self.algorithm.init, self.method)
+    return jax.eval_shape(init, jax.random.key(0))
 
   def restore(self, saved) -> None:
     """Takes a saved state, of the form of `like`."""
+    if self.engine.splits_state:
+      saved = jax.device_put(saved, self.engine.shardings(saved))
     self.arrays = saved
 
   def initialize(self, adopt: Callable) -> None:
@@ -95,7 +108,7 @@ class OneState:
     """
     init = compile_lib.jit_once(
       functools.partial(self.algorithm.init, self.method),
-      out_shardings=self.engine.replicated,
+      out_shardings=self.engine.shardings(self._shapes()),
     )
     self.arrays = adopt(init(jax.random.key(self.config.seed)))
 
@@ -139,15 +152,16 @@ class OneState:
 
   def is_averaged(self) -> bool:
     """Returns True if previews come from EMA weights."""
-    return bool(self.config.get('ema_halflife'))
+    names = ('ema_halflife', 'ema_widths')
+    return any(self.config.get(name) for name in names)
 
   def to_save(self):
-    """Returns the state that a checkpoint holds."""
-    return self.arrays
+    """Returns the state that a checkpoint holds; all processes call this."""
+    return self.engine.whole(self.arrays)
 
   def by_name(self) -> dict[str, object]:
     """Returns states on the host by member; '' stands for a single run."""
-    return {'': jax.device_get(self.arrays)}
+    return {'': jax.device_get(self.to_save())}
 
   def seeds(self) -> dict[str, int]:
     """Returns seeds by member, with the names of `by_name`."""

@@ -291,6 +291,20 @@ def test_unpaired_classes_are_two_domains():
   assert workdir_lib.of_data(again) == workdir_lib.of_data(joined)
 
 
+def test_halves_of_one_set_are_two_domains():
+  """Sources are made of every second image; no image has its own source."""
+  fields = dict(channels=1, image_size=8, classes=('nw', 'se'))
+  images = data.load(toy(**fields), 'test').arrays()['image']
+  halves = data.load(toy(unpaired='halves:outline', **fields), 'test')
+  assert halves.spec.shape == halves.spec.source_shape == (8, 8, 1)
+  found = halves.arrays()
+  as_set = lambda x: {image.tobytes() for image in x}
+  made = [derived.outline(image) for image in images[1::2]]
+  assert as_set(found['image']) == as_set(images[::2])
+  assert as_set(found['source']) == as_set(made)
+  assert halves.read(3)['source'].tobytes() == found['source'][3].tobytes()
+
+
 def test_unpaired_folders_are_two_domains(tmp_path):
   write(tmp_path / 'a', *(f'{k}.png' for k in range(3)))
   write(tmp_path / 'b', *(f'{k}.png' for k in 'vwxyz'), seed=1)

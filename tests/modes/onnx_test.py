@@ -22,7 +22,7 @@ CONFIGS = sorted(
   if path.stem not in ('classifier_mnist', 'folder')  # No images; no size.
 )
 # Their dropout masks depend on the batch.
-ALONE = ('pix2pix_cifar10', 'pix2pix_faces')
+ALONE = ('pix2pix_cifar10', 'pix2pix_faces', 'dualgan_faces')
 HOLE = slice(8, 24)
 
 

@@ -124,6 +124,15 @@ def test_losses_are_the_papers(key):
   assert set(cyclegan.equilibrium_metrics(method)) <= metrics.keys()
 
 
+def test_cycle_error_may_be_squared(key):
+  """DiscoGAN, equation 3: generators that add 0.1 twice have 0.2 squared."""
+  method = make(**SHIFTS, cycle_distance='mse', identity=0.0)
+  state = init(method, key)
+  _, metrics = generators_step(method, state, BATCH, key)
+  for name in cyclegan.GENERATORS:
+    np.testing.assert_allclose(metrics[f'{name}/cycle'], 0.04, rtol=1e-4)
+
+
 def test_pictures_go_there_and_back(key):
   method = make()
   state = init(method, key)

@@ -23,11 +23,11 @@ def get_config(method, variant=''):
   return module(ROOT / 'configs' / f'{method}_mnist.py').get_config(variant)
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_points_are_refused(method):
-  config = get_config(method)
+@pytest.mark.parametrize('name', [*METHODS, 'aae', 'bigan', 'helmholtz', 'rbm'])
+def test_points_are_refused(name):
+  config = get_config(name)
   with pytest.raises(errors.UserError, match='needs images'):
-    steps.find(method).from_config(config, data.Spec((2,)))
+    steps.find(config.method).from_config(config, data.Spec((2,)))
 
 
 def test_codes_are_drawn_square_by_square():

@@ -101,6 +101,21 @@ def test_mixtures_are_beside_an_exact_sampler(tmp_path):
 
 
 @pytest.mark.slow
+def test_transport_makes_the_map_that_moves_points_least(tmp_path):
+  """Without the term the cost is several times the least one."""
+  path = tmp_path / 'maps.png'
+  done = run('quantile_map', '--rounds=1000', '--seeds=2', f'--picture={path}')
+  assert done.returncode == 0, done.stderr
+  rows = [line.split(' | ') for line in done.stdout.splitlines()]
+  rows = {tuple(row[:2]): row[2:] for row in rows if len(row) == 7}
+  cost = {key: row[3].split(' ')[0] for key, row in rows.items()}
+  assert float(cost['| 0', '2']) > 2.0
+  assert float(cost['| 0.2 to 0.005', '2']) < 1.1
+  assert float(rows['| 0.2 to 0.005', '1'][1].split(' ')[0]) < 0.7
+  assert Image.open(path).size == (1440, 480)
+
+
+@pytest.mark.slow
 def test_likelihoods_are_beside_the_published_ones():
   rows = small(
     'likelihood',

@@ -600,7 +600,7 @@ def test_a_process_reads_its_part_of_every_batch():
 
 
 SMALL = [
-  *['--config.generator.widths=(16,)', '--config.discriminator.widths=(16,)'],
+  *['--config.generator.widths=(32,)', '--config.discriminator.widths=(32,)'],
   *['--config.penalties.r1=0.0', '--config.steps_per_call=1'],
   *['--config.log_every=5', '--config.sample_every=10'],
   *['--config.checkpoint_every=10'],
@@ -659,11 +659,13 @@ def same_numbers(left, right):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize('engine', ['jit', 'pmap'])
-def test_two_processes_train_as_one_does(engine, tmp_path):
+@pytest.mark.parametrize(
+  'field', ['engine=jit', 'engine=pmap', 'shard_parameters=True']
+)
+def test_two_processes_train_as_one_does(field, tmp_path):
   """Data on the device, then streamed, after a restart."""
   two, one = tmp_path / 'two', tmp_path / 'one'
-  engine = f'--config.engine={engine}'
+  engine = f'--config.{field}'
   for flags in (
     [*SMALL, engine, '--config.num_steps=10'],
     [*SMALL, engine, '--config.num_steps=20', '--config.data.resident_bytes=0'],

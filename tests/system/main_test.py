@@ -45,7 +45,7 @@ BAD = {
   'unknown model': ([CONFIG, '--config.generator.name=x'], 'mlp.Generator', 2),
   'unknown method': (
     [CONFIG, '--config.method=x'],
-    'Choose one of: autoencoder, ',
+    'Choose one of: adversarial_autoencoder, ',
     2,
   ),
   'one image': ([CONFIG, '--config.data.limit=1'], 'found 1 training image', 2),

@@ -135,10 +135,12 @@ class Attention(nn.Module):
   Attributes:
     heads: number of heads.
     dtype: dtype of products.
+    normed: False for queries and keys without norms.
   """
 
   heads: int
   dtype: jnp.dtype | None = None
+  normed: bool = True
 
   @nn.compact
   def __call__(self, x: jax.Array, turn: np.ndarray | None) -> jax.Array:
@@ -148,10 +150,11 @@ class Attention(nn.Module):
       *x.shape[:2], 3, self.heads, -1
     )
     query, key, value = (heads[:, :, index] for index in range(3))
-    query, key = (
-      norm(self.dtype, epsilon=HEAD_EPSILON, name=name)(part)
-      for name, part in (('query', query), ('key', key))
-    )
+    if self.normed:
+      query, key = (
+        norm(self.dtype, epsilon=HEAD_EPSILON, name=name)(part)
+        for name, part in (('query', query), ('key', key))
+      )
     if turn is not None:
       query, key = rotate(query, turn), rotate(key, turn)
     x = jax.nn.dot_product_attention(query, key, value)

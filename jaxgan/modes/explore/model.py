@@ -97,7 +97,9 @@ def kind_of(run: Run) -> str:
 
 def has_codes(model: Model) -> bool:
   """Returns True if images have latents or codes without a search."""
-  return hasattr(model.run.method, 'encoder')
+  method = model.run.method
+  # Encoders of conditional models need a label too.
+  return hasattr(method, 'encoder') and not getattr(method, 'num_classes', 0)
 
 
 def decode(model: Model, z, label=None, psi=None) -> np.ndarray:
