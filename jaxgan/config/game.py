@@ -124,6 +124,11 @@ def _widths(config) -> tuple[float, ...]:
       f'ema_halflife={config.ema_halflife} has no effect with ema_widths='
       f'{widths}. Set ema_halflife=0.0 or ema_widths=().'
     )
+  if widths and config.ema_counts_round:
+    raise errors.UserError(
+      f'ema_counts_round=True has no effect with ema_widths={widths}. Set '
+      'ema_counts_round=False.'
+    )
   return widths
 
 

@@ -27,7 +27,10 @@ PAIRED = (
   *(f'halves:{side}' for side in SIDES),
   *('folder:PATH', 'feature:NAME'),
 )
-UNPAIRED = ('classes', 'splits', 'folder:PATH', 'halves:edges')
+UNPAIRED = (
+  *('classes', 'splits', 'folder:PATH'),
+  *(f'halves:{name}' for name in derived.MADE),
+)
 
 
 def paired(source: Source, settings, split: str) -> Dataset:

@@ -9,10 +9,21 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan import errors
 from jaxgan.core.ranges import MOST_UNITS, NOT_EMPTY, ranged
 from jaxgan.models.layers import layers, norms
 
 KERNEL, SLOPE = 4, 0.2  # of all convolutions and rectifiers
+
+
+def _check_shared(player: str, module: nn.Module) -> None:
+  """Raises a UserError if no layer is left for each domain alone."""
+  most = len(module.widths) - 1
+  if module.shared > most:
+    raise errors.UserError(
+      f'{player}.shared={module.shared} must be at most {most}, one less than '
+      f'the number of {player}.widths.'
+    )
 
 
 class Generator(nn.Module):
@@ -57,13 +68,13 @@ class Generator(nn.Module):
     rows, columns = (-(-side // 2 ** (last + 1)) for side in sides)
     x = nn.Dense(rows * columns * self.widths[0], dtype=self.dtype)(z)
     x = rectified(x.reshape(-1, rows, columns, self.widths[0]))
-    shared = min(self.shared, last)
-    for index in range(shared):
+    _check_shared('generator', self)
+    for index in range(self.shared):
       x = layer(x, index)
     images = []
     for own in (channels - self.source_channels, self.source_channels):
       y = x
-      for index in range(shared, last):
+      for index in range(self.shared, last):
         y = layer(y, index)
       images.append(doubled(y, last, own))
     return jnp.tanh(jnp.concatenate(images, axis=-1))
@@ -93,7 +104,8 @@ class Discriminator(nn.Module):
       x = layers.Conv(width, KERNEL, 2, dtype=self.dtype)(x)
       return nn.leaky_relu(x, SLOPE)
 
-    own = max(len(self.widths) - self.shared, 1)
+    _check_shared('discriminator', self)
+    own = len(self.widths) - self.shared
     parts = jnp.split(x, [x.shape[-1] - self.source_channels], axis=-1)
     for index, _ in enumerate(parts):
       for width in self.widths[:own]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
+from jaxgan import errors
 from jaxgan.data.dataset import Dataset
 
 # Collections that are not weights: vectors of the power iteration, and the
@@ -45,7 +46,11 @@ class Traced(NamedTuple):
 
 
 def trace(module: nn.Module, *inputs) -> Traced:
-  """Traces a network without computing anything."""
+  """Traces a network without computing anything.
+
+  Raises:
+    UserError: if the network does not take the inputs.
+  """
   layers = []
 
   def record(call, args, kwargs, context):
@@ -62,7 +67,17 @@ def trace(module: nn.Module, *inputs) -> Traced:
     with nn.intercept_methods(record):
       return module.init(key, *inputs, train=False)
 
-  variables = jax.eval_shape(run, jax.random.key(0))
+  try:
+    variables = jax.eval_shape(run, jax.random.key(0))
+  except errors.UserError:
+    raise
+  except (TypeError, ValueError, ArithmeticError, IndexError) as error:
+    file, kind = type(module).__module__.rpartition('.')[-1], type(module)
+    shapes = ', '.join(str(x.shape) for x in jax.tree.leaves(inputs))
+    raise errors.UserError(
+      f'the network {file}.{kind.__name__} does not take inputs of shapes '
+      f'{shapes}. Choose another network by its field `name`.'
+    ) from error
   return Traced(layers, variables)
 
 

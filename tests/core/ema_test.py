@@ -76,3 +76,9 @@ def test_widths_exclude_a_half_life():
   config = small(ema_halflife=10.0, ema_widths=(0.05,))
   with pytest.raises(errors.UserError, match=r'ema_halflife=10\.0.*ema_widths'):
     game_config.fields(config, Spec((8, 8, 1), 0, ()))
+
+
+def test_widths_of_averages_refuse_fields_of_a_half_life():
+  config = small(ema_halflife=0.0, ema_counts_round=True, ema_widths=(0.05,))
+  with pytest.raises(errors.UserError, match='ema_counts_round=True has no'):
+    game_config.fields(config, Spec((8, 8, 1), 0, ()))

@@ -39,6 +39,14 @@ def test_parameter_counts(name):
   assert f'{counts[0]:,}' in text
 
 
+def test_a_network_that_does_not_take_its_inputs_is_named():
+  codes = jnp.zeros((1, 8))
+  network = models.build('discriminator', {'name': 'dcgan.Discriminator'})
+  message = r'dcgan\.Discriminator does not take inputs of shapes \(1, 8\)'
+  with pytest.raises(errors.UserError, match=message):
+    summary.trace(network, codes)
+
+
 @pytest.mark.parametrize('shape', [(28, 28, 1), (5, 7, 3), (1, 1, 1), (2,)])
 def test_networks_take_any_shape(shape, key):
   generator = models.build('generator', {'name': 'mlp.Generator'}, shape=shape)

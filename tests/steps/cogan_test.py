@@ -58,6 +58,12 @@ def test_each_logit_depends_on_its_domain(key):
     assert float(jnp.abs(slope[..., 1 - domain]).max()) == 0
 
 
+def test_domains_have_a_layer_of_their_own(key):
+  network = networks.Generator((8, 8, 2), widths=(4, 4), shared=2)
+  with pytest.raises(errors.UserError, match=r'generator\.shared=2 .* most 1'):
+    network.init(key, jnp.zeros((1, 4)), train=True)
+
+
 @pytest.mark.parametrize('shared', [0, 1])
 def test_shared_layers_have_one_set_of_weights(shared, key):
   """Three doublings 8-4-2-1: a shared one has one kernel, others have two."""
