@@ -67,6 +67,8 @@ RUNS = {
       'latent_size': 16 * 16,
       'generator.width': 8,
       'discriminator.width': 8,
+      'generator.depth': 1,
+      'discriminator.depth': 1,
       'generator.heads': 2,
       'discriminator.heads': 2,
     },

@@ -57,10 +57,12 @@ class Codebook(nn.Module):
   Attributes:
     codes: K, the number of codes.
     channels: D, the size of a code.
+    dtype: dtype of hidden layers; a codebook has none, and stays float32.
   """
 
   codes: int
   channels: int
+  dtype: jnp.dtype | None = None
 
   def setup(self):
     init = nn.initializers.normal(1.0)

@@ -21,8 +21,10 @@ CONFIGS = sorted(
   for path in (runs.ROOT / 'configs').glob('*.py')
   if path.stem not in ('classifier_mnist', 'folder')  # No images; no size.
 )
-# Their dropout masks depend on the batch.
-ALONE = ('pix2pix_cifar10', 'pix2pix_faces', 'dualgan_faces')
+# Their dropout masks, or maps of noise, depend on the batch.
+ALONE = ('pix2pix_cifar10', 'pix2pix_faces', 'dualgan_faces', 'r3gan2_cifar10')
+# Many convolutions in a row add up more rounding errors.
+TOLERANCE = {'srgan_faces': 3e-5}
 HOLE = slice(8, 24)
 
 
@@ -91,8 +93,9 @@ def test_every_config_gives_the_images_of_its_network(path):
     expected = jax.jit(function)(weights, *inputs.values())
     found = answers(model, inputs)
     scale = max(1.0, float(jnp.abs(expected).max()))
+    tolerance = TOLERANCE.get(path.stem, 1e-5)
     assert float(jnp.std(expected)) > 1e-3  # The weights say something.
-    np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
+    np.testing.assert_allclose(found, expected, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize(
