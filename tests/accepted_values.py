@@ -170,7 +170,7 @@ ACCEPTED = (
   Row('gradient_average scale_alignment', (0,), '0 is off'),
   # Transformers.
   Row(
-    'discriminator.depth *.heads *.patch generator.outputs',
+    'discriminator.depth *.heads *.patch',
     (1,),
     'the smallest number',
   ),
@@ -223,6 +223,7 @@ REFUSED_BY_RUNS = (
   Row('*.optimizer.base_width', (1,), 'a network without a width'),
   Row('scale_alignment', (1, BILLION), 'a generator of single images'),
   Row('generator.depth', (1,), 'no multiple of the outputs'),
+  Row('generator.outputs', (1,), 'CAT compares images of several depths'),
   Row('gan:replay_size', (1,), 'earlier fakes of a conditional run'),
   Row(
     'autoencoder:*.schedule_images classifier:*.schedule_images '
