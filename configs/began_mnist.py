@@ -38,25 +38,10 @@ def get_config(variant: str = ''):
   config.update(presets.game())
   config.update(presets.dcgan())
   config.update(fields.build(energy_gan.FIELDS))
-  config.method = 'energy_gan'
-  config.loss = 'wasserstein'
-  config.discriminator = dict(
-    name='energy.Discriminator',
-    widths=(16, 32),
-    code_size=32,
-    distance='l1',
-    optimizer=config.discriminator.optimizer,
-  )
-  config.num_steps = 3_000
-  config.batch_size = 32
+  presets.energy(config)
+  config.discriminator.distance = 'l1'
   config.latent_size = 64
-  config.generator.widths = (64, 32)
-  config.ema_halflife = 10_000.0
-  for network in (config.generator, config.discriminator):
-    network.optimizer.update(learning_rate=1e-3, b2=0.99)
-  config.sample_every = config.eval_every = config.checkpoint_every = 500
   config.energy = 'began'
   config.latent = 'uniform'
-
   config_lib.vary(config, VARIANTS, variant)
   return config

@@ -32,28 +32,7 @@ def get_config(variant: str = ''):
   config.update(fields.build(mode_regularized.FIELDS))
   config.update(presets.mlp())
   config.method = 'mode_regularized'
-  config.num_steps = 2_000
-  config.batch_size = 128
-  config.ema_halflife = 10_000.0
-  config.penalties.r1 = 0.05
-  config.eval_every = 500
-  config.steps_per_call = 50
-  config.generator.widths = (256, 512)
+  presets.with_encoder(config, 2_000)
   config.generator.norm = 'layer'  # Codes and latents differ in statistics.
-  config.discriminator.widths = (512, 512)
-  config.encoder = dict(
-    name='autoencoder.DenseEncoder',
-    widths=(512, 256),
-    rectified=False,
-    activation='relu',  # a key of autoencoder.ACTIVATIONS
-    optimizer=presets.optimizer(),
-  )
-  for network in (config.generator, config.encoder, config.discriminator):
-    network.optimizer.update(
-      learning_rate=5e-4,
-      b2=0.99,
-      schedule='late_linear',
-      schedule_images=config.num_steps * config.batch_size,
-    )
   config_lib.vary(config, VARIANTS, variant)
   return config

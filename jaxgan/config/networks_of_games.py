@@ -181,3 +181,62 @@ def lazy(config, generator: int = 4, discriminator: int = 16) -> None:
     settings, share = config[player].optimizer, every / (every + 1)
     settings.learning_rate *= share
     settings.b1, settings.b2 = settings.b1**share, settings.b2**share
+
+
+def energy(config) -> None:
+  """Sets a small DCGAN whose discriminator is an autoencoder, for digits.
+
+  Args:
+    config: config with the networks of `dcgan` and the fields of
+      `steps/energy_gan.py`.
+  """
+  config.method = 'energy_gan'
+  config.loss = 'wasserstein'
+  config.discriminator = dict(
+    name='energy.Discriminator',
+    widths=(16, 32),
+    code_size=32,
+    distance='l2',
+    optimizer=config.discriminator.optimizer,
+  )
+  config.num_steps = 3_000
+  config.batch_size = 32
+  config.latent_size = 50
+  config.generator.widths = (64, 32)
+  config.ema_halflife = 10_000.0
+  for network in (config.generator, config.discriminator):
+    network.optimizer.update(learning_rate=1e-3, b2=0.99)
+  config.sample_every = config.eval_every = config.checkpoint_every = 500
+
+
+def with_encoder(config, rounds: int) -> None:
+  """Sets dense networks with an encoder, for digits.
+
+  Learning rates fall to zero in the second half of the rounds.
+
+  Args:
+    config: config with the networks of `mlp`.
+    rounds: rounds of the run.
+  """
+  config.num_steps = rounds
+  config.batch_size = 128
+  config.ema_halflife = 10_000.0
+  config.penalties.r1 = 0.05
+  config.eval_every = 500
+  config.steps_per_call = 50
+  config.generator.widths = (256, 512)
+  config.discriminator.widths = (512, 512)
+  config.encoder = dict(
+    name='autoencoder.DenseEncoder',
+    widths=(512, 256),
+    rectified=False,
+    activation='relu',  # a key of autoencoder.ACTIVATIONS
+    optimizer=optimizer(),
+  )
+  for network in (config.generator, config.encoder, config.discriminator):
+    network.optimizer.update(
+      learning_rate=5e-4,
+      b2=0.99,
+      schedule='late_linear',
+      schedule_images=config.num_steps * config.batch_size,
+    )

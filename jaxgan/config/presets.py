@@ -9,12 +9,14 @@ import ml_collections
 from jaxgan.config import algorithms
 from jaxgan.config.fields import build
 from jaxgan.config.networks_of_games import dcgan as dcgan
+from jaxgan.config.networks_of_games import energy as energy
 from jaxgan.config.networks_of_games import lazy as lazy
 from jaxgan.config.networks_of_games import mlp as mlp
 from jaxgan.config.networks_of_games import optimizer as optimizer
 from jaxgan.config.networks_of_games import stylegan2 as stylegan2
 from jaxgan.config.networks_of_games import stylegan2_recipe as stylegan2_recipe
 from jaxgan.config.networks_of_games import stylegan2_widths as stylegan2_widths
+from jaxgan.config.networks_of_games import with_encoder as with_encoder
 from jaxgan.config.residual_networks import r3gan as r3gan
 from jaxgan.config.residual_networks import r3gan2 as r3gan2
 from jaxgan.config.residual_networks import r3gan2_schedules as r3gan2_schedules

@@ -1,4 +1,4 @@
-"""Which side of an array is split, and how many bytes remain."""
+"""The split side of an array, and the bytes of each device."""
 
 import jax
 import jax.numpy as jnp

@@ -1,15 +1,11 @@
 """Small dense systems: eight devices train as one."""
 
-import functools
-
 import chex
-import jax
-import numpy as np
 import pytest
+import rounds
 from runs import ROOT, module
 
 from jaxgan import data, steps
-from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
 # Minutes of compilation: `./launch/test.sh -m slow` runs it.
@@ -42,25 +38,8 @@ def small(name):
 def test_eight_devices_equal_one(name, engine):
   config = small(name)
   algorithm, dataset = steps.find(config.method), data.load(config.data)
-  found = []
-  for devices in (
-    devices_lib.make_alone(16),
-    devices_lib.make(engine, 16),
-  ):
-    method = algorithm.from_config(config, dataset.spec)
-    init = jax.jit(functools.partial(algorithm.init, method))
-    state = devices.replicate(init(jax.random.key(0)))
-    call = compile_lib.compile_rounds(
-      devices,
-      functools.partial(algorithm.train_step, method),
-      rounds=1,
-      draws=1,
-      batch_size=16,
-      resident=True,
-    )
-    arrays = devices.replicate(dataset.arrays())
-    for _ in range(3):
-      seed = devices.replicate(np.uint32(0))
-      state, metrics = call(state, arrays, seed)
-    found.append(jax.device_get((state, metrics)))
+  found = [
+    rounds.after_three(devices, config, algorithm, dataset)
+    for devices in (devices_lib.make_alone(16), devices_lib.make(engine, 16))
+  ]
   chex.assert_trees_all_close(*found, atol=2e-5, rtol=1e-3)

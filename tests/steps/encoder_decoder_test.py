@@ -1,19 +1,17 @@
 """Autoencoders and VAEs alike: what is refused, devices, pictures of codes."""
 
-import functools
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import rounds
 from runs import ROOT, module
 
 from jaxgan import data, errors, steps
 from jaxgan.metrics import likelihood as likelihood_lib
 from jaxgan.steps import _encoder_decoder
-from jaxgan.training import compile as compile_lib
 from jaxgan.training import devices as devices_lib
 
 METHODS = ('autoencoder', 'vae')
@@ -71,27 +69,10 @@ def with_noise(method):
 def test_eight_devices_equal_one(method, name):
   config, algorithm = with_noise(method), steps.find(method)
   dataset = data.load(config.data)
-  found = []
-  for engine in (
-    devices_lib.make_alone(16),
-    devices_lib.make(name, 16),
-  ):
-    parts = algorithm.from_config(config, dataset.spec)
-    init = jax.jit(functools.partial(algorithm.init, parts))
-    state = engine.replicate(init(jax.random.key(0)))
-    call = compile_lib.compile_rounds(
-      engine,
-      functools.partial(algorithm.train_step, parts),
-      rounds=1,
-      draws=1,
-      batch_size=16,
-      resident=True,
-    )
-    arrays = engine.replicate(dataset.arrays())
-    for _ in range(3):
-      seed = engine.replicate(np.uint32(0))
-      state, metrics = call(state, arrays, seed)
-    found.append(jax.device_get((state, metrics)))
+  found = [
+    rounds.after_three(engine, config, algorithm, dataset)
+    for engine in (devices_lib.make_alone(16), devices_lib.make(name, 16))
+  ]
   chex.assert_trees_all_close(*found, atol=2e-5, rtol=1e-4)
 
 
