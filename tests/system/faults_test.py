@@ -4,6 +4,7 @@ Those that need processes of their own are in `faults_processes_test.py`; those
 that other files hold are named in the table.
 """
 
+import functools
 import json
 import logging
 import os
@@ -90,11 +91,8 @@ def test_19_resume_on_another_number_of_devices(
   """Starts on eight, resumes on four: the run of one, up to rounding."""
   make = devices_lib.make
   for count, num_steps in ((8, 6), (4, 12)):
-    monkeypatch.setattr(
-      devices_lib,
-      'make',
-      lambda name, size, count=count: make(name, size, jax.devices()[:count]),
-    )
+    few = functools.partial(make, devices=jax.devices()[:count])
+    monkeypatch.setattr(devices_lib, 'make', few)
     loop.train(small(num_steps=num_steps, sample_every=0), tmp_path)
   ours = {row['step']: row for row in lines(tmp_path)}
   for theirs in lines(unbroken)[1:]:

@@ -412,4 +412,5 @@ def test_dirac_gan_of_the_page(page):
   (theta, psi), after = page.evaluate('Dirac.path')
   expected = [theta + 0.1 * psi, psi - 0.1 * theta]
   np.testing.assert_allclose(after, expected, atol=1e-12)
-  assert page.locator('#dirac-round').inner_text() == '1'
+  round_text = "document.querySelector('#dirac-round').innerText"
+  page.wait_for_function(f"{round_text} === '1'")  # with the next frame
