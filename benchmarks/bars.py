@@ -11,9 +11,9 @@ right means have 9 log 2 = 6.238.
 
 import time
 
-from absl import app, flags
+from absl import flags
 
-from benchmarks import bars_machines
+from benchmarks import bars_machines, cli
 
 _ROUNDS = flags.DEFINE_integer(
   'rounds', 20_000, 'Rounds of each machine.', lower_bound=100
@@ -34,4 +34,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -14,14 +14,12 @@ these images, on the scale of [-1, 1]. The first call trains the classifier and
 keeps it.
 """
 
-import sys
-
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import jaxgan
-from benchmarks import experiment
-from jaxgan import data
+from benchmarks import cli, experiment
+from jaxgan import data, errors
 from jaxgan.metrics import frechet
 from jaxgan.modes import features
 from jaxgan.training import devices as devices_lib
@@ -38,8 +36,8 @@ def main(argv) -> None:
   run = jaxgan.restore(_WORKDIR.value)
   settings = run.config.data
   if settings.get('unpaired') != 'classes':
-    sys.exit(
-      f'error: --workdir={_WORKDIR.value} is not a run of two classes. Choose '
+    raise errors.UserError(
+      f'--workdir={_WORKDIR.value} is not a run of two classes. Choose '
       'a run of cyclegan with data.unpaired=classes.'
     )
   pairs = data.load(settings, 'test').arrays()
@@ -88,4 +86,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -23,15 +23,14 @@ Exits with an error if a value is off by more than its digits.
 """
 
 import decimal
-import sys
 import time
 
 import jax
 import numpy as np
-from absl import app
 
-from benchmarks import dirac_game
+from benchmarks import cli, dirac_game
 from benchmarks.dirac_game import ORDERS, RATE, ROWS, Row
+from jaxgan import errors
 
 # Of eigenvalues and radii. Those of double eigenvalues lose half the digits.
 TOLERANCE = 1e-6
@@ -102,8 +101,8 @@ def main(argv) -> None:
   for line, _ in rows:
     print(f'| {" | ".join(line)} |')
   if wrong := [message for _, messages in rows for message in messages]:
-    sys.exit('error: ' + '; '.join(wrong))
+    raise errors.UserError('; '.join(wrong))
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

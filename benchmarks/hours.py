@@ -11,9 +11,9 @@ on a TPU.
 import pathlib
 import tempfile
 
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan.training import operations
 from jaxgan.training.run import Training
 
@@ -73,4 +73,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

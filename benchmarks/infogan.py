@@ -13,9 +13,10 @@ import json
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import jaxgan
+from benchmarks import cli
 from jaxgan import data, infogan
 from jaxgan.core import pixels as pixels_lib
 
@@ -67,4 +68,4 @@ def main(argv) -> None:
 
 if __name__ == '__main__':
   flags.mark_flag_as_required('workdir')
-  app.run(main)
+  cli.run(main)

@@ -20,9 +20,9 @@ import sys
 import tempfile
 import time
 
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import config as config_lib
 
 _KILLS = flags.DEFINE_integer('kills', 20, 'Kills per kind.', lower_bound=1)
@@ -116,6 +116,7 @@ def _others() -> dict:
 
 
 RUNS |= _others()
+FEEDS = ('resident', 'streamed', 'processes')
 
 
 def command(kind: str, feed: str, workdir: pathlib.Path) -> list[str]:
@@ -261,11 +262,14 @@ def compare(
 def main(argv) -> None:
   del argv
   print('| kind | data | kills | differs |\n| --- | --- | --- | --- |')
-  for kind in _KINDS.value or RUNS:
+  kinds = _KINDS.value or RUNS
+  cli.check_names('kinds', kinds, RUNS)
+  cli.check_names('feeds', _FEEDS.value, FEEDS)
+  for kind in kinds:
     for feed in _FEEDS.value:
       killed, wrong = compare(kind, feed, _KILLS.value, _SEED.value)
       print(f'| {kind} | {feed} | {killed} | {"; ".join(wrong)} |', flush=True)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

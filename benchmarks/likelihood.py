@@ -24,17 +24,17 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import data
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import likelihood as likelihood_lib
 from jaxgan.steps import vae
 from jaxgan.steps._encoder_decoder import averaged
 
-_K = flags.DEFINE_list(
-  'k', ['1', '5', '50'], 'Numbers of samples of the trained bounds.'
+_K = cli.define_integers(
+  'k', [1, 5, 50], 'Numbers of samples of the trained bounds.'
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Rounds per run.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 20, 'Images per round.')
@@ -107,7 +107,7 @@ def nats(run, images: np.ndarray) -> np.ndarray:
 
 def main(argv) -> None:
   del argv
-  counts = [int(k) for k in _K.value]
+  counts = _K.value
   config = _config(1)
   test = data.load(config.data, 'test')
   images = test.evenly(_IMAGES.value)['image']  # The last digits are harder.
@@ -136,4 +136,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

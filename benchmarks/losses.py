@@ -10,11 +10,9 @@ averaged weights. Two rows are recipes of tutorials on the same networks, with
 as many images. Scores are those of --mode=evaluate.
 """
 
-import sys
+from absl import flags
 
-from absl import app, flags
-
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import data
 from jaxgan.adversarial import losses
 
@@ -59,12 +57,10 @@ def rows() -> dict[str, object]:
 def main(argv) -> None:
   del argv
   known = rows()
-  for name in _LOSSES.value:
-    if name not in known:
-      sys.exit(f'error: --losses: {name!r} is unknown; known: {[*known]}')
+  cli.check_names('losses', _LOSSES.value, known)
   configs = {name: known[name] for name in _LOSSES.value or known}
   experiment.compare(configs, _SEEDS.value, _NUM.value, SCORES)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

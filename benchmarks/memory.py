@@ -21,9 +21,9 @@ import threading
 import time
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import errors
 from jaxgan.training import loop
 
@@ -137,4 +137,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -27,16 +27,15 @@ lazy penalties: every eighth round, at eight times the weight.
 
 import functools
 import pathlib
-import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import gan
 from jaxgan.adversarial import losses, tricks
 from jaxgan.config import game_terms
@@ -52,8 +51,8 @@ _MIXTURES = flags.DEFINE_list('mixtures', ['ring'], 'Keys of UNITS.')
 _SEEDS = flags.DEFINE_integer('seeds', 5, 'Runs per row.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5_000, 'Rounds per run.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Points per round.')
-_WIDTHS = flags.DEFINE_list(
-  'widths', ['128', '128'], 'Hidden units of both networks.'
+_WIDTHS = cli.define_integers(
+  'widths', [128, 128], 'Hidden units of both networks.'
 )
 _LATENT_SIZE = flags.DEFINE_integer('latent_size', 2, 'Size of normal latents.')
 _RATE = flags.DEFINE_float('learning_rate', 2e-3, 'Initial rate of Adam.')
@@ -119,7 +118,7 @@ def _method(fields, share: float = 1.0) -> gan.GAN:
     fields.pop('penalties', ()), 0.5 * _GAMMA.value * share
   )
   weights['gradient_penalty'] = fields.pop('gradient_penalty', 0.0)
-  widths = tuple(map(int, _WIDTHS.value))
+  widths = tuple(_WIDTHS.value)
   updates = _ROUNDS.value * fields.get('discriminator_steps', 1)
   adam = [
     optax.adam(optax.cosine_decay_schedule(_RATE.value, count), b1=0.5, b2=0.99)
@@ -218,13 +217,11 @@ def main(argv) -> None:
     ('methods', names, METHODS),
     ('mixtures', _MIXTURES.value, UNITS),
   ):
-    for name in given:
-      if name not in known:
-        sys.exit(f'error: --{flag}: {name!r} is unknown; known: {[*known]}')
+    cli.check_names(flag, given, known)
   seeds = _SEEDS.value
   print(
     f'{_ROUNDS.value:,} rounds of {_BATCH_SIZE.value}, {seeds} seeds, hidden '
-    f'units {"-".join(_WIDTHS.value)}, gamma {_GAMMA.value:g}, '
+    f'units {"-".join(map(str, _WIDTHS.value))}, gamma {_GAMMA.value:g}, '
     f'{jax.devices()[0].device_kind}, jax {jax.__version__}\n'
   )
   print('| mixture | method | modes | high quality | KL | spread | seconds |')
@@ -247,4 +244,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

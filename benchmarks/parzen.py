@@ -21,15 +21,14 @@ https://arxiv.org/abs/1511.01844, section 3.2).
 
 import functools
 import statistics
-import sys
 import time
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment, kmeans
-from jaxgan import data
+from benchmarks import cli, experiment, kmeans
+from jaxgan import data, errors
 from jaxgan.config.fields import is_group
 from jaxgan.metrics import parzen
 from jaxgan.modes import restore as restore_lib
@@ -71,7 +70,10 @@ def _runs(train_size: int, settings):
   if _WORKDIR.value:
     run = restore_lib.restore(_WORKDIR.value)
     if not run.has_latents:
-      sys.exit(f'error: --workdir: method={run.name!r} has no latents')
+      raise errors.UserError(
+        f'--workdir={_WORKDIR.value}: method={run.name!r} has no latents. '
+        'Choose a run that has.'
+      )
     name = f'{run.name} of --workdir, step {int(run.state.step):,}'
     return [run], name, ''
   config = experiment.load(_EXPERIMENT.value)
@@ -154,4 +156,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

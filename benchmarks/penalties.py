@@ -13,9 +13,9 @@ import functools
 import time
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import errors, steps
 from jaxgan.data import Spec
 
@@ -100,4 +100,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -20,9 +20,9 @@ import pathlib
 from statistics import fmean
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan.adversarial import image_to_image
 from jaxgan.core import pixels as pixels_lib
 from jaxgan.metrics import similarity
@@ -114,4 +114,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -18,9 +18,9 @@ turn by turn.
 import statistics
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment, timing
+from benchmarks import cli, experiment, timing
 
 _SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS (all).')
 _MEMBERS = flags.DEFINE_integer('members', 4, 'Members of the population.')
@@ -64,6 +64,8 @@ def measure(system: str, count: int, turns: int, rounds: int) -> dict:
 
 def main(argv) -> None:
   del argv
+  names = _SYSTEMS.value or SYSTEMS
+  cli.check_names('systems', names, SYSTEMS)
   count, turns, rounds = _MEMBERS.value, _TURNS.value, _ROUNDS.value
   device = jax.devices()[0].device_kind
   print(
@@ -72,7 +74,7 @@ def main(argv) -> None:
   )
   print('| | side | seconds | over one | over one after another |')
   print('| --- | --- | --- | --- | --- |')
-  for system in _SYSTEMS.value or SYSTEMS:
+  for system in names:
     seconds = measure(system, count, turns, rounds)
     for name in ('one', 'one after another', 'in turn', 'together'):
       ratios = [
@@ -84,4 +86,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
+from jaxgan import errors
 
-_PROCESSES = flags.DEFINE_list(
-  'processes', ['1', '2', '4'], 'Numbers of processes.'
+_PROCESSES = cli.define_integers(
+  'processes', [1, 2, 4], 'Numbers of processes.'
 )
 _CONFIGS = flags.DEFINE_list(
   'configs', ['gan_mnist', 'dcgan_mnist'], 'NAME or NAME:VARIANT.'
@@ -52,7 +53,8 @@ def _train(script, name, batch_size, devices, *others) -> str:
     text=True,
   )
   if done.returncode:
-    sys.exit(f'error: {name}: {done.stderr.strip() or done.stdout[-500:]}')
+    said = done.stderr.strip() or done.stdout[-500:]
+    raise errors.UserError(f'{name}: {said}')
   return done.stdout
 
 
@@ -95,7 +97,7 @@ def main(argv) -> None:
   for name in _CONFIGS.value:
     batch_size = experiment.load(name).batch_size
     for kind, weak in (('strong', False), ('weak', True)):
-      for processes in map(int, _PROCESSES.value):
+      for processes in _PROCESSES.value:
         size = batch_size * (processes if weak else 1)
         measured = rates(name, size, processes)
         middle = statistics.median(measured)
@@ -109,4 +111,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

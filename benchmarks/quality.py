@@ -11,12 +11,11 @@ compares mean Frechet distances.
 import os
 import platform
 import statistics
-import sys
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from benchmarks import quality_sides as sides_lib
 from jaxgan import errors
 
@@ -82,12 +81,9 @@ def main(argv) -> None:
   del argv
   # The first run of a user finds no compiled programs.
   jax.config.update('jax_enable_compilation_cache', False)
-  try:
-    names = _CONFIGS.value or sides_lib.DIGITS
-    compare({name: sides_lib.load(name) for name in names})
-  except errors.UserError as error:
-    sys.exit(f'error: {error}')
+  names = _CONFIGS.value or sides_lib.DIGITS
+  compare({name: sides_lib.load(name) for name in names})
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

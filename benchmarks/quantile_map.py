@@ -27,18 +27,17 @@ the rows have the losses of the paper. The rate of Adam falls to 0 as a cosine.
 
 import functools
 import pathlib
-import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags
+from absl import flags
 from PIL import Image, ImageDraw
 from scipy import optimize, special
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import adversarial_flow
 from jaxgan.adversarial import losses, terms, tricks
 from jaxgan.adversarial.regularisers import centring
@@ -50,11 +49,11 @@ from jaxgan.data.sources import toy
 from jaxgan.models import mlp
 from jaxgan.steps.adversarial_flow import AdversarialFlow, transport
 
-_SEEDS = flags.DEFINE_integer('seeds', 4, 'Runs per row.')
+_SEEDS = flags.DEFINE_integer('seeds', 4, 'Runs per row.', lower_bound=2)
 _ROUNDS = flags.DEFINE_integer('rounds', 4_000, 'Rounds per run.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 256, 'Points per round.')
 _RATE = flags.DEFINE_float('learning_rate', 2e-3, 'First rate of Adam.')
-_WIDTHS = flags.DEFINE_list('widths', ['64', '64'], 'Units of both networks.')
+_WIDTHS = cli.define_integers('widths', [64, 64], 'Units of both networks.')
 _PICTURE = flags.DEFINE_string('picture', '', 'PNG of maps in two dimensions.')
 
 POINTS = 1_000
@@ -68,7 +67,7 @@ DARK, FAINT = (24, 24, 24), (150, 150, 150)
 
 def method(dimensions: int, weight) -> AdversarialFlow:
   """Returns the method of a row of `WEIGHTS`."""
-  widths, rounds = tuple(map(int, _WIDTHS.value)), _ROUNDS.value
+  widths, rounds = tuple(_WIDTHS.value), _ROUNDS.value
   adam = optax.adam(
     optax.cosine_decay_schedule(_RATE.value, rounds), b1=0.0, b2=0.9
   )
@@ -192,8 +191,6 @@ def draw(z: np.ndarray, maps: dict[str, np.ndarray]) -> Image.Image:
 
 def main(argv) -> None:
   del argv
-  if _SEEDS.value < 2:
-    sys.exit(f'error: --seeds={_SEEDS.value} must be at least 2')
   print(
     f'{_ROUNDS.value:,} rounds of {_BATCH_SIZE.value}, {_SEEDS.value} seeds, '
     f'{jax.devices()[0].device_kind}, jax {jax.__version__}\n'
@@ -219,4 +216,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

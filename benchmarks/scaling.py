@@ -23,14 +23,12 @@ product, over the time of the round. Both come from a dry run.
 """
 
 import statistics
-import sys
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment, timing, variations
+from benchmarks import cli, experiment, timing, variations
 from jaxgan import config as config_lib
-from jaxgan import errors
 from jaxgan.training import dry_run, sweeps
 
 _CONFIG = flags.DEFINE_string(
@@ -126,16 +124,13 @@ def main(argv) -> None:
   del argv
   # Programs of earlier runs would hide the time of compilation.
   jax.config.update('jax_enable_compilation_cache', False)
-  try:
-    config = experiment.load(_CONFIG.value)
-    config.precision = _PRECISION.value
-    config.data.update(
-      source=_SOURCE.value, name='mnist', data_dir=_DATA_DIR.value
-    )
-    compare(config)
-  except errors.UserError as error:
-    sys.exit(f'error: {error}')
+  config = experiment.load(_CONFIG.value)
+  config.precision = _PRECISION.value
+  config.data.update(
+    source=_SOURCE.value, name='mnist', data_dir=_DATA_DIR.value
+  )
+  compare(config)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -13,9 +13,9 @@ averaged classifier, which this config lacks.
 import statistics
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from jaxgan import data
 from jaxgan.core import pixels as pixels_lib
 
@@ -79,4 +79,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -37,9 +37,9 @@ import tempfile
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment, systems, timing
+from benchmarks import cli, experiment, systems, timing
 from benchmarks.sides import Ended, Process, asked
 from jaxgan import errors
 
@@ -271,11 +271,8 @@ def compare() -> None:
 def main(argv) -> None:
   del argv
   jax.config.update('jax_platforms', 'cpu')  # Leaves the device to the sides.
-  try:
-    compare()
-  except errors.UserError as error:
-    sys.exit(f'error: {error}')
+  compare()
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

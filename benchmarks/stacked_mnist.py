@@ -36,14 +36,13 @@ change, so the protocol is not that of either setting.
 """
 
 import statistics
-import sys
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import jaxgan
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from benchmarks.stacked_mnist_settings import METHODS, SETTINGS, configure
 from jaxgan import config as config_lib
 from jaxgan import data
@@ -115,9 +114,7 @@ def main(argv) -> None:
     ('setting', [_SETTING.value], SETTINGS),
     ('methods', names, METHODS),
   ):
-    for name in given:
-      if name not in known:
-        sys.exit(f'error: --{flag}: {name!r} is unknown; known: {[*known]}')
+    cli.check_names(flag, given, known)
   setting = SETTINGS[_SETTING.value]
   samples = _SAMPLES.value or setting.samples
   settings = experiment.changed(
@@ -168,4 +165,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

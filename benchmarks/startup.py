@@ -14,7 +14,10 @@ import sys
 import tempfile
 import time
 
-from absl import app, flags
+from absl import flags
+
+from benchmarks import cli
+from jaxgan import errors
 
 _REPEATS = flags.DEFINE_integer('repeats', 3, 'Starts per kind.')
 
@@ -36,7 +39,7 @@ def start(workdir: str, cache: str) -> float:
     for line in process.stdout:
       if line.startswith('step '):
         return time.perf_counter() - launched
-  sys.exit('error: the run ended before its first step')
+  raise errors.UserError('the run ended before its first step')
 
 
 def main(argv) -> None:
@@ -54,4 +57,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -17,11 +17,10 @@ import statistics
 import sys
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment, timing
+from benchmarks import cli, experiment, timing
 from jaxgan import config as config_lib
-from jaxgan import errors
 from jaxgan.data import stream
 
 _CONFIGS = flags.DEFINE_list(
@@ -95,15 +94,12 @@ def main(argv) -> None:
     'data.data_dir': _DATA_DIR.value,
     'data.path': _PATH.value,
   }
-  try:
-    configs = {}
-    for name in _CONFIGS.value:
-      configs[name] = experiment.changed(experiment.load(name), data)
-      config_lib.validate(configs[name])
-    compare(configs)
-  except errors.UserError as error:
-    sys.exit(f'error: {error}')
+  configs = {}
+  for name in _CONFIGS.value:
+    configs[name] = experiment.changed(experiment.load(name), data)
+    config_lib.validate(configs[name])
+  compare(configs)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -13,14 +13,12 @@ benchmark is continued by the same command, and a complete one is drawn again.
 import os
 import pathlib
 import platform
-import sys
 
 import jax
-from absl import app, flags
+from absl import flags
 
-from benchmarks import experiment, quality_log
+from benchmarks import cli, experiment, quality_log
 from benchmarks import quality_sides as sides_lib
-from jaxgan import errors
 
 _CONFIGS = flags.DEFINE_list(
   'configs', ['gan_mnist', 'dcgan_mnist', 'wgan_mnist'], 'NAME or NAME:VARIANT.'
@@ -88,12 +86,9 @@ def main(argv) -> None:
   jax.config.update('jax_enable_compilation_cache', False)
   out = pathlib.Path(_OUT.value)
   out.mkdir(parents=True, exist_ok=True)
-  try:
-    run(
-      {name: sides_lib.load(name) for name in _CONFIGS.value}, out / 'log.jsonl'
-    )
-  except errors.UserError as error:
-    sys.exit(f'error: {error}')
+  run(
+    {name: sides_lib.load(name) for name in _CONFIGS.value}, out / 'log.jsonl'
+  )
   quality_log.draw(
     quality_log.read(out / 'log.jsonl'), out / 'time_to_quality.png'
   )
@@ -101,4 +96,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -11,11 +11,9 @@ features of a classifier, precision, recall and the rarest class. Compare them
 with the rows of `none` and of real training images.
 """
 
-import sys
+from absl import flags
 
-from absl import app, flags
-
-from benchmarks import experiment
+from benchmarks import cli, experiment
 from benchmarks.trick_fields import TRICKS
 from jaxgan import config as config_lib
 from jaxgan import data
@@ -43,9 +41,7 @@ def main(argv) -> None:
   fields = config_lib.flatten(config)
   known = [name for name in TRICKS if TRICKS[name].keys() <= fields.keys()]
   names = _TRICKS.value or known
-  for name in names:
-    if name not in known:
-      sys.exit(f'error: --tricks: {name!r} is unknown; known: {known}')
+  cli.check_names('tricks', names, known)
   config.data.update(source=_SOURCE.value, data_dir=_DATA_DIR.value)
   config.data.source = data.resolve(config.data)
   config.num_steps = _ROUNDS.value
@@ -54,4 +50,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

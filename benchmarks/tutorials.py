@@ -20,7 +20,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-from absl import app, flags
+from absl import flags
+
+from benchmarks import cli
+from jaxgan import errors
 
 _SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS (all).')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs per system.')
@@ -109,7 +112,7 @@ def _run(name: str, seed: int) -> tuple[tuple[float, float], float, str]:
   command += [f'--config.{field}={value}' for field, value in settings.items()]
   done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
   if done.returncode:
-    sys.exit(f'error: {" ".join(command)} failed')
+    raise errors.UserError(f'{" ".join(command)} failed')
   text = (workdir / 'metrics.jsonl').read_text()
   lines = [json.loads(line) for line in text.splitlines()]
   losses = (
@@ -131,9 +134,7 @@ def _spread(values) -> str:
 def main(argv) -> None:
   del argv
   names = _SYSTEMS.value or list(SYSTEMS)
-  for name in names:
-    if name not in SYSTEMS:
-      sys.exit(f'error: --systems: {name!r} is unknown; known: {[*SYSTEMS]}')
+  cli.check_names('systems', names, SYSTEMS)
   rows = []
   for name in names:
     runs = [_run(name, seed) for seed in range(_SEEDS.value)]
@@ -161,4 +162,4 @@ def main(argv) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -13,9 +13,11 @@ import compilation
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl import flags as absl_flags
 from PIL import Image
 
 from benchmarks import (
+  cli,
   dirac_game,
   experiment,
   kmeans,
@@ -55,6 +57,44 @@ def table(text: str) -> dict[str, list[str]]:
   rows = [line for line in text.splitlines() if line.startswith('| ')]
   cells = [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows]
   return {first: others for first, *others in cells}
+
+
+@pytest.mark.parametrize(
+  ('given', 'numbers'),
+  [('3', [3]), ('64,128', [64, 128]), ('a', None), ('0', None), ('1,-2', None)],
+)
+def test_flags_take_positive_integers(given, numbers):
+  values = absl_flags.FlagValues()
+  flag = cli.define_integers('widths', [1, 2], 'Units.', values)
+  values(['x'])
+  assert flag.value == [1, 2]
+  if numbers:
+    values(['x', f'--widths={given}'])
+    assert flag.value == numbers
+  else:
+    with pytest.raises(absl_flags.IllegalFlagValueError, match='--widths='):
+      values(['x', f'--widths={given}'])
+
+
+@pytest.mark.parametrize(
+  ('name', 'flag'),
+  [
+    ('mixtures', '--methods=none'),
+    pytest.param('parzen', '--experiment=none', marks=pytest.mark.slow),
+    pytest.param('quantile_map', '--seeds=1', marks=pytest.mark.slow),
+    pytest.param('kills', '--feeds=none', marks=pytest.mark.slow),
+  ],
+)
+def test_wrong_flags_end_in_a_line(name, flag):
+  done = run(name, flag)
+  assert done.returncode in (1, 2)  # 1 is that of absl.
+  assert 'Traceback' not in done.stderr
+  assert flag.partition('=')[2] in done.stderr
+
+
+def test_all_benchmarks_end_in_a_line_for_errors():
+  for path in (ROOT / 'benchmarks').glob('*.py'):
+    assert 'app.run(main)' not in path.read_text(), path
 
 
 @pytest.mark.slow
@@ -382,7 +422,7 @@ def test_speed_is_beside_keras():
 @pytest.mark.slow
 def test_modes_need_a_peer():
   done = run('speed', '--modes=graph')
-  assert done.returncode == 1
+  assert done.returncode == 2
   assert done.stderr.splitlines()[-1] == (
     "error: --modes='graph' needs --keras_python"
   )

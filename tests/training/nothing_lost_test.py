@@ -157,7 +157,7 @@ def test_nothing_is_renamed_without_a_valid_checkpoint(tmp_path):
   with checkpoint.Checkpoints(tmp_path, keep=3) as checkpoints:
     for step in (1, 2):
       checkpoints.save(step, state, META)
-  for path in tmp_path.rglob('manifest.ocdbt'):
+  for path in tmp_path.rglob('.zarray'):
     path.write_bytes(b'?')
   before = content(tmp_path)
   for _ in range(2):
