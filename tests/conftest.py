@@ -23,7 +23,6 @@ import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-jax.config.update('jax_disable_most_optimizations', True)
 # Programs of tests need no line numbers.
 jax.config.update('jax_traceback_in_locations_limit', 0)
 device_limit.install()
@@ -46,6 +45,9 @@ def pytest_configure(config):
 def pytest_runtest_setup(item):
   is_marked = item.get_closest_marker('eight_devices') is not None
   device_limit.set_limit(8 if is_marked else 1)
+  # Hundreds of rounds are worth the time of optimizations.
+  is_long = item.get_closest_marker('trains_long') is not None
+  jax.config.update('jax_disable_most_optimizations', not is_long)
 
 
 # Linux gives a process 65,530 regions of memory, and ends one that needs more

@@ -132,6 +132,12 @@ def _shrink(words: list[str]) -> list[str]:
       and f'--config.{name}' not in given
       and 'from_pictures' not in fields  # strides follow from pictures
     },
+    **{
+      name: 1
+      for name, value in fields.items()
+      if name.endswith(('.blocks', '.depth', '.outputs'))
+      and isinstance(value, int)
+    },
   }
   if '--config.eval_images' in given:
     values['eval_scores'] = ('classes',)

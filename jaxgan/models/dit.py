@@ -66,7 +66,7 @@ class Generator(dit.Transformer):
     x = ends.wide(parts.modulated(dit.norm(self.dtype)(x), shift, scale))
     size = self.patch**2 * self.shape[-1]
     last = nn.Dense(size, kernel_init=dit.zeros, name='last')
-    image = parts.image_of(parts.flat(last, x), self.shape, self.patch)
+    image = parts.image_of(layers.flat(last, x), self.shape, self.patch)
     if self.predicts == 'image':
       return image
     length = (times[:, 0] - times[:, 1]).reshape(-1, 1, 1, 1)

@@ -66,9 +66,11 @@ def _blocks(module: nn.Module):
   return apply
 
 
-_linear = functools.partial(
-  nn.Dense, use_bias=False, kernel_init=resnext.scaled()
-)
+def _linear(features: int, **fields):
+  """Returns a product for channels, a child of the calling module."""
+  fields = {'kernel_init': resnext.scaled(), **fields}
+  layer = nn.Dense(features, use_bias=False, **fields)
+  return lambda x: layers.flat(layer, x)
 
 
 class Generator(nn.Module):

@@ -18,7 +18,7 @@ from jaxgan.config import networks
 from jaxgan.core import ranges
 from jaxgan.data import Spec
 from jaxgan.models import r3gan
-from jaxgan.models.layers import grouped_conv, resnext
+from jaxgan.models.layers import grouped_conv, resampling, resnext
 from jaxgan.training import summary
 from tests.golden import make_r3gan
 from tests.golden.make_r3gan import CASES, PARAMS
@@ -193,18 +193,39 @@ def test_reducing_is_a_quarter_of_the_adjoint_of_enlarging(size, weights, key):
   x = jax.random.normal(key, (2, *small, 3))
   y = jax.random.normal(jax.random.fold_in(key, 1), (2, *size, 3))
   large = resnext.enlarge(x, size, weights)
+  small = resnext.reduce(y, weights)
   np.testing.assert_allclose(
-    jnp.vdot(large, y), 4 * jnp.vdot(x, resnext.reduce(y, weights)), rtol=1e-4
+    jnp.vdot(large, y), 4 * jnp.vdot(x, small), rtol=1e-4
   )
+  # Gradients are the adjoints, whose gradients are the filters again.
+  enlarge = lambda x: resnext.enlarge(x, size, weights)
+  reduce = lambda y: resnext.reduce(y, weights)
+  for function, inputs, outputs in ((enlarge, x, y), (reduce, y, x)):
+    back = lambda z, f=function, x=inputs: jax.vjp(f, x)[1](z)[0]
+    np.testing.assert_allclose(
+      jnp.vdot(function(inputs), outputs),
+      jnp.vdot(inputs, back(outputs)),
+      rtol=1e-4,
+    )
+    again = jax.vjp(back, outputs)[1](inputs)[0]
+    np.testing.assert_allclose(again, function(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_filters_of_different_ends_are_refused():
+  with pytest.raises(ValueError, match='same from both ends'):
+    resampling.enlarge(jnp.zeros((1, 2, 2, 1)), (4, 4), (1.0, 2.0, 3.0, 1.0))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('form', ['block_diagonal', 'of_patches'])
+@pytest.mark.parametrize('form', ['block_diagonal', 'in_parts', 'of_patches'])
 @pytest.mark.parametrize(
   'kernel', [3, *(pytest.param(k, marks=SLOW) for k in (1, 2))]
 )
-def test_forms_of_grouped_convolutions_equal_the_plain_one(form, kernel, key):
+def test_forms_of_grouped_convolutions_equal_the_plain_one(
+  form, kernel, key, monkeypatch
+):
   """With first and second derivatives."""
+  monkeypatch.setattr(grouped_conv, 'PART_CHANNELS', 2)  # three parts
   x = jax.random.normal(key, (2, 5, 4, 6))
   w = jax.random.normal(jax.random.fold_in(key, 1), (kernel, kernel, 2, 9))
 

@@ -128,6 +128,7 @@ def test_settings_that_do_not_fit_are_refused(field, value, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('adversarial', [0.001, 0.0])
+@pytest.mark.trains_long
 def test_codes_of_digits_become_the_prior(adversarial, key):
   """The default, for fewer rounds; without the game codes are anywhere."""
   settings = config(adversarial=adversarial, num_steps=1_000)

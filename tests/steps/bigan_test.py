@@ -130,6 +130,7 @@ def test_settings_that_do_not_fit_are_refused(field, value, message):
 
 
 @pytest.mark.slow
+@pytest.mark.trains_long
 def test_reconstructions_of_digits_have_their_class(key):
   """The default, for fewer rounds; by chance the error is 90 %."""
   settings = module(ROOT / 'configs' / 'bigan_mnist.py').get_config()

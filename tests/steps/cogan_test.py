@@ -111,6 +111,7 @@ def test_settings_that_do_not_fit_are_refused(field, value, message):
 @pytest.mark.parametrize(
   ('shared', 'low', 'high'), [(1, 0.5, 1.0), (0, 0, 0.4)]
 )
+@pytest.mark.trains_long
 def test_shared_layers_tie_the_domains(shared, low, high):
   """The number of the config's docstring, of small networks."""
   _, method, state, _ = thresholds.train(

@@ -165,6 +165,7 @@ THRESHOLD = 0.5  # of the Frechet distance of random features
 @pytest.mark.parametrize(
   ('kind', 'rounds'), [('ebgan', 300), ('magan', 300), ('began', 600)]
 )
+@pytest.mark.trains_long
 def test_samples_come_near_the_digits(kind, rounds):
   found = thresholds.of_samples(
     f'{kind}_mnist', rounds, **{'data.source': 'embedded'}

@@ -77,6 +77,7 @@ def test_other_pairs_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.trains_long
 def test_generator_exceeds_bicubic_enlargement():
   """The number of the config's docstring, on procedural house numbers."""
   _, method, state, held_out = thresholds.train(

@@ -119,6 +119,7 @@ def test_settings_that_do_not_fit_are_refused(variant, changed, spec, message):
 
 
 @pytest.mark.slow
+@pytest.mark.trains_long
 def test_labels_of_digits_lower_the_divergence(key):
   """The code need not say the class: about log 10 = 2.3 nats less."""
   kl = []

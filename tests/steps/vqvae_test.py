@@ -158,6 +158,7 @@ def test_heads_that_do_not_divide_the_width_are_refused(key):
 
 
 @pytest.mark.slow
+@pytest.mark.trains_long
 def test_digits_are_reconstructed_and_the_prior_learns():
   """The numbers of the config's docstring, after 400 rounds.
 

@@ -20,7 +20,7 @@ from runs import ROOT, assert_same_run, digests, finish, launch, wait_for
 
 from jaxgan.training import checkpoint, watchdog
 
-KILLS = 30
+KILLS = 12
 SMALL = [
   '--config=configs/gan_mnist.py',
   '--config.data.source=embedded',
@@ -79,7 +79,7 @@ def saved(workdir):
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_04_killed_at_any_moment(unkilled, tmp_path):
-  """SIGKILL, thirty times; whatever comes to its end is the unbroken run."""
+  """SIGKILL, twelve times; whatever comes to its end is the unbroken run."""
   moments, ends = random.Random(0), 0
   began = time.monotonic()
   code, output = finish(launch(tmp_path / 'first'))

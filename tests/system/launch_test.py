@@ -684,7 +684,6 @@ def test_two_processes_train_as_one_does(field, tmp_path):
 
 
 NETWORKS = {
-  'gan_mnist': [],
   'dcgan_mnist': ['--config.discriminator.norm=batch'],
   'wgan_mnist:gp': ['--config.discriminator_steps=2'],
   'cgan_mnist': [],

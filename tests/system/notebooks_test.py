@@ -143,7 +143,7 @@ def test_it_runs_shortened(path, tmp_path, on_path):
   run(book, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.in_full
 @pytest.mark.timeout(3600)
 @every
 def test_it_runs_in_full(path, tmp_path, on_path, monkeypatch):

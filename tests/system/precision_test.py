@@ -19,7 +19,7 @@ from jaxgan.metrics import wasserstein
 from jaxgan.models.layers import norms
 from jaxgan.modes import sample
 from jaxgan.training import devices as devices_lib
-from tests.system.configs_test import FILES, shrink, small
+from tests.system.configs_test import FILES, shallow, shrink, small
 
 IMAGE = jnp.zeros((2, 32, 32, 1))
 # Of networks that are not as the others of their kind.
@@ -118,6 +118,7 @@ def test_states_are_the_same_in_every_precision(path):
   for precision in ('f32', 'bf16'):
     config = module(path).get_config()
     shrink(config)
+    shallow(config)
     config.precision = precision
     config_lib.validate(config)
     dataset, algorithm, method = small(config, path)
@@ -173,6 +174,7 @@ def test_rounds_in_bfloat16_are_finite_and_near():
 
 
 @pytest.mark.slow
+@pytest.mark.trains_long
 def test_score_in_bfloat16_is_near():
   """Sliced Wasserstein distance of digits, after too few rounds to be good."""
   fields = {

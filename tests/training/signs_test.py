@@ -394,6 +394,7 @@ def test_run_whose_samples_are_of_one_class_warns(
 @pytest.mark.parametrize(
   ('name', 'rounds'), [('gan_mnist', 1_000), ('dcgan_mnist', 600)]
 )
+@pytest.mark.trains_long
 def test_healthy_run_does_not_warn(name, rounds, tmp_path, caplog):
   config = module(ROOT / 'configs' / f'{name}.py').get_config()
   config.data.source = 'embedded'

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxgan.core import switches
 from jaxgan.core.ranges import MOST_UNITS, ranged
+from jaxgan.models.layers import layers
 from jaxgan.models.layers import transformer as parts
 from jaxgan.models.layers import transformer_heads as ends
 
@@ -82,7 +83,7 @@ def norm(dtype=None):
   layer = nn.LayerNorm(
     parts.EPSILON, dtype=dtype, use_bias=False, use_scale=False
   )
-  return lambda x: parts.flat(layer, x)
+  return lambda x: layers.flat(layer, x)
 
 
 class MLP(nn.Module):

@@ -2,9 +2,8 @@
 
 XLA's CPU backend has fast code for plain convolutions and for products, and
 none for gradients of grouped convolutions, above all inside loops. So on CPUs
-few groups are a plain convolution, whose kernel is zero between groups, and
-many groups are products of patches. On other devices a grouped convolution is
-that of XLA.
+few groups are a few plain convolutions, and many groups are products of
+patches. On other devices a grouped convolution is that of XLA.
 """
 
 import functools
@@ -15,9 +14,12 @@ from jax import lax
 
 from jaxgan.models.layers import conv, conv_forms
 
-# Up to this number of groups a plain convolution is faster than products of
+# Up to this number of groups plain convolutions are faster than products of
 # patches; see benchmarks/README.md.
-FEW_GROUPS = 4
+FEW_GROUPS = 16
+# Fewest channels of a convolution, and most convolutions: each takes time to
+# compile, and one of few channels is slow.
+PART_CHANNELS, MOST_PARTS = 16, 8
 
 
 def grouped_conv(x: jax.Array, w: jax.Array, groups: int) -> jax.Array:
@@ -33,7 +35,7 @@ def grouped_conv(x: jax.Array, w: jax.Array, groups: int) -> jax.Array:
   Returns:
     Images [B, H, W, O].
   """
-  ours = block_diagonal if groups <= FEW_GROUPS else of_patches
+  ours = in_parts if groups <= FEW_GROUPS else of_patches
   return lax.platform_dependent(
     x,
     w,
@@ -54,8 +56,24 @@ def plain(x, w, groups: int):
   )
 
 
+def in_parts(x, w, groups: int):
+  """A plain convolution for each of a few parts of the channels."""
+  channels = x.shape[-1]
+  parts = max(
+    count
+    for count in range(1, MOST_PARTS + 1)
+    if groups % count == 0
+    and (count == 1 or channels // count >= PART_CHANNELS)
+  )
+  pairs = zip(
+    jnp.split(x, parts, axis=-1), jnp.split(w, parts, axis=-1), strict=True
+  )
+  results = [block_diagonal(*pair, groups // parts) for pair in pairs]
+  return jnp.concatenate(results, axis=-1)
+
+
 def block_diagonal(x, w, groups: int):
-  """A plain convolution with all channels."""
+  """A plain convolution, whose kernel is zero between groups."""
   height, width, inner, outer = w.shape
   blocks = w.reshape(height, width, 1, inner, groups, outer // groups)
   same = jnp.eye(groups, dtype=w.dtype).reshape(1, 1, groups, 1, groups, 1)

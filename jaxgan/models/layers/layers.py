@@ -33,6 +33,16 @@ INITIALIZERS = {
 }
 
 
+def flat(function: Callable, x: jax.Array) -> jax.Array:
+  """Returns `function` of vectors [..., C], which it sees as [N, C].
+
+  XLA's CPU backend is slow at gradients of parameters that are sums over
+  several axes: it transposes images for them.
+  """
+  y = function(x.reshape(-1, x.shape[-1]))
+  return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
 # Conditioning of a discriminator by the logit of the class.
 CLASS_LOGIT = 'class_logit'
 HEADS = ('projection', CLASS_LOGIT)

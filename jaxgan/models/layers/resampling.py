@@ -3,7 +3,12 @@
 A filter is separable: the same weights along rows and columns. XLA's CPU
 backend has no fast code for convolutions of single channels, so filters are
 sums of weighted slices. Pixels beyond the border are zero.
+
+Doubling and halving are adjoint up to a factor, so each is the gradient of the
+other. The gradient of slices would be a sum of padded images.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -39,9 +44,31 @@ def enlarge(x: jax.Array, size: tuple[int, int], taps) -> jax.Array:
   Args:
     x: images [B, H, W, C]. A side of the result is at most twice theirs.
     size: (height, width) of the result.
-    taps: weights between two grids of pixels, of even length, with a sum of
-      one. (1, 3, 3, 1) / 8 is bilinear.
+    taps: weights between two grids of pixels, of even length, the same from
+      both ends, with a sum of one. (1, 3, 3, 1) / 8 is bilinear.
   """
+  return _enlarge(x, x.shape[1:3], tuple(size), _checked(taps))
+
+
+def reduce(x: jax.Array, taps) -> jax.Array:
+  """Halves the sides of images with a filter; odd sides are rounded up.
+
+  A quarter of the adjoint of `enlarge`, with the same arguments.
+  """
+  return _reduce(x, x.shape[1:3], _checked(taps))
+
+
+def _checked(taps) -> tuple[float, ...]:
+  """Returns the weights of a filter that is the same from both ends."""
+  taps = tuple(map(float, taps))
+  if taps != taps[::-1]:
+    raise ValueError(f'taps={taps} must be the same from both ends.')
+  return taps
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _enlarge(x, small, size, taps):
+  del small
   taps, radius = 2.0 * np.asarray(taps), len(taps) // 2 - 1
   for axis in (1, 2):
     length = x.shape[axis]
@@ -65,17 +92,29 @@ def enlarge(x: jax.Array, size: tuple[int, int], taps) -> jax.Array:
   return x[:, : size[0], : size[1]]
 
 
-def reduce(x: jax.Array, taps) -> jax.Array:
-  """Halves the sides of images with a filter; odd sides are rounded up.
-
-  A quarter of the adjoint of `enlarge`, with the same arguments.
-  """
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _reduce(x, size, taps):
+  del size
   radius = len(taps) // 2 - 1
   for axis in (1, 2):
     length = -(-x.shape[axis] // 2)
     padded = _pad(x, radius, radius + x.shape[axis] % 2, axis)
     x = _add_up(padded, enumerate(taps), length, 2, axis)
   return x
+
+
+def _enlarge_back(small, size, taps, _, y):
+  for axis, (length, side) in enumerate(zip(small, size, strict=True), 1):
+    y = _pad(y, 0, 2 * length - side, axis)
+  return (4.0 * _reduce(y, y.shape[1:3], taps),)
+
+
+def _reduce_back(size, taps, _, y):
+  return (0.25 * _enlarge(y, y.shape[1:3], size, taps),)
+
+
+_enlarge.defvjp(lambda x, *fixed: (_enlarge(x, *fixed), None), _enlarge_back)
+_reduce.defvjp(lambda x, *fixed: (_reduce(x, *fixed), None), _reduce_back)
 
 
 def smooth(x: jax.Array, pads, taps) -> jax.Array:

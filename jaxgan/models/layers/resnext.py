@@ -73,7 +73,7 @@ class GroupedConv(nn.Module):
     bias = self.param('bias', nn.initializers.zeros, (width,), layers.PARAM)
     x, w, bias = nn.dtypes.promote_dtype(x, w, bias, dtype=self.dtype)
     x = grouped_conv.grouped_conv(x, w, self.groups)
-    return x + bias.reshape(1, 1, 1, -1)
+    return layers.flat(lambda x: x + bias[None], x)
 
 
 class Block(nn.Module):
@@ -100,13 +100,14 @@ class Block(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     width, init = x.shape[-1], scaled(self.gain)
     hidden = width * self.expansion
-    h = nn.Dense(hidden, kernel_init=init, dtype=self.dtype)(x)
+    h = layers.flat(nn.Dense(hidden, kernel_init=init, dtype=self.dtype), x)
     h = nn.leaky_relu(h, SLOPE)
     h = GroupedConv(self.cardinality, self.kernel, init, self.dtype)(h)
     h = nn.leaky_relu(h, SLOPE)
-    return x + nn.Dense(
+    last = nn.Dense(
       width,
       use_bias=False,
       kernel_init=nn.initializers.zeros,
       dtype=self.dtype,
-    )(h)
+    )
+    return x + layers.flat(last, h)

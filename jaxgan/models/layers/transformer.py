@@ -100,7 +100,7 @@ def image_of(x: jax.Array, shape: tuple[int, ...], patch: int) -> jax.Array:
 def dense(features: int, dtype: jnp.dtype | None = None, **fields):
   """Returns a product with a bias for tokens, a child of the calling module."""
   layer = nn.Dense(features, kernel_init=xavier, dtype=dtype, **fields)
-  return lambda x: flat(layer, x)
+  return lambda x: layers.flat(layer, x)
 
 
 def norm(dtype, affine: bool = True, epsilon: float = EPSILON, **fields):
@@ -115,15 +115,7 @@ def norm(dtype, affine: bool = True, epsilon: float = EPSILON, **fields):
     **fields: further fields of the module.
   """
   layer = nn.RMSNorm(epsilon, dtype=dtype, use_scale=affine, **fields)
-  return lambda x: flat(layer, x)
-
-
-def flat(function, x: jax.Array) -> jax.Array:
-  """Returns `function` of vectors [..., C], which it sees as [N, C].
-
-  XLA:CPU is slow at gradients of parameters that are sums over two axes.
-  """
-  return function(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+  return lambda x: layers.flat(layer, x)
 
 
 class Attention(nn.Module):
@@ -247,5 +239,5 @@ class Block(nn.Module):
       scale = self.param(f'scale_{index}', init, shape, layers.PARAM)
       change = branch(norm(self.dtype)(x))
       scaled = lambda x, scale=scale: x * scale.astype(x.dtype)[None]
-      x = x + flat(scaled, change)
+      x = x + layers.flat(scaled, change)
     return x
