@@ -191,7 +191,7 @@ class System:
   def __init__(self, name: str, changed: dict):
     config = get_config(name)
     known = {
-      field: value
+      field: tuple(value) if isinstance(value, list) else value
       for field, value in changed.items()
       if has_field(config, field)
     }
@@ -240,12 +240,14 @@ def rates(changed: str, *names: str) -> None:
   lines 'NAME CALLS' and answers with the two numbers of `System.run`.
 
   Args:
-    changed: fields that differ from the configs', as JSON.
+    changed: fields that differ from the configs', as JSON: those of all
+      systems, and those of single ones by their name.
     *names: names of systems, see `get_config`.
   """
+  of_all, of_one = json.loads(changed)
   systems = {}
   for name in names:
-    systems[name] = System(name, json.loads(changed))
+    systems[name] = System(name, of_all | of_one.get(name, {}))
     print(systems[name].least, flush=True)
   for line in sys.stdin:
     name, calls = line.split()

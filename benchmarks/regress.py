@@ -63,7 +63,7 @@ class Side:
     with self._messages.open('w') as file:
       self._process = checkouts.start(
         checkout,
-        *('rates', json.dumps(systems.CHANGED), *names),
+        *('rates', json.dumps([systems.CHANGED, systems.KEPT]), *names),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=file,

@@ -49,6 +49,8 @@ CHANGED = {
   'data.source': 'embedded',
   'data.shuffle': True,
 }
+# Of single configs, so that tables of before and after stay comparable.
+KEPT = {'dcgan_mnist': {'discriminator.widths': (32, 64)}}
 CHANGED_RECENT = {
   'data.source': 'embedded',
   'data.name': 'mnist',
@@ -74,7 +76,7 @@ def load(name: str, recipe: str = 'default'):
     raise errors.unknown('--systems', name, known)
   config = experiment.load(known[name])
   changed = CHANGED_RECENT if name in RECENT else CHANGED
-  changed = changed | RECIPES[recipe]
+  changed = changed | KEPT.get(known[name], {}) | RECIPES[recipe]
   if 'label_smoothing.real' in config_lib.flatten(config):
     smooth = (
       0.0 if config.loss in NOT_SMOOTH else CHANGED['label_smoothing.real']

@@ -3,8 +3,8 @@
 https://arxiv.org/abs/1511.06434
 
 Command: python -m jaxgan.main --config=configs/dcgan_mnist.py
-Time: 9 minutes on two busy CPU cores, on the embedded digits.
-Score: Frechet distance 5.52 after 260 s on MNIST (benchmarks.quality).
+Time: 4 min 50 s on one of two busy CPU cores, on the embedded digits.
+Score: Frechet distance 4.41 on held-out embedded digits (training digits 1.5).
 
 Variants: `tutorial`, `resize` (resize-convolutions), `64` (64 x 64 pixels).
 """
