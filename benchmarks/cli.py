@@ -13,6 +13,8 @@ class _Integers(flags.ListParser):
 
   def parse(self, argument):
     entries = [str(entry) for entry in super().parse(argument)]  # or a default
+    if not entries:
+      raise ValueError('must not be empty')
     for entry in entries:
       if not entry.isdecimal() or not int(entry):
         raise ValueError(f'{entry!r} must be a positive integer')

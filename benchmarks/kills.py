@@ -261,10 +261,10 @@ def compare(
 
 def main(argv) -> None:
   del argv
-  print('| kind | data | kills | differs |\n| --- | --- | --- | --- |')
   kinds = _KINDS.value or RUNS
   cli.check_names('kinds', kinds, RUNS)
   cli.check_names('feeds', _FEEDS.value, FEEDS)
+  print('| kind | data | kills | differs |\n| --- | --- | --- | --- |')
   for kind in kinds:
     for feed in _FEEDS.value:
       killed, wrong = compare(kind, feed, _KILLS.value, _SEED.value)

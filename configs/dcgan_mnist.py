@@ -17,7 +17,7 @@ def _default(config):
   """Few channels, a third convolution, R1, and averaged weights.
 
   With two convolutions of stride 2, the logit is a sum over 7 x 7 places, each
-  of which sees a part of the digit. Half of the samples are then no digits.
+  of which sees a part of the digit, and more samples are no digits.
   """
   config.num_steps = 8_000
   presets.quick(config)

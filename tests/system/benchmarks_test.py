@@ -61,7 +61,14 @@ def table(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
   ('given', 'numbers'),
-  [('3', [3]), ('64,128', [64, 128]), ('a', None), ('0', None), ('1,-2', None)],
+  [
+    ('3', [3]),
+    ('64,128', [64, 128]),
+    ('a', None),
+    ('0', None),
+    ('1,-2', None),
+    ('', None),
+  ],
 )
 def test_flags_take_positive_integers(given, numbers):
   values = absl_flags.FlagValues()

@@ -14,9 +14,9 @@ from jax import lax
 
 from jaxgan.models.layers import conv, conv_forms
 
-# Up to this number of groups plain convolutions are faster than products of
+# Up to this number of groups a plain convolution is faster than products of
 # patches; see benchmarks/README.md.
-FEW_GROUPS = 16
+FEW_GROUPS = 4
 # Fewest channels of a convolution, and most convolutions: each takes time to
 # compile, and one of few channels is slow.
 PART_CHANNELS, MOST_PARTS = 16, 8
@@ -35,7 +35,8 @@ def grouped_conv(x: jax.Array, w: jax.Array, groups: int) -> jax.Array:
   Returns:
     Images [B, H, W, O].
   """
-  ours = in_parts if groups <= FEW_GROUPS else of_patches
+  few = groups // num_parts(x.shape[-1], groups) <= FEW_GROUPS
+  ours = in_parts if few else of_patches
   return lax.platform_dependent(
     x,
     w,
@@ -56,15 +57,19 @@ def plain(x, w, groups: int):
   )
 
 
-def in_parts(x, w, groups: int):
-  """A plain convolution for each of a few parts of the channels."""
-  channels = x.shape[-1]
-  parts = max(
+def num_parts(channels: int, groups: int) -> int:
+  """Returns the number of plain convolutions of `in_parts`."""
+  return max(
     count
     for count in range(1, MOST_PARTS + 1)
     if groups % count == 0
     and (count == 1 or channels // count >= PART_CHANNELS)
   )
+
+
+def in_parts(x, w, groups: int):
+  """A plain convolution for each of a few parts of the channels."""
+  parts = num_parts(x.shape[-1], groups)
   pairs = zip(
     jnp.split(x, parts, axis=-1), jnp.split(w, parts, axis=-1), strict=True
   )

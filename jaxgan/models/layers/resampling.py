@@ -5,7 +5,8 @@ backend has no fast code for convolutions of single channels, so filters are
 sums of weighted slices. Pixels beyond the border are zero.
 
 Doubling and halving are adjoint up to a factor, so each is the gradient of the
-other. The gradient of slices would be a sum of padded images.
+other. The gradient of slices would be a sum of padded images. There are no
+derivatives in forward mode (`jax.jvp`).
 """
 
 import functools
@@ -46,7 +47,12 @@ def enlarge(x: jax.Array, size: tuple[int, int], taps) -> jax.Array:
     size: (height, width) of the result.
     taps: weights between two grids of pixels, of even length, the same from
       both ends, with a sum of one. (1, 3, 3, 1) / 8 is bilinear.
+
+  Raises:
+    ValueError: for a larger size, or another filter.
   """
+  if any(n > 2 * m for n, m in zip(size, x.shape[1:3], strict=True)):
+    raise ValueError(f'size={size} is more than twice {x.shape[1:3]}.')
   return _enlarge(x, x.shape[1:3], tuple(size), _checked(taps))
 
 
