@@ -138,6 +138,14 @@ RUNS = {
     },
   ),
 }
+# Fields of a resume whose defaults have changed since.
+KEPT = {
+  'folder': {
+    f'{player}.optimizer.{field}': value
+    for player in ('generator', 'discriminator')
+    for field, value in (('schedule', 'constant'), ('schedule_images', 0))
+  }
+}
 SIDE, NUM_PICTURES = 12, 27
 # Methods that make images from latents.
 WITH_LATENTS = ('gan', 'population', 'vae', 'folder')
@@ -206,7 +214,7 @@ def resume(name: str, workdir: pathlib.Path) -> list[dict]:
   """Trains for more rounds; returns the new lines of metrics."""
   before = len(read_lines(workdir / 'metrics.jsonl'))
   train = getattr(jaxgan.train, 'train', jaxgan.train)
-  train(config_of(name, **RESUMED), workdir)
+  train(config_of(name, **KEPT.get(name, {}), **RESUMED), workdir)
   lines = read_lines(workdir / 'metrics.jsonl')[before:]
   for line in lines:
     line.pop('steps_per_second')

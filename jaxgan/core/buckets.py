@@ -67,7 +67,9 @@ class _Copy:
     found = {}
     for path in self.local.rglob('*'):
       name = path.relative_to(self.local).as_posix()
-      is_hidden = any(part.startswith('.') for part in name.split('/'))
+      # Each array of a checkpoint has a description with a hidden name.
+      parts = name.removesuffix('/.zarray').split('/')
+      is_hidden = any(part.startswith('.') for part in parts)
       if not is_hidden and _PARTIAL not in name and path.is_file():
         status = path.stat()
         found[name] = status.st_size, status.st_mtime_ns
