@@ -23,6 +23,7 @@ Exits with an error if a value is off by more than its digits.
 """
 
 import decimal
+import sys
 import time
 
 import jax
@@ -30,7 +31,6 @@ import numpy as np
 
 from benchmarks import cli, dirac_game
 from benchmarks.dirac_game import ORDERS, RATE, ROWS, Row
-from jaxgan import errors
 
 # Of eigenvalues and radii. Those of double eigenvalues lose half the digits.
 TOLERANCE = 1e-6
@@ -101,7 +101,7 @@ def main(argv) -> None:
   for line, _ in rows:
     print(f'| {" | ".join(line)} |')
   if wrong := [message for _, messages in rows for message in messages]:
-    raise errors.UserError('; '.join(wrong))
+    sys.exit('error: ' + '; '.join(wrong))
 
 
 if __name__ == '__main__':

@@ -20,7 +20,6 @@ import tempfile
 from absl import flags
 
 from benchmarks import cli, experiment
-from jaxgan import errors
 
 _PROCESSES = cli.define_integers(
   'processes', [1, 2, 4], 'Numbers of processes.'
@@ -53,8 +52,7 @@ def _train(script, name, batch_size, devices, *others) -> str:
     text=True,
   )
   if done.returncode:
-    said = done.stderr.strip() or done.stdout[-500:]
-    raise errors.UserError(f'{name}: {said}')
+    sys.exit(f'error: {name}: {done.stderr.strip() or done.stdout[-500:]}')
   return done.stdout
 
 

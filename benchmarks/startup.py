@@ -17,7 +17,6 @@ import time
 from absl import flags
 
 from benchmarks import cli
-from jaxgan import errors
 
 _REPEATS = flags.DEFINE_integer('repeats', 3, 'Starts per kind.')
 
@@ -39,7 +38,7 @@ def start(workdir: str, cache: str) -> float:
     for line in process.stdout:
       if line.startswith('step '):
         return time.perf_counter() - launched
-  raise errors.UserError('the run ended before its first step')
+  sys.exit('error: the run ended before its first step')
 
 
 def main(argv) -> None:

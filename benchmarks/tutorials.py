@@ -23,7 +23,6 @@ import jax
 from absl import flags
 
 from benchmarks import cli
-from jaxgan import errors
 
 _SYSTEMS = flags.DEFINE_list('systems', [], 'Keys of SYSTEMS (all).')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'Runs per system.')
@@ -112,7 +111,7 @@ def _run(name: str, seed: int) -> tuple[tuple[float, float], float, str]:
   command += [f'--config.{field}={value}' for field, value in settings.items()]
   done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
   if done.returncode:
-    raise errors.UserError(f'{" ".join(command)} failed')
+    sys.exit(f'error: {" ".join(command)} failed')
   text = (workdir / 'metrics.jsonl').read_text()
   lines = [json.loads(line) for line in text.splitlines()]
   losses = (

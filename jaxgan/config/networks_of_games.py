@@ -2,6 +2,7 @@
 
 import ml_collections
 
+from jaxgan.config.fields import is_group
 from jaxgan.core import optim
 
 
@@ -183,6 +184,16 @@ def lazy(config, generator: int = 4, discriminator: int = 16) -> None:
     settings.b1, settings.b2 = settings.b1**share, settings.b2**share
 
 
+def decay(config) -> None:
+  """Lowers all learning rates to zero in the second half of `num_steps`."""
+  for network in filter(is_group, config.values()):
+    if 'optimizer' in network:
+      network.optimizer.update(
+        schedule='late_linear',
+        schedule_images=config.num_steps * config.batch_size,
+      )
+
+
 def energy(config) -> None:
   """Sets a small DCGAN whose discriminator is an autoencoder, for digits.
 
@@ -234,9 +245,5 @@ def with_encoder(config, rounds: int) -> None:
     optimizer=optimizer(),
   )
   for network in (config.generator, config.encoder, config.discriminator):
-    network.optimizer.update(
-      learning_rate=5e-4,
-      b2=0.99,
-      schedule='late_linear',
-      schedule_images=config.num_steps * config.batch_size,
-    )
+    network.optimizer.update(learning_rate=5e-4, b2=0.99)
+  decay(config)

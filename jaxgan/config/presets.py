@@ -9,6 +9,7 @@ import ml_collections
 from jaxgan.config import algorithms
 from jaxgan.config.fields import build
 from jaxgan.config.networks_of_games import dcgan as dcgan
+from jaxgan.config.networks_of_games import decay as decay
 from jaxgan.config.networks_of_games import energy as energy
 from jaxgan.config.networks_of_games import lazy as lazy
 from jaxgan.config.networks_of_games import mlp as mlp
@@ -149,15 +150,6 @@ def quick(config, batch_size: int = 32, learning_rate: float = 2e-3) -> None:
     network = config[name]
     network.widths = tuple(width // 2 for width in network.widths)
     network.optimizer.update(learning_rate=learning_rate, b2=0.99)
-
-
-def decay(config) -> None:
-  """Lowers both learning rates to zero in the second half of `num_steps`."""
-  for name in ('generator', 'discriminator'):
-    config[name].optimizer.update(
-      schedule='late_linear',
-      schedule_images=config.num_steps * config.batch_size,
-    )
 
 
 def classifier() -> ml_collections.ConfigDict:

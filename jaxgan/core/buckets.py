@@ -67,10 +67,10 @@ class _Copy:
     found = {}
     for path in self.local.rglob('*'):
       name = path.relative_to(self.local).as_posix()
-      # Each array of a checkpoint has a description with a hidden name.
-      parts = name.removesuffix('/.zarray').split('/')
-      is_hidden = any(part.startswith('.') for part in parts)
-      if not is_hidden and _PARTIAL not in name and path.is_file():
+      is_hidden = any(part.startswith('.') for part in name.split('/'))
+      # Arrays of checkpoints have descriptions with hidden names.
+      belongs = _is_checkpoint(name) or not is_hidden
+      if belongs and _PARTIAL not in name and path.is_file():
         status = path.stat()
         found[name] = status.st_size, status.st_mtime_ns
     return found

@@ -193,9 +193,9 @@ def test_reducing_is_a_quarter_of_the_adjoint_of_enlarging(size, weights, key):
   x = jax.random.normal(key, (2, *small, 3))
   y = jax.random.normal(jax.random.fold_in(key, 1), (2, *size, 3))
   large = resnext.enlarge(x, size, weights)
-  small = resnext.reduce(y, weights)
+  reduced = resnext.reduce(y, weights)
   np.testing.assert_allclose(
-    jnp.vdot(large, y), 4 * jnp.vdot(x, small), rtol=1e-4
+    jnp.vdot(large, y), 4 * jnp.vdot(x, reduced), rtol=1e-4
   )
   # Gradients are the adjoints, whose gradients are the filters again.
   enlarge = lambda x: resnext.enlarge(x, size, weights)
