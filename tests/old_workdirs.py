@@ -141,9 +141,11 @@ RUNS = {
 # Fields of a resume whose defaults have changed since.
 KEPT = {
   'folder': {
-    f'{player}.optimizer.{field}': value
-    for player in ('generator', 'discriminator')
-    for field, value in (('schedule', 'constant'), ('schedule_images', 0))
+    'penalties.r1': 0.3,
+    'generator.optimizer.schedule': 'constant',
+    'generator.optimizer.schedule_images': 0,
+    'discriminator.optimizer.schedule': 'constant',
+    'discriminator.optimizer.schedule_images': 0,
   }
 }
 SIDE, NUM_PICTURES = 12, 27
